@@ -1,0 +1,100 @@
+"""Where everything of one home lies, and what its settings say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from sessiontrackd.errors import SettingsError
+from sessiontrackd.model import Folder
+
+HOME_VARIABLE = "SESSIONTRACKD_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where everything of one installation lies: one folder, or the platform's own ones."""
+
+    config_path: Path
+    state_dir: Path
+    log_dir: Path
+    root: Path | None = None  # the folder that holds it all; None: the platform's
+
+    @classmethod
+    def find(cls, directory: str | os.PathLike[str] | None = None, environ: Mapping[str, str] = os.environ) -> Self:
+        """Take `directory`, else SESSIONTRACKD_HOME, else the platform's folders. Nothing is made yet."""
+        chosen = directory or environ.get(HOME_VARIABLE)
+        if chosen:
+            root = Path(chosen).expanduser().absolute()
+            return cls(root / "config.toml", root, root / "log", root)
+        import platformdirs
+
+        folders = platformdirs.PlatformDirs("sessiontrackd", appauthor=False)
+        return cls(folders.user_config_path / "config.toml", folders.user_state_path, folders.user_log_path)
+
+    @property
+    def db_path(self) -> Path:
+        """The one SQLite file."""
+        return self.state_dir / "state.db"
+
+    @property
+    def lock_path(self) -> Path:
+        """The file whose lock says that a daemon runs."""
+        return self.state_dir / "daemon.lock"
+
+    @property
+    def notes_dir(self) -> Path:
+        """The vault of folders that belong to a tool, unless the user chose another."""
+        return self.state_dir / "notes"
+
+    def prepare(self) -> None:
+        """Make the folders, private to the user whatever the umask.
+
+        Raises:
+            SettingsError: a folder cannot be made.
+        """
+        for folder in dict.fromkeys((self.state_dir, self.config_path.parent, self.log_dir)):
+            try:
+                _make_private(folder)
+            except OSError as error:
+                raise SettingsError(
+                    f"{folder} cannot be made or used ({error.strerror}). Give another place with --home DIR."
+                ) from error
+
+
+def _make_private(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    elif folder.stat().st_mode & 0o077 and folder.stat().st_uid == os.geteuid():
+        folder.chmod(0o700)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the settings file says, checked, with the defaults filled in."""
+
+    timezone: str = "UTC"
+    log_level: str = "info"
+    monthly_budget_picousd: int | None = None
+    monthly_budget_tokens: int | None = None
+    thresholds: tuple[int, ...] = (50, 80, 100)
+    scan_interval_s: float = 300.0
+    worker_idle_s: float = 60.0
+    watch_step_ms: int = 500
+    folders: tuple[Folder, ...] = ()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone whose months a budget counts."""
+        return ZoneInfo(self.timezone)
+
+    def folder_of(self, path: bytes | str | os.PathLike[str]) -> Folder | None:
+        """Return the innermost folder of the settings that holds `path`."""
+        name = os.fsencode(path)
+        holding = [each for each in self.folders if name.startswith(os.fsencode(each.path).rstrip(b"/") + b"/")]
+        return max(holding, key=lambda folder: len(folder.path.parts), default=None)

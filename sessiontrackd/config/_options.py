@@ -1,0 +1,368 @@
+"""The options: each stated once. `load`, `config show` and docs/settings.md are made from this register."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sessiontrackd.model import InsightLevel
+
+PICOUSD = 10**12  # pico-dollars in a dollar
+LARGEST_USD = 9_000_000  # 64 bits of pico-dollars hold 9.2 million
+LARGEST_TOKENS = 10**15
+TOKEN_UNITS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000, "gtok": 1_000_000_000}
+LOG_LEVELS = ("debug", "info", "warning", "error")
+REDACTION = ("secrets", "personal")
+
+
+class Amount(NamedTuple):
+    """A monthly budget, in dollars or in tokens; both None means that none was set."""
+
+    picousd: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting. `check` turns the value of the file into the value kept and raises ValueError with the remedy."""
+
+    name: str  # as in the file; a dot separates the table from the key
+    scope: str  # global or folder
+    kind: str  # what to write, for people
+    default: Any
+    text: str
+    check: Callable[[Any], Any]
+    field: str = ""  # of Settings or Folder, where it is not the name
+
+    @property
+    def key(self) -> str:
+        """The name without its table."""
+        return self.name.rpartition(".")[2]
+
+
+def parse_amount(value: object) -> Amount:
+    """Read `50usd`, `$12.50`, `2Mtok` or `500ktok`.
+
+    Raises:
+        ValueError: it is none of these; the text says what to write.
+    """
+    remedy = "write an amount with its unit, such as '50usd' or '2Mtok'"
+    if not isinstance(value, str):
+        raise ValueError(remedy)
+    text = value.strip().lower().replace("_", "")
+    if text.startswith("$"):
+        text = text[1:] + "usd"
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(usd|[kmg]?tok(?:ens)?)", text, re.ASCII)
+    if match is None:
+        raise ValueError(remedy)
+    number, unit = Decimal(match[1]), match[2].removesuffix("ens")
+    whole = number * (PICOUSD if unit == "usd" else TOKEN_UNITS[unit])
+    most = LARGEST_USD * PICOUSD if unit == "usd" else LARGEST_TOKENS
+    if whole > most or whole != int(whole):
+        raise ValueError(f"{remedy}; this one is too large or too finely divided")
+    return Amount(picousd=int(whole)) if unit == "usd" else Amount(tokens=int(whole))
+
+
+def format_amount(amount: Amount) -> str:
+    """Write an amount the way the settings file has it; an empty text where none is set."""
+    if amount.picousd is not None:
+        usd = f"{Decimal(amount.picousd) / PICOUSD:f}"
+        return (usd.rstrip("0").rstrip(".") if "." in usd else usd) + "usd"
+    if amount.tokens is None:
+        return ""
+    for unit, size in (("Gtok", 10**9), ("Mtok", 10**6), ("ktok", 10**3)):
+        if amount.tokens and amount.tokens % size == 0:
+            return f"{amount.tokens // size}{unit}"
+    return f"{amount.tokens}tok"
+
+
+def system_timezone() -> str:
+    """Name the system's own time zone, from TZ, /etc/timezone or the /etc/localtime link; UTC where nothing tells."""
+    candidates = [os.environ.get("TZ", "").removeprefix(":")]
+    with suppress(OSError, ValueError):
+        candidates.append(Path("/etc/timezone").read_text(encoding="utf-8").strip())
+    candidates.append(os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")[2])
+    for name in candidates:
+        if name and not name.startswith("/") and _zone_exists(name):
+            return name
+    return "UTC"
+
+
+def _zone_exists(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _timezone(value: object) -> str:
+    if value == "system":
+        return system_timezone()
+    if not isinstance(value, str) or not _zone_exists(value):
+        raise ValueError("write an IANA time zone such as 'Europe/Berlin', or 'system'")
+    return value
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def check(value: object) -> str:
+        if value not in choices:
+            raise ValueError("write one of " + ", ".join(f"'{choice}'" for choice in choices))
+        return str(value)
+
+    return check
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def check(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError(f"write a number from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
+def _whole(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"write a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _yes_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("write true or false, without quotes")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or any(ord(char) < 32 for char in value):
+        raise ValueError("write a short text in quotes")
+    return value
+
+
+def _engine(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_-]*", value):
+        raise ValueError("write the name of an engine, such as 'local'")
+    return value
+
+
+def _level(value: object) -> InsightLevel:
+    return InsightLevel(_choice(*InsightLevel)(value))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError("write a list of texts, such as ['*.bak', 'old/*']")
+    return tuple(value)
+
+
+def _thresholds(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise ValueError("write a list of percentages, such as [50, 80, 100]")
+    percent = _whole(1, 1000)
+    return tuple(sorted({percent(item) for item in value}))
+
+
+def absolute_path(value: object) -> Path:
+    """Return the path with `~` resolved and without `..`.
+
+    Raises:
+        ValueError: the path is relative, or no text that the file could hold.
+    """
+    if not isinstance(value, str) or not value or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError("write a folder in quotes, such as '~/transcripts', with a name that is UTF-8")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("write the whole path: there is no such user") from None
+    if not path.is_absolute():
+        raise ValueError("write the whole path, from / or ~")
+    return Path(os.path.normpath(path))
+
+
+def _output(value: object) -> str:
+    if value == "beside":
+        return "beside"
+    if not isinstance(value, str) or not value.startswith("vault:"):
+        raise ValueError("write 'beside', or 'vault:' and a folder, such as 'vault:~/notes'")
+    return f"vault:{absolute_path(value.removeprefix('vault:'))}"
+
+
+def _since(value: object) -> str | None:
+    if value == "all":
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, date):  # a datetime is a date too
+        raise ValueError("write a day such as '2026-03-14', a time such as '2026-03-14T09:00:00Z', or 'all'")
+    return value.isoformat()
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("timezone", "global", "IANA time zone", "system", "The zone whose months a budget counts.", _timezone),
+    Option(
+        "log_level",
+        "global",
+        "one of " + ", ".join(LOG_LEVELS),
+        "info",
+        "How much the daemon logs.",
+        _choice(*LOG_LEVELS),
+    ),
+    Option(
+        "budget.monthly",
+        "global",
+        "amount",
+        "",
+        "What paid engines may use a month; without it nothing paid runs.",
+        parse_amount,
+        "monthly_budget",
+    ),
+    Option(
+        "budget.thresholds",
+        "global",
+        "list of percentages",
+        [50, 80, 100],
+        "When to say how much of the budget is used.",
+        _thresholds,
+        "thresholds",
+    ),
+    Option(
+        "daemon.scan_interval_s",
+        "global",
+        "seconds",
+        300,
+        "How often every folder is looked through, events or not.",
+        _number(1, 86_400),
+        "scan_interval_s",
+    ),
+    Option(
+        "daemon.worker_idle_s",
+        "global",
+        "seconds",
+        60,
+        "How long the worker process stays without work.",
+        _number(0, 86_400),
+        "worker_idle_s",
+    ),
+    Option(
+        "daemon.watch_step_ms",
+        "global",
+        "milliseconds",
+        500,
+        "How long events are gathered before they wake the daemon.",
+        _whole(50, 10_000),
+        "watch_step_ms",
+    ),
+    Option("path", "folder", "folder", "", "The folder to watch, with everything below it.", absolute_path),
+    Option("level", "folder", "one of " + ", ".join(InsightLevel), "standard", "How deep an insight goes.", _level),
+    Option(
+        "engine",
+        "folder",
+        "name of an engine",
+        "local",
+        "Who makes the insight; 'local' never leaves this machine.",
+        _engine,
+    ),
+    Option(
+        "budget",
+        "folder",
+        "amount",
+        "",
+        "What paid engines may use a month for this folder.",
+        parse_amount,
+        "monthly_budget",
+    ),
+    Option(
+        "project", "folder", "text", "", "The project of its sessions, where the recorded one is not wanted.", _text
+    ),
+    Option(
+        "output",
+        "folder",
+        "'beside' or 'vault:DIR'",
+        "beside",
+        "Where reports go; with a preset: a vault in the state folder.",
+        _output,
+    ),
+    Option(
+        "redaction",
+        "folder",
+        "one of " + ", ".join(REDACTION),
+        "secrets",
+        "What is replaced: secrets, or personal data too.",
+        _choice(*REDACTION),
+    ),
+    Option("stable_s", "folder", "seconds", 2, "How long a file must rest before it is read.", _number(0, 3_600)),
+    Option(
+        "ignore", "folder", "list of patterns", [], "Names, or paths below the folder, that are left alone.", _texts
+    ),
+    Option(
+        "since", "folder", "day, time or 'all'", "all", "Transcripts last changed before it are left alone.", _since
+    ),
+    Option("preset", "folder", "name of a preset", "", "The tool that writes this folder.", _text),
+    Option("enabled", "folder", "true or false", True, "Whether the folder is watched.", _yes_no),
+)
+
+
+EXAMPLE = """\
+timezone = "Europe/Berlin"
+
+[budget]
+monthly = "50usd"
+
+[[folder]]
+path = "~/transcripts"
+level = "standard"
+
+[[folder]]
+path = "~/.claude/projects"
+preset = "claude-code"
+output = "vault:~/notes/ai"
+since = "2026-03-01"
+"""
+
+
+def options(scope: str) -> dict[str, Option]:
+    """Return the options of one scope by name."""
+    return {option.name: option for option in OPTIONS if option.scope == scope}
+
+
+def document() -> str:
+    """Write docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "One TOML file; `sessiontrackd config path` says where, `sessiontrackd config show` prints what is in force.",
+        "Everything has a default, so the file may be missing. `watch add` edits it and keeps your comments.",
+        "This page is made from the program's own register of options.",
+    ]
+    for scope, title in (("global", "The whole program"), ("folder", "A watched folder: one `[[folder]]` each")):
+        lines += ["", f"## {title}", "", "| option | write | default | meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{option.name}` | {option.kind} | {default_text(option)} | {option.text} |"
+            for option in options(scope).values()
+        ]
+    lines += ["", "## Example", "", "```toml", EXAMPLE.rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def default_text(option: Option) -> str:
+    """Show the default of an option the way the file would have it; `none` where there is no value."""
+    if option.default == "":
+        return "none" if option.name != "path" else "must be given"
+    if isinstance(option.default, bool):
+        return "`true`" if option.default else "`false`"
+    return f"`{option.default!r}`" if not isinstance(option.default, str) else f'`"{option.default}"`'
