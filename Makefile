@@ -1,0 +1,54 @@
+# make demo: see it work. make test: linters, types, tests. Both set themselves up.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test prove bench lint types tests format clean
+
+# Bytecode is wanted, and kept below .venv, so that the checkout stays as it was.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+BIN := .venv/bin
+
+help:
+	@echo "make demo    set up, then show the daemon at work on sample transcripts"
+	@echo "make test    set up, then linters, types and tests"
+	@echo "make prove   the slower proofs"
+	@echo "make bench   measurements on this machine"
+	@echo "make lint | types | tests | format | clean"
+
+demo:
+	@.ci/setup base
+	@$(BIN)/sessiontrackd demo
+
+test:
+	@.ci/setup dev
+	@.ci/setup system
+	@$(MAKE) --no-print-directory lint types tests
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+tests:
+	$(BIN)/python -m pytest -q
+
+prove:
+	@.ci/setup dev
+	@.ci/setup system
+	$(BIN)/python -m pytest -q -m prove
+
+bench:
+	@.ci/setup dev
+	@set -e; for script in bench/*.py; do \
+		[ -e "$$script" ] || { echo "no measurements yet"; exit 0; }; \
+		echo "== $$script"; $(BIN)/python "$$script"; \
+	done
+
+format:
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,150 @@
+"""What can go wrong, as a tree. The class of an error says which state its job goes to.
+
+SessiontrackdError            a message for people: what happened, what it means, what to do
+├── UsageError                wrong words on the command line (exit 2)
+├── SettingsError             the settings file is wrong (names the line and the remedy)
+├── Busy                      another process holds what is needed (exit 75)
+├── StoreError                the database cannot be used
+│   ├── StoreFull             no room left: nothing was written
+│   └── StoreDamaged          its bytes are not what was written
+├── JobError                  ends a job; `state` says where
+│   ├── Skipped               → skipped: nothing to do, nothing was spent
+│   │   ├── NotAConversation
+│   │   └── NotReadYet        a known format without a reader
+│   ├── Failed                → failed: it should have worked
+│   │   └── Unreadable
+│   ├── Held                  → held: waits for a person's decision
+│   │   ├── OverBudget
+│   │   ├── Unpriced          nobody knows what this model costs
+│   │   ├── LedgerDamaged     the account of spending cannot be trusted
+│   │   └── ConsentRequired
+│   └── Waiting               → waiting: tried again by itself, not before `delay_s`
+│       └── NotStable
+└── EngineError               one attempt of an engine
+    ├── Refused               surely nothing was billed
+    └── Unknown               may have been billed: counts as spent
+"""
+
+from __future__ import annotations
+
+from sessiontrackd.model import JobState, Usage
+
+
+class SessiontrackdError(Exception):
+    """Base of everything this program raises on purpose; its text is for people."""
+
+    exit_status = 1
+
+
+class UsageError(SessiontrackdError):
+    """The command was called the wrong way."""
+
+    exit_status = 2
+
+
+class SettingsError(SessiontrackdError):
+    """The settings file cannot be used."""
+
+
+class Busy(SessiontrackdError):
+    """Another process holds what this one needs."""
+
+    exit_status = 75
+
+
+class StoreError(SessiontrackdError):
+    """The database cannot be used."""
+
+
+class StoreFull(StoreError):
+    """There is no room left; nothing was written."""
+
+
+class StoreDamaged(StoreError):
+    """The database does not hold what was written to it."""
+
+
+class JobError(SessiontrackdError):
+    """Ends a job with a reason; `state` is where the job goes."""
+
+    state = JobState.FAILED
+
+
+class Skipped(JobError):
+    """Nothing to do here, and nothing was spent."""
+
+    state = JobState.SKIPPED
+
+
+class NotAConversation(Skipped):
+    """The file holds no conversation."""
+
+
+class NotReadYet(Skipped):
+    """A known format that this version does not read."""
+
+
+class Failed(JobError):
+    """The job should have worked and did not."""
+
+
+class Unreadable(Failed):
+    """The file cannot be read at all."""
+
+
+class Held(JobError):
+    """The job waits for a person's decision."""
+
+    state = JobState.HELD
+
+
+class OverBudget(Held):
+    """The next reservation does not fit the budget."""
+
+
+class Unpriced(Held):
+    """Nobody knows what this model costs, so nothing can be reserved for it."""
+
+
+class LedgerDamaged(Held):
+    """The account of spending cannot be trusted, so nothing more is spent."""
+
+
+class ConsentRequired(Held):
+    """Nothing may leave the machine for this folder and provider."""
+
+
+class Waiting(JobError):
+    """The job is tried again by itself after `delay_s` seconds."""
+
+    state = JobState.WAITING
+
+    def __init__(self, message: str, delay_s: float = 0.0) -> None:
+        """Keep how long to wait."""
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+class NotStable(Waiting):
+    """The file is still being written."""
+
+
+class EngineError(SessiontrackdError):
+    """One attempt of an engine failed; `usage` is what is known to have been billed, if anything is."""
+
+    def __init__(
+        self, message: str, *, usage: Usage | None = None, retry_after_s: float | None = None, circuit: bool = False
+    ) -> None:
+        """Keep what the caller decides by: `circuit` means that no other attempt can succeed either."""
+        super().__init__(message)
+        self.usage = usage
+        self.retry_after_s = retry_after_s
+        self.circuit = circuit
+
+
+class Refused(EngineError):
+    """The provider surely billed nothing."""
+
+
+class Unknown(EngineError):
+    """Nobody knows whether the attempt was billed, so it counts as spent."""

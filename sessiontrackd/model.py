@@ -1,0 +1,311 @@
+"""The nouns: what the program talks about. Frozen, and free of behaviour that needs the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class InsightLevel(StrEnum):
+    """How deep an insight goes; the user chooses it per folder."""
+
+    MINIMAL = "minimal"
+    STANDARD = "standard"
+    COMPREHENSIVE = "comprehensive"
+
+
+class JobState(StrEnum):
+    """Where a transcript stands in the queue."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    HELD = "held"
+    FAILED = "failed"
+    DONE = "done"
+    SKIPPED = "skipped"
+
+
+class Role(StrEnum):
+    """Who speaks in a message."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+
+
+class Origin(StrEnum):
+    """Where a message really comes from: a user record is rarely a human being."""
+
+    HUMAN = "human"
+    INJECTED = "injected"  # put into the conversation by the tool: reminders, command output, summaries
+    TOOL = "tool"
+    SIDECHAIN = "sidechain"  # a sub-agent's
+    META = "meta"
+    MODEL = "model"  # what the assistant wrote in the main conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens by bucket; the buckets never overlap. `complete` is False where the source is known to fall short."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    complete: bool = True
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """Both cache writes together."""
+        return self.cache_write_5m_tokens + self.cache_write_1h_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """All buckets together."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        """Add bucket by bucket; the sum is complete only if both are."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_5m_tokens + other.cache_write_5m_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.complete and other.complete,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool by the model, with the result where the source holds it.
+
+    A long result keeps its head and its tail only (`result_cut_at` is the code point where the middle was left out);
+    `result_bytes` is always its full size.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    result: str | None = None
+    result_bytes: int = 0
+    result_cut_at: int | None = None
+    failed: bool = False
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a session. `index` counts from 1 in source order; tool results are parts of their call."""
+
+    index: int
+    role: Role
+    origin: Origin
+    text: str
+    at: datetime | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    message_id: str | None = None
+    request_id: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    line: int | None = None
+    speaker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One conversation. While it is read its messages stream past (contracts.OpenSession) and `messages` stays empty."""
+
+    session_id: str
+    format: str
+    title: str | None = None
+    project: str | None = None  # the first recorded working directory, as written
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    messages: tuple[Message, ...] = ()
+    models: tuple[str, ...] = ()
+    usage: Usage | None = None  # what the source records; None means unknown, which is not zero
+    usage_by_model: Mapping[str, Usage] = field(default_factory=dict)
+    parent_id: str | None = None
+    human_turns: int = 0
+    assistant_turns: int = 0
+    tool_calls: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One statement of an insight, with the messages it rests on.
+
+    `quote` stands word for word in one of `messages`; `origin` is quoted, computed or model. `parts` are findings that
+    belong to this one (a problem's cause and fix); `details` are its figures (a file's added and removed lines).
+    """
+
+    kind: str
+    text: str
+    quote: str | None = None
+    messages: tuple[int, ...] = ()
+    origin: str = "quoted"
+    parts: tuple[Finding, ...] = ()
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What an engine made of one session."""
+
+    level: InsightLevel
+    title: str
+    summary: str
+    findings: tuple[Finding, ...]
+    engine: str
+    model: str | None = None
+    usage: Usage = Usage()
+    cost_picousd: int = 0
+    reserved_picousd: int = 0
+    keywords: tuple[str, ...] = ()
+    redactions: int = 0
+    made_at: datetime | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A watched folder and what the user chose for it."""
+
+    path: Path
+    level: InsightLevel = InsightLevel.STANDARD
+    engine: str = "local"
+    monthly_budget_picousd: int | None = None
+    monthly_budget_tokens: int | None = None
+    project: str | None = None
+    output: str = "beside"  # or vault:DIR
+    redaction: str = "secrets"
+    stable_s: float = 2.0
+    ignore: tuple[str, ...] = ()
+    since: str | None = None  # an ISO date or time: older transcripts are left alone; None: all of them
+    preset: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells that a file changed, without reading it."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A transcript in the queue. `path` is what the kernel takes; show `display` to people."""
+
+    id: int
+    path: bytes
+    display: str
+    fingerprint: Fingerprint
+    folder: str | None
+    state: JobState
+    reason: str | None = None
+    attempts: int = 0
+    not_before_at: datetime | None = None
+    level: str | None = None  # asked for by name on the command line
+    engine: str | None = None
+    again: bool = False
+    named: bool = False  # a person named this path
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one call may use and cost; `most` is a bound."""
+
+    low: Usage
+    expected: Usage
+    most: Usage
+    model: str | None
+    cost_picousd: int | None  # of `most`; None where the model has no price
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money set aside for one attempt."""
+
+    id: int
+    folder: str | None
+    project: str | None
+    cost_picousd: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """How the month stands. `spent` is settled and assumed money; limit None means no budget was set."""
+
+    period: str
+    limit_picousd: int | None
+    spent_picousd: int
+    reserved_picousd: int
+    assumed_picousd: int = 0
+
+    @property
+    def remaining_picousd(self) -> int | None:
+        """Money that is neither spent nor set aside; None without a limit."""
+        if self.limit_picousd is None:
+            return None
+        return self.limit_picousd - self.spent_picousd - self.reserved_picousd
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something to tell the user once."""
+
+    threshold: int
+    status: BudgetStatus
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What an engine is given: a session that is already redacted and fits `max_input_tokens`."""
+
+    session: Session
+    level: InsightLevel
+    facts: tuple[Finding, ...] = ()  # what was extracted without a model
+    keywords: tuple[str, ...] = ()
+    title: str = ""
+    text: str = ""  # the whole prompt, the condensed conversation in it; empty for the local engine
+    schema: Mapping[str, Any] = field(default_factory=dict)  # the JSON schema the answer must have
+    model: str | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from one attempt."""
+
+    title: str
+    summary: str
+    findings: tuple[Finding, ...]
+    usage: Usage
+    model: str | None = None
+    stop_reason: str | None = None
+    text: str = ""  # the raw answer, not yet parsed, where the engine has one
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """One file and what a reader sees in it. `warnings` and `details` are complete once `sessions` is exhausted."""
+
+    path: Path
+    format: str | None
+    is_conversation: bool
+    sessions: Iterator[Any]  # of contracts.OpenSession
+    warnings: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
