@@ -17,12 +17,13 @@ NAME = PACKAGE.name
 REGISTERS = ("readers", "engines", "channels")
 MEMBER = "*"
 
-# Room → floor. `readers/*` are the members of a register, `readers` is the register itself.
+# Room → floor, from the ground up. `readers/*` are the members of a register, `readers` is the register itself.
 FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         (
-            "model errors",
+            "model",
+            "errors",
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
             "watch queue history budget condense report alerts readers/* engines/* channels/*",
@@ -146,7 +147,8 @@ def is_within_a_package(found: Import) -> bool:
     """Tell whether an import stays inside one package and goes down: to a private module, or from the register."""
     one_room = room(found.importer) == room(found.imported)
     one_package = room(found.importer).split("/")[0] == room(found.imported).split("/")[0]
-    if one_room and found.importer == f"{NAME}.{room(found.importer)}":
+    face = f"{NAME}.{room(found.importer).replace('/', '.')}"
+    if one_room and found.importer in (face, f"{face}.__main__"):
         return True  # a package's face may show any of its files
     return one_package and is_private(found.imported)
 
