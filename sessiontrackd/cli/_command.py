@@ -1,0 +1,84 @@
+"""What every command shares: `--home`, `--json`, an example in the help, and the home it works on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sessiontrackd.config import Home
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def _keep_home(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.find_root().obj = value
+
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="SESSIONTRACKD_HOME",
+    expose_value=False,
+    callback=_keep_home,
+    metavar="DIR",
+    help="Keep settings, state and log under DIR.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+class Command(click.Command):
+    """A command whose epilog is its examples, one a line."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they would be typed."""
+        _write_examples(self.epilog, formatter)
+
+
+class Group(click.Group):
+    """A group of commands (`watch add`) with examples too."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they would be typed."""
+        _write_examples(self.epilog, formatter)
+
+
+def _write_examples(examples: str | None, formatter: click.HelpFormatter) -> None:
+    if examples:
+        with formatter.section("Example"):
+            for line in examples.splitlines():
+                formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+
+
+def command(name: str, *, example: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function a command.
+
+    Args:
+        name: as typed.
+        example: one or more lines, as they would be typed.
+    """
+
+    def wrap(function: Callable[..., None]) -> click.Command:
+        return click.command(name, cls=Command, epilog=example)(home_option(function))
+
+    return wrap
+
+
+def subcommand(group: click.Group, name: str, *, example: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function a member of a group."""
+
+    def wrap(function: Callable[..., None]) -> click.Command:
+        made = command(name, example=example)(function)
+        group.add_command(made)
+        return made
+
+    return wrap
+
+
+def current_home() -> Home:
+    """Return the home that the command line or the environment names, else the platform's own."""
+    return Home.find(click.get_current_context().find_root().obj)

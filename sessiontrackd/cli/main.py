@@ -1,0 +1,136 @@
+"""The command line: finds a command, imports only its module, and turns every failure into one clear line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module, metadata
+from typing import NamedTuple
+
+import click
+
+from sessiontrackd.cli._command import home_option
+from sessiontrackd.cli._screen import safe
+from sessiontrackd.errors import SessiontrackdError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and its line in the overview, so that `--help` imports none of them."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS = {
+    "config": Entry("settings", "config", "Show the settings, or where they are."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only when it is invoked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the register: what a new user needs comes first."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(import_module(f"sessiontrackd.cli.{entry.module}"), entry.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = get_close_matches(name, COMMANDS, 1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(f"No such command '{safe(name)}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview from the register alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"sessiontrackd {metadata.version('sessiontrackd')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: sessiontrackd try  (or: sessiontrackd demo)",
+)
+@home_option
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Turn conversation transcripts into short Markdown notes, as they appear in the folders you watch.
+
+    With the local engine nothing leaves this machine, no key is needed, and every note costs $0.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Returns:
+        The exit status: 0, 1 failure, 2 wrong usage, 75 busy, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:
+        return _leave_quietly()
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        color = False if os.environ.get("NO_COLOR") else None
+        with cli.make_context("sessiontrackd", arguments, color=color) as context:
+            cli.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as mistake:
+        mistake.show()
+        return mistake.exit_code
+    except SessiontrackdError as error:
+        return _fail(str(error), error.exit_status)
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.filename is None:
+            raise
+        return _fail(f"{os.fsdecode(error.filename)}: {error.strerror}", 1)
+    return 0
+
+
+def _fail(text: str, exit_status: int) -> int:
+    click.echo(f"sessiontrackd: {safe(text)}", err=True)
+    return exit_status
+
+
+def _leave_quietly() -> int:
+    """Keep the interpreter from complaining about a reader that has gone (`| head`)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

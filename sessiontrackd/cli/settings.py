@@ -1,0 +1,33 @@
+"""Show the settings: `config show`, `config path`."""
+
+from __future__ import annotations
+
+import click
+
+from sessiontrackd import config as settings_file
+from sessiontrackd.cli._command import Group, current_home, home_option, subcommand
+from sessiontrackd.cli._screen import safe_block
+
+
+@click.group("config", cls=Group, epilog="sessiontrackd config show")
+@home_option
+def config() -> None:
+    """Show the settings, or where they are."""
+
+
+@subcommand(config, "show", example="sessiontrackd config show")
+def show() -> None:
+    """Print every setting that is in force, with its default and what it means."""
+    home = current_home()
+    settings = settings_file.load(home)
+    state = "" if home.config_path.exists() else " (not there yet: everything is at its default)"
+    click.echo(safe_block(f"# {home.config_path}{state}\n"))
+    click.echo(safe_block(settings_file.show(settings)).rstrip())
+    if not settings.folders:
+        click.echo("\n# No folder is watched. Add one with: sessiontrackd watch add DIR")
+
+
+@subcommand(config, "path", example='$EDITOR "$(sessiontrackd config path)"')
+def path() -> None:
+    """Print where the settings file is."""
+    click.echo(current_home().config_path)
