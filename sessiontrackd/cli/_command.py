@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from sessiontrackd.config import Home
+from sessiontrackd.store import Schema, Store, open_store
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -82,3 +84,14 @@ def subcommand(group: click.Group, name: str, *, example: str) -> Callable[[Call
 def current_home() -> Home:
     """Return the home that the command line or the environment names, else the platform's own."""
     return Home.find(click.get_current_context().find_root().obj)
+
+
+@contextmanager
+def existing_store(*schemas: Schema) -> Iterator[Store | None]:
+    """Open the database of the current home for looking; None where there is none yet, and none is made."""
+    path = current_home().db_path
+    if not path.exists():
+        yield None
+        return
+    with open_store(path, *schemas) as store:
+        yield store

@@ -28,6 +28,10 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
+    "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),
+    "pause": Entry("waiting", "pause", "Start no new work until `resume`."),
+    "resume": Entry("waiting", "resume", "Go on after `pause`."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }
 

@@ -1,0 +1,79 @@
+"""`queue`, `retry`, `pause`, `resume`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd.cli.main import main
+from sessiontrackd.model import Fingerprint, JobState
+from sessiontrackd.queue import SCHEMA, Queue
+from sessiontrackd.store import open_store
+
+
+def fill(home: Path) -> None:
+    """Leave one failed, one held and one waiting job in the home."""
+    with open_store(home / "state.db", SCHEMA) as store:
+        queue = Queue(store)
+        for name, state in (("bad.jsonl", JobState.FAILED), ("dear.jsonl", JobState.HELD), ("new.jsonl", None)):
+            path = f"/talks/{name}"
+            queue.offer(path.encode(), path, Fingerprint(1, 2, 3, 4), None)
+            job = queue.take("me", path=path.encode()) if state else None
+            if job and state:
+                queue.finish(job, state, f"reason of {name}")
+
+
+def test_looking_makes_no_state(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`queue` and `retry` on a fresh machine write nothing."""
+    assert main(["queue"]) == 0
+    assert main(["retry"]) == 0
+
+    assert list(home.iterdir()) == []
+    assert capsys.readouterr().out.startswith("Nothing waits")
+
+
+def test_each_transcript_is_listed_with_its_reason(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits, is held or failed, and why."""
+    fill(home)
+
+    assert main(["queue", "--json"]) == 0
+
+    listed = {job["path"]: (job["state"], job["reason"]) for job in json.loads(capsys.readouterr().out)["jobs"]}
+    assert listed == {
+        "/talks/bad.jsonl": ("failed", "reason of bad.jsonl"),
+        "/talks/dear.jsonl": ("held", "reason of dear.jsonl"),
+        "/talks/new.jsonl": ("waiting", None),
+    }
+
+
+def test_a_short_list_says_how_many_are_left_out(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cut list never looks complete."""
+    fill(home)
+
+    assert main(["queue", "--limit", "1"]) == 0
+
+    assert "2 more" in capsys.readouterr().out
+
+
+def test_retry_takes_one_or_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One by its path, else everything that is held or failed."""
+    fill(home)
+
+    assert main(["retry", "/talks/bad.jsonl"]) == 0
+    assert main(["retry"]) == 0
+    assert main(["retry", "/talks/bad.jsonl"]) == 2
+
+    assert capsys.readouterr().out.splitlines() == ["1 transcript will be tried again."] * 2
+
+
+def test_pause_holds_until_resume(home: Path) -> None:
+    """The switch is in the state, so that it outlives every process."""
+    assert main(["pause"]) == 0
+    with open_store(home / "state.db", SCHEMA) as store:
+        assert Queue(store).is_on("paused")
+
+    assert main(["resume"]) == 0
+    with open_store(home / "state.db", SCHEMA) as store:
+        assert not Queue(store).is_on("paused")
