@@ -1,0 +1,427 @@
+"""Which transcripts wait, run, are done, held or failed. Any number of processes may share it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sessiontrackd.errors import StoreError
+from sessiontrackd.model import Fingerprint, Job, JobState
+from sessiontrackd.store import Schema, Store, private_folder
+
+CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
+SWITCHES = {"paused": False, "ai": True}  # with their state on a new machine
+
+SCHEMA = Schema(
+    "queue",
+    (
+        """
+CREATE TABLE job (                     -- a transcript that was found
+    id INTEGER PRIMARY KEY,            -- the order in which they were found
+    path BLOB NOT NULL UNIQUE,         -- what the kernel takes; need not be UTF-8
+    display TEXT NOT NULL,             -- what people read
+    fingerprint TEXT NOT NULL,         -- device inode size_bytes mtime_ns, as last seen
+    folder TEXT,                       -- the watched folder; NULL for a path named by hand outside of them
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'held', 'failed', 'done', 'skipped')),
+    reason TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,      -- since its content last changed
+    crashes INTEGER NOT NULL DEFAULT 0,       -- workers that died over it
+    not_before_at INTEGER NOT NULL DEFAULT 0, -- milliseconds since 1970
+    waiting_at INTEGER NOT NULL,              -- since when it waits; decides the order
+    finished_at INTEGER,
+    level TEXT,                        -- asked for by name
+    engine TEXT,                       -- asked for by name
+    again INTEGER NOT NULL DEFAULT 0,  -- make it anew even where an insight is stored
+    named INTEGER NOT NULL DEFAULT 0,  -- a person asked for this path and may be waiting
+    changed INTEGER NOT NULL DEFAULT 0,-- the file changed, or was asked for again, while it was worked on
+    owner TEXT,                        -- the lease of the process that works on it
+    content_sha256 TEXT                -- what was read last
+) STRICT;
+CREATE INDEX job_turn ON job (state, named DESC, waiting_at, id);
+CREATE INDEX job_owner ON job (owner) WHERE owner IS NOT NULL;
+CREATE TABLE switch (                  -- what holds even where the settings are broken
+    name TEXT PRIMARY KEY,
+    is_on INTEGER NOT NULL CHECK (is_on IN (0, 1))
+) STRICT, WITHOUT ROWID;
+""",
+    ),
+)
+
+_OFFER = """
+INSERT INTO job (path, display, fingerprint, folder, state, not_before_at, waiting_at, level, engine, again, named)
+VALUES (:path, :display, :fingerprint, :folder, 'waiting', :not_before_at, :now, :level, :engine, :again, :named)
+"""
+_OFFER_ANEW = """
+UPDATE job SET
+    display = :display, fingerprint = :fingerprint, folder = :folder,
+    level = CASE WHEN :asked OR state NOT IN ('waiting', 'running') THEN :level ELSE level END,
+    engine = CASE WHEN :asked OR state NOT IN ('waiting', 'running') THEN :engine ELSE engine END,
+    again = CASE state WHEN 'waiting' THEN max(again, :again) ELSE :again END,
+    named = CASE state WHEN 'waiting' THEN max(named, :named) ELSE :named END,
+    changed = state = 'running',
+    waiting_at = CASE state WHEN 'waiting' THEN waiting_at ELSE :now END,
+    attempts = CASE state WHEN 'running' THEN attempts ELSE 0 END,
+    crashes = CASE state WHEN 'running' THEN crashes ELSE 0 END,
+    reason = CASE state WHEN 'running' THEN reason ELSE NULL END,
+    not_before_at = CASE WHEN state = 'waiting' AND NOT :asked
+        THEN max(not_before_at, :not_before_at) ELSE :not_before_at END,
+    state = CASE state WHEN 'running' THEN 'running' ELSE 'waiting' END
+WHERE path = :path
+"""
+_NEXT = """
+SELECT * FROM job
+WHERE state = 'waiting' AND not_before_at <= :now AND named >= :least_named AND (:path IS NULL OR path = :path)
+ORDER BY named DESC, waiting_at, id LIMIT 1
+"""
+
+
+class Queue:
+    """The jobs in the store.
+
+    Args:
+        store: opened with SCHEMA.
+        now: the clock.
+        workers: the folder of the leases; beside the database unless said otherwise.
+    """
+
+    def __init__(
+        self, store: Store, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), workers: Path | None = None
+    ) -> None:
+        """Keep the parts."""
+        self._store = store
+        self._now = now
+        self._workers = workers or (store.path.parent / "workers" if store.path else None)
+
+    def offer(
+        self,
+        path: bytes,
+        display: str,
+        fingerprint: Fingerprint,
+        folder: str | None,
+        *,
+        level: str | None = None,
+        engine: str | None = None,
+        again: bool = False,
+        named: bool = False,
+        delay_s: float = 0.0,
+    ) -> bool:
+        """Let a transcript wait for its turn if it is new, has changed, or a person asked for it.
+
+        One that is worked on just now waits again as soon as that is done.
+
+        Args:
+            path: as the kernel takes it.
+            display: as people read it.
+            fingerprint: how the file looks now.
+            folder: the watched folder it lies in.
+            level: asked for by name; else the folder's.
+            engine: asked for by name; else the folder's.
+            again: make the insight anew.
+            named: a person asked for this path; it goes first, and an unchanged one is offered too.
+            delay_s: not before then, because the file is not yet at rest.
+
+        Returns:
+            Whether it now waits (or will, when the present work on it is done).
+        """
+        seen = _written(fingerprint)
+        now = _ms(self._now())
+        values = {
+            "path": path, "display": display, "fingerprint": seen, "folder": folder, "level": level, "engine": engine,
+            "again": again, "named": named, "now": now, "not_before_at": now + int(delay_s * 1000) if delay_s else 0,
+            "asked": named or again or level is not None or engine is not None,
+        }  # fmt: skip
+        with self._store.immediate() as connection:
+            known = connection.execute("SELECT fingerprint FROM job WHERE path = ?", (path,)).fetchone()
+            if known is None:
+                connection.execute(_OFFER, values)
+            elif known["fingerprint"] != seen or values["asked"]:
+                connection.execute(_OFFER_ANEW, values)
+            else:
+                return False
+        return True
+
+    def take(self, owner: str, *, path: bytes | None = None) -> Job | None:
+        """Start the next job: what a person named goes first, then the one that waits longest.
+
+        While work is paused only named jobs are given out.
+
+        Args:
+            owner: the lease of the caller, which tells whether it still lives.
+            path: this transcript or none.
+        """
+        args = {"now": _ms(self._now()), "path": path, "least_named": 0}
+        with self._store.immediate() as connection:
+            args["least_named"] = int(self.is_on("paused"))
+            row = connection.execute(_NEXT, args).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE job SET state = 'running', owner = ?, attempts = attempts + 1, changed = 0, reason = NULL "
+                "WHERE id = ?",
+                (owner, row["id"]),
+            )
+        return replace(_job(row), state=JobState.RUNNING, attempts=row["attempts"] + 1, reason=None)
+
+    def finish(
+        self,
+        job: Job,
+        state: JobState,
+        reason: str | None = None,
+        delay_s: float = 0.0,
+        *,
+        read: Fingerprint | None = None,
+        content_sha256: str | None = None,
+    ) -> JobState:
+        """End the work on a job, or put it off.
+
+        Args:
+            job: as `take` gave it; one that is no longer this caller's is left alone.
+            state: where it goes.
+            reason: why, in words for people.
+            delay_s: a waiting one is not given out before then.
+            read: how the file looked when it was read. Where that is how it was last seen, a change that was
+                noticed meanwhile is already in the work.
+            content_sha256: of what was read.
+
+        Returns:
+            Where it went: a job whose file changed meanwhile waits again.
+        """
+        now = _ms(self._now())
+        with self._store.immediate() as connection:
+            row = connection.execute(
+                "SELECT * FROM job WHERE id = ? AND state = 'running' AND attempts = ?", (job.id, job.attempts)
+            ).fetchone()
+            if row is None:
+                return state
+            is_put_off = state is JobState.WAITING
+            if _is_to_do_again(row, read) and not is_put_off:
+                state, reason = JobState.WAITING, None
+            connection.execute(
+                "UPDATE job SET state = :state, reason = :reason, owner = NULL, changed = 0, crashes = 0, "
+                "not_before_at = CASE WHEN :put_off THEN :due WHEN :waits THEN not_before_at ELSE 0 END, "
+                "attempts = CASE WHEN :put_off AND NOT changed OR :state IN ('failed', 'held') THEN attempts ELSE 0 END, "
+                "waiting_at = CASE WHEN :waits THEN :now ELSE waiting_at END, "
+                "named = named AND :waits, again = again AND :waits, finished_at = :now, "
+                "fingerprint = CASE WHEN :read IS NULL OR changed THEN fingerprint ELSE :read END, "
+                "content_sha256 = coalesce(:content_sha256, content_sha256) WHERE id = :id",
+                {
+                    "state": state, "reason": reason, "put_off": is_put_off, "waits": state is JobState.WAITING,
+                    "due": now + int(delay_s * 1000), "now": now, "read": _written(read) if read else None,
+                    "content_sha256": content_sha256, "id": job.id,
+                },
+            )  # fmt: skip
+        return state
+
+    def recover(self) -> int:
+        """Give back the jobs of processes that died; call it at every start.
+
+        Returns:
+            How many.
+        """
+        owners = [row[0] for row in self._store.read("SELECT DISTINCT owner FROM job WHERE state = 'running'")]
+        dead = [owner for owner in owners if owner is None or not self._is_alive(owner)]
+        reason = f"{CRASHES_MOST} workers ended while they worked on it. `sessiontrackd retry` tries again."
+        given_back = 0
+        with self._store.immediate() as connection:
+            for owner in dead:
+                given_back += connection.execute(
+                    "UPDATE job SET owner = NULL, changed = 0, crashes = crashes + 1, "
+                    "state = CASE WHEN crashes + 1 >= :most THEN 'failed' ELSE 'waiting' END, "
+                    "reason = CASE WHEN crashes + 1 >= :most THEN :reason END "
+                    "WHERE state = 'running' AND owner IS :owner",
+                    {"most": CRASHES_MOST, "reason": reason, "owner": owner},
+                ).rowcount
+        return given_back
+
+    def jobs(self, states: Collection[JobState] | None = None, limit: int = -1) -> list[Job]:
+        """Return jobs, the latest change first; all of them by default."""
+        wanted = tuple(JobState) if states is None else tuple(states)
+        marks = ", ".join("?" * len(wanted))
+        rows = self._store.read(
+            f"SELECT * FROM job WHERE state IN ({marks}) ORDER BY coalesce(finished_at, waiting_at) DESC, id DESC LIMIT ?",
+            (*wanted, limit),
+        )
+        return [_job(row) for row in rows]
+
+    def job(self, path: bytes) -> Job | None:
+        """Return the job of this path."""
+        row = self._store.one("SELECT * FROM job WHERE path = ?", (path,))
+        return _job(row) if row else None
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many jobs stand where."""
+        found = {row[0]: row[1] for row in self._store.read("SELECT state, count(*) FROM job GROUP BY state")}
+        return {state: found.get(state.value, 0) for state in JobState}
+
+    def fingerprints(self, folder: str | None = None) -> dict[bytes, Fingerprint]:
+        """Return how each known file looked when it was last seen, in one folder or in all."""
+        where = "" if folder is None else "WHERE folder = ?"
+        rows = self._store.read(f"SELECT path, fingerprint FROM job {where}", () if folder is None else (folder,))
+        return {row["path"]: _fingerprint(row["fingerprint"]) for row in rows}
+
+    def content_sha256(self, path: bytes) -> str | None:
+        """Return the digest of what was last read from this path."""
+        row = self._store.one("SELECT content_sha256 FROM job WHERE path = ?", (path,))
+        return row[0] if row else None
+
+    def retry(self, path: bytes | None = None) -> int:
+        """Let failed and held jobs wait for their turn again; all of them, or the one of this path.
+
+        Returns:
+            How many.
+        """
+        with self._store.immediate() as connection:
+            return connection.execute(
+                "UPDATE job SET state = 'waiting', reason = NULL, attempts = 0, crashes = 0, not_before_at = 0, "
+                "waiting_at = :now, named = :path IS NOT NULL "
+                "WHERE state IN ('failed', 'held') AND (:path IS NULL OR path = :path)",
+                {"path": path, "now": _ms(self._now())},
+            ).rowcount
+
+    def forget(self, path: bytes) -> bool:
+        """Remove a job; its file counts as new when it is seen again. Return whether it was known."""
+        with self._store.immediate() as connection:
+            return connection.execute("DELETE FROM job WHERE path = ?", (path,)).rowcount > 0
+
+    def next_due(self) -> datetime | None:
+        """Return when the next waiting job may be taken (it may have passed), or None where none waits."""
+        row = self._store.one(
+            "SELECT min(not_before_at) FROM job WHERE state = 'waiting' AND named >= ?", (int(self.is_on("paused")),)
+        )
+        return None if row is None or row[0] is None else _at(row[0])
+
+    def is_on(self, switch: str) -> bool:
+        """Say how a switch stands: `paused` or `ai`."""
+        row = self._store.one("SELECT is_on FROM switch WHERE name = ?", (switch,))
+        return SWITCHES[switch] if row is None else bool(row[0])
+
+    def turn(self, switch: str, on: bool) -> bool:
+        """Set a switch and return how it stood before."""
+        with self._store.immediate() as connection:
+            before = self.is_on(switch)
+            connection.execute("INSERT OR REPLACE INTO switch VALUES (?, ?)", (switch, on))
+        return before
+
+    def lease(self) -> Lease:
+        """Return a new lease for this process, to be given to `take` and kept as long as it works."""
+        if self._workers is None:
+            raise StoreError("a queue in memory has no leases")
+        return Lease(self._workers)
+
+    def _is_alive(self, owner: str) -> bool:
+        return self._workers is not None and is_held(self._workers / owner)
+
+
+class Lease:
+    """Proof that a process lives: a locked file, which the kernel unlocks however the process ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make and lock the file."""
+        private_folder(folder)
+        _sweep(folder)
+        self.owner = f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._path = folder / self.owner
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+        self._descriptor: int | None = os.open(self._path, flags, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Unlock and remove the file."""
+        if self._descriptor is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Lease:
+        """Release at the end of a with block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release."""
+        self.release()
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a living process holds the lease at this path."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the leases of the dead. One that is being made just now is locked a moment after it appears."""
+    for path in folder.iterdir():
+        with contextlib.suppress(ValueError, OSError):
+            if not _runs(int(path.name.partition("-")[0])) and not is_held(path):
+                path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    """Say whether some process has this number; only the lock says that it is the right one."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_to_do_again(row: sqlite3.Row, read: Fingerprint | None) -> bool:
+    """Say whether what changed while the job ran is not in the work already, or a person asked for it meanwhile."""
+    is_in_the_work = read is not None and _written(read) == row["fingerprint"] and not row["named"]
+    return bool(row["changed"]) and not is_in_the_work
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        path=row["path"],
+        display=row["display"],
+        fingerprint=_fingerprint(row["fingerprint"]),
+        folder=row["folder"],
+        state=JobState(row["state"]),
+        reason=row["reason"],
+        attempts=row["attempts"],
+        not_before_at=_at(row["not_before_at"]) if row["not_before_at"] else None,
+        level=row["level"],
+        engine=row["engine"],
+        again=bool(row["again"]),
+        named=bool(row["named"]),
+    )
+
+
+def _written(fingerprint: Fingerprint) -> str:
+    """Write it as text: an inode may need 64 bits without sign, which SQLite's integers do not hold."""
+    return f"{fingerprint.device} {fingerprint.inode} {fingerprint.size_bytes} {fingerprint.mtime_ns}"
+
+
+def _fingerprint(text: str) -> Fingerprint:
+    device, inode, size_bytes, mtime_ns = map(int, text.split())
+    return Fingerprint(device, inode, size_bytes, mtime_ns)
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _at(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
