@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 from hypothesis import settings
+
+from sessiontrackd.config import Home
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHARED = CHECKOUT.parent / "shared"
@@ -26,9 +27,8 @@ class Guarded(BaseException):
 
 def real_folders() -> tuple[str, ...]:
     """Return where the program would keep its files for the person who runs the tests."""
-    folders = platformdirs.PlatformDirs("sessiontrackd", appauthor=False)
-    named = (folders.user_config_dir, folders.user_data_dir, folders.user_state_dir, folders.user_log_dir)
-    return tuple({os.path.join(folder, "") for folder in named})
+    home = Home.find(environ={name: value for name, value in os.environ.items() if name.startswith("XDG_")})
+    return tuple({os.path.join(folder, "") for folder in (home.config_path.parent, home.state_dir, home.log_dir)})
 
 
 REAL_FOLDERS = real_folders()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tomllib
 from pathlib import Path
 
@@ -308,3 +309,18 @@ def test_the_example_is_right(home: Home) -> None:
     write(home, config.EXAMPLE)
 
     assert len(config.load(home).folders) == 2
+
+
+def test_the_platforms_folders_follow_xdg(tmp_path: Path) -> None:
+    """Without a chosen home the XDG folders hold settings and state; a relative XDG value is ignored."""
+    config, state = tmp_path / "config", tmp_path / "state"
+    if sys.platform == "darwin":
+        pytest.skip("macOS has its own folders")
+
+    named = Home.find(None, {"XDG_CONFIG_HOME": str(config), "XDG_STATE_HOME": str(state)})
+    default = Home.find(None, {"XDG_CONFIG_HOME": "relative", "XDG_STATE_HOME": ""})
+
+    assert named.config_path == config / "sessiontrackd" / "config.toml"
+    assert (named.state_dir, named.log_dir) == (state / "sessiontrackd", state / "sessiontrackd" / "log")
+    assert default.config_path == Path.home() / ".config" / "sessiontrackd" / "config.toml"
+    assert default.state_dir == Path.home() / ".local" / "state" / "sessiontrackd"

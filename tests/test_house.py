@@ -53,7 +53,6 @@ HOMES = {
 LIGHT_HOMES = {
     "click": "cli",
     "tomlkit": "config",
-    "platformdirs": "config",
     "re2": "privacy",
     "backports.zstd": "records",
     "compression.zstd": "records",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 
+APP = "sessiontrackd"
 HOME_VARIABLE = "SESSIONTRACKD_HOME"
 
 
@@ -31,10 +33,12 @@ class Home:
         if chosen:
             root = Path(chosen).expanduser().absolute()
             return cls(root / "config.toml", root, root / "log", root)
-        import platformdirs
-
-        folders = platformdirs.PlatformDirs("sessiontrackd", appauthor=False)
-        return cls(folders.user_config_path / "config.toml", folders.user_state_path, folders.user_log_path)
+        if sys.platform == "darwin":
+            library = Path.home() / "Library"
+            support = library / "Application Support" / APP
+            return cls(support / "config.toml", support, library / "Logs" / APP)
+        state_dir = _xdg(environ, "XDG_STATE_HOME", ".local/state") / APP
+        return cls(_xdg(environ, "XDG_CONFIG_HOME", ".config") / APP / "config.toml", state_dir, state_dir / "log")
 
     @property
     def db_path(self) -> Path:
@@ -64,6 +68,12 @@ class Home:
                 raise SettingsError(
                     f"{folder} cannot be made or used ({error.strerror}). Give another place with --home DIR."
                 ) from error
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    """Return a base folder; the XDG specification has relative values ignored."""
+    named = Path(environ.get(variable, ""))
+    return named if named.is_absolute() else Path.home() / default
 
 
 def _make_private(folder: Path) -> None:
