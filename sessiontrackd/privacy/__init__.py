@@ -1,0 +1,108 @@
+"""May this text leave the machine, and what of it: credentials and personal data are replaced before anything is kept or sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sessiontrackd.privacy import _scan
+
+__all__ = ["Redactor", "Span", "redact_lines"]
+
+_OURS = re.compile(r"⟦[a-z0-9-]{2,40}-[0-9]{1,6}⟧")
+_QUOTES = str.maketrans(
+    {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "：": ":", "＝": "=", "\u00a0": " ", "\u202f": " "}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A private part of a text: code points from `start` up to `end`, and what it is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class Redactor:
+    """Replaces what is private; within one redactor the same value always becomes the same placeholder."""
+
+    def __init__(self, personal: bool = False) -> None:
+        """Look for credentials only or, with `personal`, for personal data too."""
+        self.personal = personal
+        self.counts: dict[str, int] = {}
+        self._placeholders: dict[str, str] = {}
+        self._last: tuple[str, list[Span]] = ("", [])
+
+    @property
+    def count(self) -> int:
+        """How many distinct values were replaced so far."""
+        return len(self._placeholders)
+
+    def spans(self, text: str) -> list[Span]:
+        """Return the private parts of `text`, sorted, disjoint, in code points."""
+        if text != self._last[0]:
+            self._last = text, self._found(text)
+        return list(self._last[1])
+
+    def _found(self, text: str) -> list[Span]:
+        data = _plain(text)
+        found: list[tuple[int, int, str]] = []
+        while more := _scan.find(data):
+            found += more
+            data = _blanked(data, more)
+        return [Span(*hit) for hit in _scan.united(found)]
+
+    def redact(self, text: str) -> str:
+        """Return `text` with every private part replaced."""
+        return self.cut(text, 0, len(text))
+
+    def cut(self, text: str, start: int, end: int) -> str:
+        """Return text[start:end] with every private part that touches it replaced whole; decided from the uncut text."""
+        pieces, at = [], start
+        for span in self.spans(text):
+            if span.end <= start or span.start >= end:
+                continue
+            pieces += [text[at : max(at, span.start)], self._placeholder(text[span.start : span.end], span.kind)]
+            at = span.end
+        pieces.append(text[at:end])
+        return "".join(pieces)
+
+    def _placeholder(self, value: str, kind: str) -> str:
+        if value not in self._placeholders:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self._placeholders[value] = f"⟦{kind}-{self.counts[kind]}⟧"
+        return self._placeholders[value]
+
+
+def _plain(text: str) -> bytes:
+    """Return one ASCII byte a code point, so that offsets stay: placeholders become NUL, lone surrogates and the rest `?`."""
+    if text.isascii():
+        return text.encode()
+    text = _OURS.sub(lambda match: "\0" * len(match[0]), text)
+    return text.translate(_QUOTES).encode("ascii", "replace")
+
+
+def _blanked(data: bytes, found: list[tuple[int, int, str]]) -> bytes:
+    blank = bytearray(data)
+    for start, end, _ in found:
+        blank[start:end] = bytes(end - start)
+    return bytes(blank)
+
+
+def redact_lines(lines: Iterable[str | bytes], redactor: Redactor) -> Iterator[str]:
+    """Turn JSON lines {"id", "text"} into {"id", "text", "spans"}; spans are in code points of the text that was given.
+
+    Raises:
+        ValueError: A line is not a JSON object with a string under "text".
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        row = json.loads(line)
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+            raise ValueError(f"Line {number} is not an object with a text.")
+        spans = [{"start": span.start, "end": span.end, "kind": span.kind} for span in redactor.spans(row["text"])]
+        yield json.dumps({"id": row.get("id"), "text": redactor.redact(row["text"]), "spans": spans})

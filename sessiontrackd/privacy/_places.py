@@ -1,0 +1,172 @@
+"""Credentials known by the place they stand in: a header, a URL, a command line, a .netrc, a wallet's recovery phrase."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+
+from sessiontrackd.privacy._values import looks_random
+
+Found = tuple[int, int, str]
+
+_AUTHORIZATION = re.compile(
+    rb"[A-Za-z-]{0,10}\\{0,3}[\"']?[ \t]{0,4}(?::|=>?|,)[ \t]{0,4}[bf]?\\{0,3}[\"']?[ \t]{0,4}"
+    rb"(?:(?:[Bb]asic|BASIC|[Bb]earer|BEARER|[Tt]oken|TOKEN|[Dd]igest|[Aa]pi-?[Kk]ey|SSWS|GenieKey|ApiToken|FlyV1|Splunk|Key|key|Negotiate|JWT|OAuth|AWS4-HMAC-SHA256|"
+    rb"Discogs|Bot|Client-ID|apikey)[ \t:=]{1,4}(?:token=\\?\"?)?)?"
+    rb"(?P<value>[^\s\"'`<>;{}\[\]()$\\\0][^\s\"'`<>;{}()\\\0]{6,1000})"
+)
+_BEARER = re.compile(rb"[ \t]{1,4}\\{0,3}[\"']?(?P<value>[A-Za-z0-9._~+/=:|-]{14,1000})")
+_BASIC = re.compile(rb"[ \t]{1,4}(?P<value>[A-Za-z0-9+/=_-]{12,1000})")
+_URL = re.compile(
+    rb"://(?P<user>[^\s/:@\"'`<>\\{}()\[\],;?#\0]{0,100}):(?P<password>[^\s\"'`<>\\/\0]{1,200})@[A-Za-z0-9\[_${.-]"
+)
+_URL_TOKEN = re.compile(rb"://(?P<token>[A-Za-z0-9_.~%-]{16,300})(?::[a-z-]{0,20})?@[A-Za-z0-9]")
+_USER_OPTION = re.compile(
+    rb"(?:-u|--user|--proxy-user|-U)[ \t=]{0,3}[\"']?(?P<value>[^\s:\"'$<{][^\s:\"'<]{0,100}:[^\s\"'<$\0][^\s\"'<\0]{2,200})"
+)
+_NETRC = re.compile(
+    rb"login[ \t\r\n]{1,4}(?P<user>[^\s]{1,100})[ \t\r\n]{1,4}password[ \t\r\n]{1,4}(?P<value>[^\s\0]{3,200})"
+)
+_SHORT_OPTION = re.compile(
+    rb"(?:mysql|mysqldump|mysqladmin|mariadb)[^\n|;&]{0,160}? -p(?P<value>[^\s'\"-][^\s'\"]{3,100})|"
+    rb"(?:sshpass|docker login|az login|mongo|mongosh|mongodump|oc login|htpasswd|ldapsearch|redis-cli)[^\n|;&]{0,160}? -(?:p|a|w)[ \t]{0,2}[\"']?"
+    rb"(?P<other>[^\s'\"$-][^\s'\"]{3,100})"
+)
+_PHRASE = re.compile(
+    rb"[a-z _]{0,20}[\"']?[ \t]{0,4}(?:is|:|=)[ \t]{0,4}\n?[\"'`]?(?P<value>(?:[a-z]{3,8}[ ,\t\n]{1,2}){11,23}[a-z]{3,8})"
+)
+
+
+def authorization(data: bytes, _start: int, end: int) -> Found | None:
+    """Return the value of an Authorization header."""
+    match = _AUTHORIZATION.match(data, end)
+    if match is None or not _header_value(match["value"]):
+        return None
+    return *match.span("value"), "authorization"
+
+
+def bearer(data: bytes, _start: int, end: int) -> Found | None:
+    """Return what follows the word bearer, wherever it stands."""
+    match = _BEARER.match(data, end)
+    if match is None or not looks_random(match["value"].rstrip(b"."), 12):
+        return None
+    return match.start("value"), match.start("value") + len(match["value"].rstrip(b".")), "authorization"
+
+
+def basic(data: bytes, _start: int, end: int) -> Found | None:
+    """Return what follows the word Basic where it is base64 of something with a colon."""
+    match = _BASIC.match(data, end)
+    if match is None or not _is_basic(match["value"]):
+        return None
+    return *match.span("value"), "authorization"
+
+
+def _is_basic(value: bytes) -> bool:
+    try:
+        return b":" in base64.b64decode(value + b"=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _header_value(value: bytes) -> bool:
+    low = value.lower()
+    if low in (b"bearer", b"basic", b"token") or low.startswith(
+        (b"your", b"<", b"$", b"%", b"process.", b"self.", b"req.", b"config.")
+    ):
+        return False
+    return any(48 <= c < 58 for c in value) or looks_random(value, 16) or _is_basic(value)
+
+
+def url(data: bytes, start: int, _end: int) -> Found | None:
+    """Return the password in scheme://user:password@host, or the token where the user name is one."""
+    match = _URL.match(data, start)
+    if match is not None:
+        password = match["password"]
+        if password.startswith((b"$", b"{", b"<", b"[", b"%(", b"%s", b"*")) or password.lower() in _NO_PASSWORDS:
+            return None
+        if looks_random(match["user"], 16):
+            return match.start("user"), match.end("password"), "url-credentials"
+        return *match.span("password"), "url-credentials"
+    match = _URL_TOKEN.match(data, start)
+    if match is not None and looks_random(match["token"], 16):
+        return *match.span("token"), "url-credentials"
+    return None
+
+
+_NO_PASSWORDS = frozenset((b"password", b"xxx", b"xxxx", b"xxxxx", b"pass", b"...", b"pwd"))
+
+
+def user_option(data: bytes, start: int, _end: int) -> Found | None:
+    """Return user:password of `curl -u`."""
+    match = _USER_OPTION.match(data, start + 1)
+    if match is None or b"curl" not in data[max(0, start - 400) : start]:
+        return None
+    return *match.span("value"), "basic-auth"
+
+
+def netrc(data: bytes, start: int, _end: int) -> Found | None:
+    """Return the password of a .netrc line."""
+    match = _NETRC.match(data, start)
+    return None if match is None else (*match.span("value"), "password")
+
+
+def short_option(data: bytes, start: int, _end: int) -> Found | None:
+    """Return the password given by -p or -a to a program that takes it so."""
+    match = _SHORT_OPTION.match(data, start)
+    if match is None:
+        return None
+    name = "value" if match["value"] is not None else "other"
+    value = match[name]
+    if (
+        value.startswith((b"$", b"<", b"{"))
+        or (value.isdigit() and len(value) < 6)
+        or re.fullmatch(rb"[0-9]+:[0-9]+", value)
+    ):
+        return None
+    return *match.span(name), "password"
+
+
+def phrase(data: bytes, _start: int, end: int) -> Found | None:
+    """Return the words of a wallet's recovery phrase."""
+    match = _PHRASE.match(data, end)
+    return None if match is None else (*match.span("value"), "seed-phrase")
+
+
+def _each(low: bytes, anchor: bytes) -> Iterator[int]:
+    at = low.find(anchor)
+    while at >= 0:
+        yield at
+        at = low.find(anchor, at + 1)
+
+
+ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int], Found | None]], ...] = (
+    (b"authorization", authorization),
+    (b"bearer", bearer),
+    (b"basic ", basic),
+    (b"://", url),
+    (b" -u", user_option),
+    (b" --user", user_option),
+    (b" --proxy-user", user_option),
+    (b"login ", netrc),
+    (b"mysql", short_option),
+    (b"mariadb", short_option),
+    (b"sshpass", short_option),
+    (b"docker login", short_option),
+    (b"mongo", short_option),
+    (b"redis-cli", short_option),
+    (b"mnemonic", phrase),
+    (b"seed phrase", phrase),
+    (b"seed_phrase", phrase),
+    (b"recovery phrase", phrase),
+)
+
+
+def anchored(data: bytes, low: bytes) -> Iterator[Found]:
+    """Yield what the rules with a literal anchor find."""
+    for anchor, rule in ANCHORED:
+        for at in _each(low, anchor):
+            found = rule(data, at, at + len(anchor.rstrip()))
+            if found:
+                yield found

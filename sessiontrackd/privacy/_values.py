@@ -1,0 +1,81 @@
+"""Is this value a credential, or a word, a placeholder, a reference, a hash? Works on ASCII bytes."""
+
+from __future__ import annotations
+
+import re
+
+# The commonest pairs of letters in English prose and in identifiers: a random string holds few of them.
+_PAIRS = (
+    "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
+    "ne ea ra ce li ch ll be ma si om ur ca el ta la ns di fo ho pe ec pr no ct us ac ot il tr ly nc et ut ss so rs un lo "
+    "wa ge ie wh ee wi em ad ol rt po we na ul ni ts mo ow pa im mi ai sh ir su id os iv ia am fi ci vi pl ig tu ev ld ry "
+    "mp fe bl ab gh ty op wo sa ay ex ke fr oo av ag if ap gr od bo sp rd do uc bu ei ov by rm ep tt oc fa ef cu rn sc gi "
+    "da yo cr cl du ga qu ue ff ba ey ls va um pp ua up lu go ht ru ug ds lt pi rc rr eg au ck ew mu br bi pt ak pu ui rg "
+    "ib tl ny ki rk ys ob mm fu ph og ms ye ud mb ip ub oi rl gu dr hr cc tw ft wn nu af hu nn eo vo rv nf xp gn sm fl iz "
+    "ok nl my gl aw ju oa sy sl ps jo lf nv je nk kn gs dy hy ze ks xt bs ik dd pt rp sk xi oe oy ws lv db js py tm ml "
+)
+_COMMON = frozenset(_PAIRS.upper().encode().split()) | frozenset(_PAIRS.encode().split())
+_HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
+_UUID = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_LETTERS = re.compile(rb"[a-z]{2,}|[A-Z]{2,}|[A-Z][a-z]+")
+_DIGIT = re.compile(rb"[0-9]")
+_SWITCH = re.compile(rb"[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
+_HASHED = re.compile(
+    rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|https?://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
+)
+_REFERENCE = re.compile(
+    rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_]|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
+)
+_PLACEHOLDER = re.compile(
+    rb"your[_ .-]|my[_-](?:secret|token|key|pass)|example|changeme|change[_-]me|redacted|placeholder|replace|insert|dummy|"
+    rb"todo|\*\*\*|xxxx|none$|null$|true$|false$|undefined$|string$|required|optional|hidden|masked|to-be|enter "
+)
+_WORDS = re.compile(rb"[A-Za-z]+(?:[_ .:/-][A-Za-z]+)*[0-9]{0,2}[.?!:]?")
+_DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
+
+
+def looks_random(value: bytes, least: int = 14) -> bool:
+    """Say whether `value` looks drawn by a machine: digits among letters, few pairs of letters that words are made of."""
+    if len(value) < least or _REFERENCE.match(value) or _HASHED.match(value):
+        return False
+    digits = len(_DIGIT.findall(value))
+    if _HEX.fullmatch(value):
+        return digits >= 2 and len(set(value)) >= 6
+    if _UUID.fullmatch(value):
+        return len(set(value)) >= 6
+    if len(set(value)) < min(9, len(value) // 2):
+        return False
+    switches = len(_SWITCH.findall(value))
+    share = _share_of_common_pairs(value)
+    if digits == 0:
+        return len(value) >= 20 and switches >= len(value) // 8 and share < 0.5
+    return share < 0.62 and switches >= 2 + len(value) // 24
+
+
+def _share_of_common_pairs(value: bytes) -> float:
+    pairs = common = 0
+    for run in _LETTERS.findall(value):
+        for i in range(len(run) - 1):
+            pairs += 1
+            common += run[i : i + 2].lower() in _COMMON
+    # A string of single letters between digits has no pairs at all: random. Few pairs prove little, so lean to random.
+    return common / (pairs + 2)
+
+
+def looks_like_password(value: bytes, *, quoted: bool) -> bool:
+    """Say whether `value`, given to something called a password, is one: not a reference, a type, a call, a placeholder."""
+    low = value.lower()
+    if _REFERENCE.match(value) or _HASHED.match(value) or _PLACEHOLDER.match(low):
+        return False
+    if _DOTTED.fullmatch(value):
+        return False
+    if quoted:
+        return b" " not in value and not (len(value) > 12 and _WORDS.fullmatch(value))
+    if re.search(rb"[()\[\]{}]", value) and not looks_random(value):
+        return False
+    return bool(re.search(rb"[0-9]", value)) and bool(re.search(rb"[A-Za-z]", value)) and not _CODE.fullmatch(value)
+
+
+_CODE = re.compile(
+    rb"[A-Za-z_]*[a-z_][0-9]{1,2}|[0-9.]+[a-zA-Z%]{0,3}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[A-Za-z_]+[0-9]{0,2}[,;]?"
+)
