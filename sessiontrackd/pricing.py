@@ -1,0 +1,283 @@
+"""What tokens cost, and since when: the user's own prices first, then the genai-prices package."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from sessiontrackd.errors import Unpriced
+from sessiontrackd.model import Usage
+
+PICOUSD_PER_USD = 10**12
+PICOUSD_PER_RATE = 10**6  # a rate of 1 USD per million tokens, in picousd per token
+
+# When the prices of a package version were last compared with a price table. Source: our own look, November 2026.
+COMPARED_ON = {"0.2.3": date(2026, 11, 22)}
+STALE_DAYS = 90  # a receipt warns
+UNFIT_DAYS = 180  # nothing paid is reserved until someone confirms
+
+_PROVIDERS = (("claude", "anthropic"), ("gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
+              ("codex", "openai"), ("gemini", "google"), ("grok", "x-ai"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """USD per million tokens of each bucket, and where they come from."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal
+    cache_write_5m: Decimal
+    cache_write_1h: Decimal
+    source: str = ""
+
+    def cost_picousd(self, usage: Usage) -> int:
+        """Return the cost of one request in pico-USD; exact for every published rate, else rounded up."""
+        total = (
+            self.input * usage.input_tokens
+            + self.output * usage.output_tokens
+            + self.cache_read * usage.cache_read_tokens
+            + self.cache_write_5m * usage.cache_write_5m_tokens
+            + self.cache_write_1h * usage.cache_write_1h_tokens
+        )
+        return int((total * PICOUSD_PER_RATE).to_integral_value(ROUND_CEILING))
+
+    def as_text(self) -> str:
+        """Return them as JSON, to be stored with what they priced."""
+        names = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "source")
+        return json.dumps({name: str(getattr(self, name)) for name in names}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """The rates of a model on a day. Above a step's prompt size *every* token of the request costs its rates."""
+
+    base: Rates
+    steps: tuple[tuple[int, Rates], ...] = ()  # (prompt tokens that must be passed, rates), ascending
+
+    def rates(self, prompt_tokens: int) -> Rates:
+        """Return the rates of a request with this many prompt tokens, cached ones counted."""
+        found = self.base
+        for start, rates in self.steps:
+            if prompt_tokens > start:
+                found = rates
+        return found
+
+    def dearest(self, prompt_tokens: int) -> Rates:
+        """Return the highest rates that a request of at most this many prompt tokens may be billed at."""
+        return max((self.base, *(r for start, r in self.steps if prompt_tokens > start)), key=lambda r: r.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A price that the user states; it wins over the package from its day on."""
+
+    model: str
+    tariff: Tariff
+    from_date: date = date.min
+    provider: str | None = None
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Look prices up. The package is imported at the first question that no override answers.
+
+    Args:
+        overrides: the user's own table.
+    """
+
+    overrides: tuple[Override, ...] = ()
+    _found: dict[tuple[str, str | None, date, bool], Tariff] = field(default_factory=dict, repr=False, compare=False)
+
+    def tariff(self, model: str, at: datetime, *, provider: str | None = None, batch: bool = False) -> Tariff:
+        """Return what a model costs on a day.
+
+        Args:
+            model: the provider's id.
+            at: when the request is or was made.
+            provider: who sells; guessed from the model's name where it is not known.
+            batch: the request goes through a batch, which costs half where the provider says so.
+
+        Raises:
+            Unpriced: neither the user nor the package knows the model.
+        """
+        day = at.astimezone(UTC).date()
+        key = (model, provider, day, batch)
+        if key not in self._found:
+            self._found[key] = self._override(model, day, batch) or _packaged(model, provider, day, batch)
+        return self._found[key]
+
+    def rates(
+        self, model: str, usage: Usage, at: datetime, *, provider: str | None = None, batch: bool = False
+    ) -> Rates:
+        """Return the rates that one request of this usage is billed at. A sum over requests has none."""
+        return self.tariff(model, at, provider=provider, batch=batch).rates(prompt_tokens(usage))
+
+    def cost_picousd(
+        self, model: str, usage: Usage, at: datetime, *, provider: str | None = None, batch: bool = False
+    ) -> int:
+        """Return the cost of one request in pico-USD."""
+        return self.rates(model, usage, at, provider=provider, batch=batch).cost_picousd(usage)
+
+    def _override(self, model: str, day: date, batch: bool) -> Tariff | None:
+        """Return the latest price that the user stated up to that day; a batch has its own or pays the plain one."""
+        for name in [f"{model}:batch", model] if batch else [model]:
+            stated = [one for one in self.overrides if one.model == name and one.from_date <= day]
+            if stated:
+                return max(stated, key=lambda one: one.from_date).tariff
+        return None
+
+
+def prompt_tokens(usage: Usage) -> int:
+    """Return the size of the prompt that a tier is decided by: what was cached counts too."""
+    return usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+
+
+def override(model: str, rates: dict[str, Any], *, from_date: date = date.min, provider: str | None = None) -> Override:
+    """Make an override from the numbers that a user states: USD per million tokens.
+
+    Args:
+        model: the provider's id; with `:batch` at its end for requests that go through a batch.
+        rates: input and output; cache_read, cache_write_5m, cache_write_1h where they differ from the usual
+            0.1, 1.25 and 2 times the input.
+        from_date: the first day (UTC) it holds.
+        provider: who sells.
+
+    Raises:
+        ValueError: a rate is missing, negative or no number.
+    """
+    unknown = rates.keys() - {"input", "output", "cache_read", "cache_write_5m", "cache_write_1h"}
+    if unknown or not {"input", "output"} <= rates.keys():
+        raise ValueError(
+            f"the price of {model} needs input and output, USD per million tokens; unknown: {sorted(unknown)}"
+        )
+    numbers = {name: Decimal(str(value)) for name, value in rates.items()}
+    if not all(number.is_finite() and number >= 0 for number in numbers.values()):
+        raise ValueError(f"the price of {model} must not be negative")
+    usual = {"cache_read": Decimal("0.1"), "cache_write_5m": Decimal("1.25"), "cache_write_1h": Decimal(2)}
+    filled = {name: numbers["input"] * factor for name, factor in usual.items()} | numbers
+    source = "your own price" + (f" since {from_date}" if from_date > date.min else "")
+    return Override(model, Tariff(Rates(**filled, source=source)), from_date, provider)
+
+
+def data_date() -> date | None:
+    """Return the day on which the package's prices were last compared; None for a version that we have not seen."""
+    from importlib.metadata import version
+
+    return COMPARED_ON.get(version("genai-prices"))
+
+
+def age_days(today: date, confirmed_on: date | None = None) -> int | None:
+    """Return how old the price data is, counted from its comparison or from the user's own confirmation."""
+    known = [day for day in (data_date(), confirmed_on) if day]
+    return max(0, (today - max(known)).days) if known else None
+
+
+def provider_of(model: str) -> str | None:
+    """Return who sells a model, by the start of its name."""
+    return next((provider for start, provider in _PROVIDERS if model.lower().startswith(start)), None)
+
+
+@functools.cache
+def _source() -> str:
+    from importlib.metadata import version
+
+    return f"genai-prices {version('genai-prices')}"
+
+
+def _packaged(model: str, provider: str | None, day: date, batch: bool) -> Tariff:
+    """Read a tariff out of the package.
+
+    Source: genai-prices 0.2.3, seen 2026-11: the price of a model on a day is a set of Decimal or tiered prices; a
+    wrong key of the price context is ignored in silence, and one token with each bucket asks for nothing unusual.
+    """
+    from genai_prices import Usage as Asked
+    from genai_prices import calc_price
+
+    seller = provider or provider_of(model)
+    if seller is None:
+        raise Unpriced(_unknown(model))
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    context = {"processing": "batch"} if batch else None
+    try:
+        price = calc_price(
+            Asked(input_tokens=1, output_tokens=1),
+            model,
+            provider_id=seller,
+            genai_request_timestamp=at,
+            price_context=context,
+        ).model_price
+    except LookupError as error:
+        raise Unpriced(_unknown(model)) from error
+    return _tariff(price.__dict__, model)
+
+
+def _tariff(price: dict[str, Any], model: str) -> Tariff:
+    """Turn the package's prices into steps; a cache price that is missing is that of the bucket around it."""
+    if price.get("input_mtok") is None or price.get("output_mtok") is None:
+        raise Unpriced(_unknown(model))
+    starts = {tier.start for value in price.values() for tier in getattr(value, "tiers", ())}
+
+    def rate(name: str, prompt: int) -> Decimal | None:
+        value = price.get(name)
+        tiers = [tier.price for tier in getattr(value, "tiers", ()) if prompt > tier.start]
+        found: Decimal | None = tiers[-1] if tiers else getattr(value, "base", value)
+        return found
+
+    def rates(prompt: int) -> Rates:
+        first = rate("input_mtok", prompt) or Decimal(0)
+        write = _or(rate("cache_write_mtok", prompt), first)
+        return Rates(
+            input=first,
+            output=rate("output_mtok", prompt) or Decimal(0),
+            cache_read=_or(rate("cache_read_mtok", prompt), first),
+            cache_write_5m=write,
+            cache_write_1h=_or(rate("cache_write_1h_mtok", prompt), write),
+            source=_source(),
+        )
+
+    return Tariff(rates(0), tuple((start, rates(start + 1)) for start in sorted(starts)))
+
+
+def _or(value: Decimal | None, other: Decimal) -> Decimal:
+    return other if value is None else value
+
+
+def _unknown(model: str) -> str:
+    return (
+        f"Nobody has told what the model {model} costs, so nothing is sent to it. State its price in the settings file: "
+        f'[[prices]] with model = "{model}", input = … and output = … in USD per million tokens.'
+    )
+
+
+def usd(picousd: int) -> Decimal:
+    """Return an amount in USD, exactly."""
+    return Decimal(picousd) / PICOUSD_PER_USD
+
+
+def usd_text(picousd: int) -> str:
+    """Return an amount as a decimal string for JSON: at least six places, never rounded."""
+    text = f"{usd(picousd):.12f}"
+    return text[:-6] + text[-6:].rstrip("0")
+
+
+def picousd(amount_usd: Decimal | float | str) -> int:
+    """Return an amount of USD as an integer; a float is taken as it is printed.
+
+    Raises:
+        ValueError: it is no finite number, or negative.
+    """
+    number = Decimal(str(amount_usd))
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"{amount_usd} is no amount of money")
+    return int((number * PICOUSD_PER_USD).to_integral_value(ROUND_CEILING))
+
+
+def summed(usages: Iterable[Usage]) -> Usage:
+    """Add usages up, for display; a sum has no price."""
+    return functools.reduce(Usage.__add__, usages, Usage())
