@@ -1,0 +1,37 @@
+"""The register of engines: a line a member. An engine's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+from sessiontrackd.contracts import Engine
+from sessiontrackd.errors import UsageError
+
+ENGINES: Mapping[str, str] = MappingProxyType(
+    {
+        "local": "sessiontrackd.engines.local:LocalEngine",
+    }
+)
+GROUP = "sessiontrackd.engines"
+
+
+def names() -> list[str]:
+    """Return the names of all engines, ours first, then those that other packages bring."""
+    return [*ENGINES, *sorted({entry.name for entry in entry_points(group=GROUP)} - ENGINES.keys())]
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Import an engine's class.
+
+    Raises:
+        UsageError: there is no engine of this name.
+    """
+    target = ENGINES.get(name) or next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
+    if target is None:
+        raise UsageError(f"There is no engine {name!r}. Engines: {', '.join(names())}.")
+    module, _, member = target.partition(":")
+    found: type[Engine] = getattr(import_module(module), member)
+    return found

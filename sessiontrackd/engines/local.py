@@ -1,0 +1,93 @@
+"""The local engine: an insight without a model, chosen from the extracted facts; everything is quoted or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usage
+
+SECTION = 7
+"""More than about seven items nobody reads."""
+FEW = 5
+
+_KINDS = {
+    InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "figures"),
+    InsightLevel.STANDARD: (
+        "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
+        "todo", "question", "subagent", "point", "figures",
+    ),
+    InsightLevel.COMPREHENSIVE: (
+        "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
+        "todo", "question", "subagent", "segment", "point", "link", "figures",
+    ),
+}  # fmt: skip
+
+
+class LocalEngine:
+    """Choose from a session's facts what a level shows. Nothing leaves the machine and nothing is paid."""
+
+    NAME = "local"
+    leaves_machine = False
+    price_model: str | None = None
+
+    async def attempt(self, ask: Ask) -> Reply:
+        """Return the insight of the level asked for."""
+        chosen = tuple(_chosen(ask))
+        return Reply(title=ask.title, summary=_summary(ask.facts), findings=chosen, usage=Usage())
+
+
+def _chosen(ask: Ask) -> Iterable[Finding]:
+    for kind in _KINDS[ask.level]:
+        found = [finding for finding in ask.facts if finding.kind == kind]
+        if kind == "file":
+            found = [_relative(finding, ask.session) for finding in found]
+        if kind == "point" and ask.level is InsightLevel.STANDARD and _has_pairs(ask.facts):
+            found = found[:FEW]
+        yield from _thinned(kind, found, ask.level)
+
+
+def _has_pairs(facts: Iterable[Finding]) -> bool:
+    return any(finding.kind == "segment" for finding in facts)
+
+
+def _thinned(kind: str, found: list[Finding], level: InsightLevel) -> list[Finding]:
+    if kind == "segment":
+        return _spread(found, 3 * SECTION)
+    if kind == "ask":
+        return _spread(found, SECTION)
+    if kind in {"point", "link"}:
+        return found[: 2 * SECTION]
+    if level is InsightLevel.MINIMAL:
+        if kind == "outcome":
+            found = [replace(finding, parts=()) for finding in found]
+        if kind == "question":
+            found = [finding for finding in found if not finding.details.get("offer")]
+        return found[: FEW if kind in {"file", "todo"} else 2]
+    return found[:SECTION]
+
+
+def _spread(found: list[Finding], count: int) -> list[Finding]:
+    """Thin a list in order: its first, its last two, and of the others those that say most."""
+    if len(found) <= count:
+        return found
+    inner = sorted(found[1:-2], key=lambda finding: (-min(len(finding.text), 120), finding.messages))[: count - 3]
+    keep = {id(finding) for finding in [found[0], *inner, *found[-2:]]}
+    return [finding for finding in found if id(finding) in keep]
+
+
+def _relative(finding: Finding, session: Session) -> Finding:
+    """Show a file as the project sees it."""
+    root = (session.project or "").rstrip("/\\")
+    if root and finding.text.startswith((f"{root}/", f"{root}\\")):
+        return replace(finding, text=finding.text[len(root) + 1 :])
+    return finding
+
+
+def _summary(facts: Iterable[Finding]) -> str:
+    """Quote how it ended; a conversation without a model's reply is told by the point that stands for it best."""
+    by_kind: dict[str, Finding] = {}
+    for finding in facts:
+        by_kind.setdefault(finding.kind, finding)
+    told = by_kind.get("outcome") or by_kind.get("point") or by_kind.get("goal")
+    return told.text if told else ""

@@ -1,0 +1,149 @@
+"""What a session contains, without a model: asks, outcome, decisions, files, problems and their fixes, open work.
+
+Everything is a verbatim quote (after redaction, white space collapsed) with the number of its message, or computed
+from the tool calls. One pass, bounded memory: candidates keep their uncut source until they are redacted and cut.
+
+Kinds and what they carry (`text` is for showing, with an ellipsis where a quote was cut):
+    goal, outcome (parts: what else the last reply says; unfinished)
+    ask, segment (number; segment: calls, until, parts answer)
+    decision (by: person, parts answer, where a question was asked), cause, point (what stands for a chat)
+    problem (command, exit_status, times, fixed; parts cause, fix), fix (edited, passes_at)
+    file (added, removed, edits, new), command (times, failures, failed), test (command, passed)
+    commit (sha, branch), pull_request, link, todo (done, planned), question (by, offer)
+    subagent (parts result), figures (asks, replies, calls, commands, failures, files, added, removed, commits, decisions)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sessiontrackd.facts._findings import Maker
+from sessiontrackd.facts._human import gist, shortened, spoken, title_of
+from sessiontrackd.facts._scorer import Unit, keywords, scores, select, tokens
+from sessiontrackd.facts._talk import Talk
+from sessiontrackd.facts._text import Cutter, clip, quoted, sentences
+from sessiontrackd.facts._work import SubAgent, Work
+from sessiontrackd.model import Finding, Message, Origin, Role, Session
+
+__all__ = ["Facts", "Unit", "extract", "gist", "key_messages", "scores", "select", "sentences", "spoken", "title_of"]
+
+KEYWORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a session contains; redacted."""
+
+    findings: tuple[Finding, ...] = ()
+    keywords: tuple[str, ...] = ()
+    title: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, kind: str) -> tuple[Finding, ...]:
+        """Return the findings of one kind."""
+        return tuple(finding for finding in self.findings if finding.kind == kind)
+
+
+def extract(messages: Iterable[Message], redactor: Cutter, *, title: str | None = None) -> Facts:
+    """Read a session's messages once and return what it contains.
+
+    Args:
+        messages: in order; they may stream.
+        redactor: replaces what is private; it sees the uncut text around each kept span.
+        title: the recorded title, which wins over one made from the first ask.
+    """
+    talk, work = Talk(), Work()
+    side = _SideChain()
+    for message in messages:
+        if message.origin is Origin.SIDECHAIN:
+            side.follow(message)
+        elif message.role is Role.ASSISTANT:
+            cause = talk.said(message)
+            if cause:
+                work.explained(cause)
+            if message.tool_calls:
+                talk.forget_chat()
+                work.follow(message)
+        elif message.origin is Origin.HUMAN:
+            talk.heard(message)
+    if talk.asks == 0 and talk.replies == 0:
+        side.replay(talk, work)
+    talk.end()
+    maker = Maker(talk, work, redactor)
+    findings = tuple(maker.findings())
+    counts = {key: value for key, value in findings[-1].details.items() if isinstance(value, int)}
+    return Facts(findings, _keywords(talk, findings), _title(title, talk, work, redactor), counts)
+
+
+class _SideChain:
+    """A file may hold nothing but a sub-agent's conversation: then it is the main one. Keeps its first and last part."""
+
+    def __init__(self) -> None:
+        self._first: list[Message] = []
+        self._last: Message | None = None
+
+    def follow(self, message: Message) -> None:
+        if len(self._first) < 400:
+            self._first.append(message)
+        elif message.text:
+            self._last = message
+
+    def replay(self, talk: Talk, work: Work) -> None:
+        for message in [*self._first, *([self._last] if self._last else [])]:
+            if message.role is Role.ASSISTANT:
+                cause = talk.said(message)
+                if cause:
+                    work.explained(cause)
+                work.follow(message)
+                if message.tool_calls:
+                    talk.forget_chat()
+            else:
+                talk.heard(message)
+
+
+def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter) -> str:
+    if recorded and recorded.strip():
+        return shortened(redactor.redact(recorded))
+    thin = ""
+    for segment in talk.first:
+        made = title_of(redactor.redact(segment.whole))
+        if len(tokens(made)) >= 3:
+            return made
+        thin = thin or made
+    agents: list[SubAgent] = work.agents.all()
+    if not thin and agents:
+        return shortened(quoted(agents[0].task, redactor, 200).quote)
+    if not thin and talk.first_reply:
+        first = next(sentences(talk.first_reply.source), None)
+        if first:
+            return shortened(
+                quoted(clip(talk.first_reply.source, first, talk.first_reply.message), redactor, 200).quote
+            )
+    return thin
+
+
+def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Return the words by tf-idf that also stand in a redacted finding: so none of them can be a part of a secret."""
+    shown: set[str] = set()
+    for finding in findings:
+        if finding.kind in {"goal", "ask", "outcome", "decision", "cause", "segment", "point"}:
+            shown.update(tokens(finding.text))
+            for part in finding.parts:
+                shown.update(tokens(part.text))
+    ranked = keywords(talk.counts, talk.spread, max(talk.units, 1))
+    return tuple([term for term in ranked if term in shown][:KEYWORDS])
+
+
+def key_messages(session: Session | Iterable[Message], count: int) -> list[int]:
+    """Return the numbers of the messages that best stand for a conversation, in source order.
+
+    Args:
+        session: a session, or its messages.
+        count: how many, at least 1.
+    """
+    messages = session.messages if isinstance(session, Session) else session
+    said = [message for message in messages if message.text.strip() and message.origin in {Origin.HUMAN, Origin.MODEL}]
+    units = [Unit(message.text, turn, message.speaker or message.role.value) for turn, message in enumerate(said)]
+    values, bags = scores(units)
+    return [said[at].index for at in select(values, bags, max(count, 1))]

@@ -1,0 +1,153 @@
+"""Cue words of English prose: decisions, causes, follow-ups, questions; and what only looks like them."""
+
+from __future__ import annotations
+
+import re
+
+_DECISION_HINTS = (
+    "instead of", "rather than", "i'll use", "i'll keep", "i'll go with", "we'll use", "we'll keep", "going with", "go with", "decided",
+    "chose", "opted", "right approach", "simplest", "safest", "safer", "cleanest", "better approach", "best approach", "right fix",
+    "because", "let's use", "let's keep", "stick with", "i'll make", "decision", "prefer", "trade-off", "on purpose", "deliberately",
+)  # fmt: skip
+_CAUSE_HINTS = (
+    "root cause", "issue is", "issue was", "problem is", "problem was", "bug is", "bug was", "caused by", "turns out", "culprit",
+    "failing because", "failed because", "fails because", "happens because", "happened because", "reason is", "due to", "error is because",
+    "error was", "missing because", "broke because", "breaks because",
+)  # fmt: skip
+_TODO_HINTS = (
+    "follow-up", "follow up", "remaining", "not yet", "still need", "next step", "out of scope", "todo", "to do", "[ ]", "left to do",
+    "you'll need to", "you will need to", "you need to", "not implemented", "future work", "later on", "remains to", "left as",
+    "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
+)  # fmt: skip
+_STRONG_DECISION = re.compile(
+    r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|make|switch|avoid|"
+    r"skip|drop|leave|treat|reuse|put|move|extend|take)\b"
+    r"|\bgoing with\b|\bdecided (?:to|on|against|not)\b|\b(?:i|we) (?:chose|opted|prefer)\b|\bchose (?:to|not)\b|\bopted (?:to|for)\b"
+    r"|\b(?:simplest|safest|safer|cleanest|right|best|better|correct) (?:approach|fix|solution|option|choice|way|design|place|path)\b"
+    r"|\bdeliberately\b|\bon purpose\b|\bstick with\b|\bthe decision\b"
+)
+_CHOICE = re.compile(
+    r"\b(?:i'll|i will|we'll|we will|let's|i've|i have|i'm|should|decid\w+|use[ds]?|using|switch\w*|keep\w*|kept|makes?|made|making|chang\w+|replac\w+"
+    r"|mov\w+|stor\w+|avoid\w*|prefer\w*|add\w*|us|now|updated?|treat\w*|reject\w*|return\w*|write|read|run|put|moved|converted|revert\w*)\b"
+)
+_CAUSE = re.compile(
+    r"\broot cause\b|\b(?:the|this|real|actual|main|only|underlying) (?:\w+ ){0,2}(?:issue|problem|bug|error|failure|reason|culprit) (?:is|was|came|comes|lies|seems|here is)\b"
+    r"|\b(?:caused by|turns out|culprit)\b|\b(?:fail\w*|error\w*|break\w*|broke|happen\w*|missing|crash\w*|occur\w*|wrong|hang\w*|flaky|rejected|skipped)\b[^.]{0,80}\b(?:because|due to)\b"
+)
+_NARRATION = re.compile(
+    r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
+    r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
+    r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need)|i need to|i should)\b"
+)
+_HUMAN_DECISION = re.compile(
+    r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
+    r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need)\b"
+)
+_TODO = re.compile(
+    r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
+    r"|not yet|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
+)
+_TODO_HEADING = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
+    r"what(?:'s| is) left|still to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items)\b[^\n.]{0,40}?:?(?:\*\*)?:?[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DIFF_LINE = re.compile(r"[+-]\s?\S|@@|diff --git")
+_FILLER = re.compile(
+    r"(?:no response requested|\[?request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
+    r"invalid api key|please run /login|\(no content\)|i'll continue|continuing|session limit)",
+    re.IGNORECASE,
+)
+_OFFER = re.compile(
+    r"(?:would you like|do you want|shall i|should i|want me to|let me know|anything else|does (?:this|that) (?:make sense|help|look)|is there anything|ready to)\b",
+    re.IGNORECASE,
+)
+_PLEASANTRY = re.compile(
+    r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
+    r"you'?re (?:absolutely )?(?:right|welcome)|exactly|awesome|nice|wonderful|thanks|thank you|all (?:done|set)|completed?|success|finished|hello|hi|here you go|"
+    r"pushed|committed|updated|that's (?:right|correct|a great question)|happy to help|fantastic|and|it)\b\W*)+$",
+    re.IGNORECASE,
+)
+
+
+def lowered(text: str) -> str:
+    """Return the text as the cues want it: lower case, straight apostrophes."""
+    return text.lower().replace("’", "'")
+
+
+def hints(low: str) -> tuple[bool, bool, bool]:
+    """Say quickly whether a lower-case text may hold a decision, a cause, a to-do: plain substring searches."""
+    return (
+        any(cue in low for cue in _DECISION_HINTS),
+        any(cue in low for cue in _CAUSE_HINTS),
+        any(cue in low for cue in _TODO_HINTS),
+    )
+
+
+def decision_weight(sentence: str, word_count: int) -> float:
+    """Say how surely an agent's sentence states a decision; 0 means it does not."""
+    if not 6 <= word_count <= 60 or sentence.rstrip().endswith(("?", ":")) or _DIFF_LINE.match(sentence):
+        return 0.0
+    low = lowered(sentence)
+    if _NARRATION.match(low):
+        return 0.0
+    weight = 0.0
+    compares = "instead of" in low or "rather than" in low
+    if compares and _CHOICE.search(low):
+        weight += 2.0
+    if _STRONG_DECISION.search(low):
+        weight += 2.0
+    if weight and any(
+        cue in low for cue in ("because", "so that", "since ", " so ", "which avoids", "to avoid", "keeps ")
+    ):
+        weight += 1.0
+    if _CAUSE.search(low):
+        weight -= 1.5
+    if word_count < 9:
+        weight -= 0.5
+    return max(weight, 0.0)
+
+
+def human_decision_weight(sentence: str, word_count: int) -> float:
+    """Say how surely a person's sentence settles something."""
+    if not 3 <= word_count <= 45 or sentence.rstrip().endswith("?"):
+        return 0.0
+    low = lowered(sentence)
+    if _HUMAN_DECISION.match(low):
+        return 3.0
+    return 2.0 if "instead" in low.split() or "instead of" in low or "rather than" in low else 0.0
+
+
+def is_cause(sentence: str, word_count: int) -> bool:
+    """Say whether a sentence names why something went wrong."""
+    return 5 <= word_count <= 60 and not sentence.endswith(("?", ":")) and bool(_CAUSE.search(lowered(sentence)))
+
+
+def is_todo(sentence: str, word_count: int) -> bool:
+    """Say whether a sentence names work that is left."""
+    return 4 <= word_count <= 50 and not sentence.endswith(("?", ":")) and bool(_TODO.search(lowered(sentence)))
+
+
+def todo_headings(text: str) -> list[int]:
+    """Return where lists of open work begin."""
+    return [match.end() for match in _TODO_HEADING.finditer(text)]
+
+
+def is_narration(sentence: str) -> bool:
+    """Say whether a sentence only tells what the agent is about to do."""
+    return bool(_NARRATION.match(lowered(sentence)))
+
+
+def is_filler(text: str) -> bool:
+    """Say whether a whole reply is none: an interrupt, an API error."""
+    return bool(_FILLER.match(text.strip()))
+
+
+def is_offer(sentence: str) -> bool:
+    """Say whether a question only offers more help."""
+    return bool(_OFFER.match(sentence.strip("*_ ")))
+
+
+def is_pleasantry(sentence: str) -> bool:
+    """Say whether a sentence holds no content: "Perfect!", "Done."."""
+    return bool(_PLEASANTRY.match(sentence))

@@ -1,0 +1,291 @@
+"""From candidates to findings: choose, cut, redact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sessiontrackd.facts import _cues as cues
+from sessiontrackd.facts._scorer import scores, select
+from sessiontrackd.facts._talk import Segment, Talk, lead, questions, units_of
+from sessiontrackd.facts._text import Clip, Cutter, quoted, squeeze, words
+from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
+from sessiontrackd.model import Finding
+
+SECTION = 7
+"""More than about seven items nobody reads."""
+TIMELINE = 40
+LONG_CHARS, SHORT_CHARS, LINE_CHARS = 400, 240, 160
+
+
+class Maker:
+    """Turn what the folds kept into findings.
+
+    Args:
+        talk: what was said.
+        work: what was done.
+        redactor: replaces what is private, in the uncut sources.
+    """
+
+    def __init__(self, talk: Talk, work: Work, redactor: Cutter) -> None:
+        """Keep the parts."""
+        self._talk, self._work, self._redactor = talk, work, redactor
+        self.is_chat = work.calls == 0
+        self.has_model = talk.replies > 0
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield everything, kind by kind."""
+        yield from self._goal()
+        yield from self._asks()
+        yield from self._outcome()
+        yield from self._decisions()
+        yield from self._problems()
+        yield from self._causes()
+        yield from self._files()
+        yield from self._commands()
+        yield from self._tests()
+        yield from self._commits()
+        yield from self._todos()
+        yield from self._questions()
+        yield from self._agents()
+        yield from self._segments()
+        yield from self._points()
+        yield from self._links()
+        yield self._figures()
+
+    def _quote(
+        self, kind: str, kept: Clip, limit: int, parts: Iterable[Finding] = (), **details: str | int | bool
+    ) -> Finding:
+        found = quoted(kept, self._redactor, limit)
+        return Finding(kind, found.text, found.quote, (kept.message,), "quoted", tuple(parts), details)
+
+    def _goal(self) -> Iterator[Finding]:
+        first = next((segment for segment in self._talk.first if words(segment.ask.raw) >= 3), None)
+        first = first or next(iter(self._talk.first), None)
+        if first and self.has_model:
+            yield self._quote("goal", first.ask, LONG_CHARS)
+
+    def _asks(self) -> Iterator[Finding]:
+        if not self.has_model:
+            return
+        for segment in self._talk.segments.top(TIMELINE):
+            yield self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number)
+
+    def _outcome(self) -> Iterator[Finding]:
+        reply = self.outcome_reply()
+        if reply is None:
+            return
+        first, *more = lead(reply) or [reply]
+        parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more]
+        unfinished = bool(self._talk.current and self._talk.current.tools_after)
+        yield self._quote("outcome", first, LONG_CHARS, parts, **({"unfinished": True} if unfinished else {}))
+
+    def outcome_reply(self) -> Clip | None:
+        """Return the last reply worth the name: the end of the last turn, else the last text."""
+        talk = self._talk
+        if talk.current and talk.current.replies:
+            reply = talk.current.replies[-1]
+            if words(reply.source[:400]) >= 4:
+                return reply
+        return talk.finals[-1] if talk.finals else talk.last_reply
+
+    def _decisions(self) -> Iterator[Finding]:
+        for question, answer in self._work.answers[:SECTION]:
+            part = self._quote("answer", answer, SHORT_CHARS)
+            yield self._quote("decision", question, SHORT_CHARS, [part], by="person")
+        for kept in _unlike(self._talk.decisions.top(14), SECTION):
+            yield self._quote("decision", kept, LONG_CHARS)
+
+    def _problems(self) -> Iterator[Finding]:
+        ranked = sorted(self._work.problems, key=lambda problem: (-_problem_weight(problem), problem.at))
+        chosen = [problem for problem in ranked if _problem_weight(problem) > 0][:SECTION]
+        for problem in sorted(chosen, key=lambda one: one.at):
+            yield self._problem(problem)
+
+    def _problem(self, problem: Problem) -> Finding:
+        details: dict[str, str | int | bool] = {
+            "command": quoted(problem.typed, self._redactor, LINE_CHARS).text,
+            "times": problem.times,
+            "fixed": problem.fixed_at is not None,
+        }
+        if problem.command.exit_status is not None:
+            details["exit_status"] = problem.command.exit_status
+        parts = [self._quote("cause", problem.cause, SHORT_CHARS)] if problem.cause else []
+        if problem.fixed_at is not None:
+            parts.append(self._fix(problem, problem.fixed_at))
+        return self._quote("problem", problem.line, SHORT_CHARS, parts, **details)
+
+    def _fix(self, problem: Problem, fixed_at: int) -> Finding:
+        paths = list(dict.fromkeys(path for path, _ in problem.edited))[:3]
+        if paths:
+            places = tuple(dict.fromkeys([index for path, index in problem.edited if path in paths][:3]))
+            text = ", ".join(self._redactor.redact(path) for path in paths)
+            return Finding(
+                "fix", text, None, (*places, fixed_at), "computed", (), {"passes_at": fixed_at, "edited": True}
+            )
+        assert problem.fixed_by
+        shown = quoted(problem.fixed_by, self._redactor, LINE_CHARS)
+        return Finding(
+            "fix", shown.text, shown.quote, (fixed_at,), "quoted", (), {"passes_at": fixed_at, "edited": False}
+        )
+
+    def _causes(self) -> Iterator[Finding]:
+        tied = {id(problem.cause) for problem in self._work.problems if problem.cause and _problem_weight(problem) > 0}
+        for kept in _unlike([kept for kept in self._talk.causes.top(14) if id(kept) not in tied], 4):
+            yield self._quote("cause", kept, LONG_CHARS)
+
+    def _files(self) -> Iterator[Finding]:
+        changes = sorted(self._work.files.values(), key=lambda change: (-(change.added + change.removed), change.first))
+        for change in changes[:TIMELINE]:
+            yield self._file(change)
+
+    def _file(self, change: FileChange) -> Finding:
+        details: dict[str, str | int | bool] = {
+            "added": change.added,
+            "removed": change.removed,
+            "edits": change.edits,
+            "new": change.new,
+        }
+        places = tuple(dict.fromkeys((change.first, change.last)))
+        return Finding("file", self._redactor.redact(change.path), None, places, "computed", (), details)
+
+    def _commands(self) -> Iterator[Finding]:
+        runs = sorted(self._work.runs.values(), key=lambda run: (-_run_weight(run), run.last))
+        chosen = [run for run in runs if _run_weight(run) > 0][: 2 * SECTION]
+        for run in chosen:
+            yield self._quote(
+                "command", run.shown, LINE_CHARS, times=run.times, failures=run.failures, failed=run.failed
+            )
+
+    def _tests(self) -> Iterator[Finding]:
+        for test in list(self._work.tests.values())[-3:]:
+            command = quoted(test.typed, self._redactor, LINE_CHARS)
+            line = quoted(test.line, self._redactor, LINE_CHARS) if test.line else command
+            details: dict[str, str | int | bool] = {"command": command.text, "passed": test.passed}
+            yield Finding("test", line.text, line.quote, (test.at,), "quoted", (), details)
+
+    def _commits(self) -> Iterator[Finding]:
+        for kept, sha, branch in list(self._work.commits.values())[-SECTION:]:
+            yield self._quote("commit", kept, LINE_CHARS, sha=sha, branch=self._redactor.redact(branch))
+        for kept in list(self._work.pulls.values())[:SECTION]:
+            yield self._quote("pull_request", kept, LINE_CHARS)
+
+    def _todos(self) -> Iterator[Finding]:
+        for todo in [todo for todo in self._work.todos if not todo.done][:SECTION]:
+            yield self._quote("todo", todo.text, SHORT_CHARS, done=False, planned=True)
+        newest = self._talk.asks
+        left = [kept for segment, kept in self._talk.todos if segment >= newest - 1]
+        left.sort(key=lambda kept: (-kept.weight, -kept.message, kept.start))
+        chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
+        for kept in chosen:
+            yield self._quote("todo", kept, SHORT_CHARS, done=False)
+
+    def _questions(self) -> Iterator[Finding]:
+        for kept in self._work.asked[-2:]:
+            yield self._quote("question", kept, SHORT_CHARS, by="model")
+        if self._talk.unanswered and self.has_model:
+            yield self._quote("question", self._talk.unanswered, SHORT_CHARS, by="person")
+        elif self._talk.last_reply:
+            found = questions(self._talk.last_reply)
+            for kept in found[:3]:
+                yield self._quote("question", kept, SHORT_CHARS, by="model", offer=cues.is_offer(kept.raw))
+
+    def _agents(self) -> Iterator[Finding]:
+        for agent in self._work.agents.top(SECTION):
+            yield self._agent(agent)
+
+    def _agent(self, agent: SubAgent) -> Finding:
+        found = lead(agent.result) if agent.result else []
+        parts = [self._quote("result", kept, SHORT_CHARS) for kept in found[:1]]
+        return self._quote("subagent", agent.task, LINE_CHARS, parts)
+
+    def _segments(self) -> Iterator[Finding]:
+        if not self.has_model:
+            return
+        for segment in self._talk.segments.top(TIMELINE):
+            yield self._segment(segment)
+
+    def _segment(self, segment: Segment) -> Finding:
+        found = lead(segment.replies[-1]) if segment.replies else []
+        parts = [self._quote("answer", kept, LONG_CHARS) for kept in found[:2]]
+        return self._quote(
+            "segment", segment.ask, SHORT_CHARS, parts, number=segment.number, calls=segment.calls, until=segment.last
+        )
+
+    def _points(self) -> Iterator[Finding]:
+        if not self.is_chat or not self._talk.chat:
+            return
+        pairs = units_of(self._talk.chat)
+        values, bags = scores([unit for unit, _ in pairs])
+        for at in select(values, bags, SECTION):
+            yield self._quote("point", pairs[at][1], LONG_CHARS)
+
+    def _links(self) -> Iterator[Finding]:
+        for kept in list(self._talk.links.values())[: 2 * SECTION]:
+            yield self._quote("link", kept, 300)
+
+    def _figures(self) -> Finding:
+        work = self._work
+        details: dict[str, str | int | bool] = {
+            "asks": self._talk.asks,
+            "replies": self._talk.replies,
+            "calls": work.calls,
+            "commands": work.commands,
+            "failures": work.failures,
+            "files": len(work.files),
+            "added": sum(change.added for change in work.files.values()),
+            "removed": sum(change.removed for change in work.files.values()),
+            "commits": len(work.commits),
+            "decisions": self._talk.decisions.offered,
+        }
+        return Finding("figures", "", None, (), "computed", (), details)
+
+
+def _problem_weight(problem: Problem) -> float:
+    """Say how much a problem tells: explained, mended by an edit, met more than once, or never solved."""
+    weight = (
+        2.0 * (problem.cause is not None)
+        + 2.0 * bool(problem.edited and problem.fixed_at)
+        + 0.5 * min(problem.times - 1, 2)
+    )
+    weight += 1.0 * (
+        problem.command.tests or "build" in problem.command.bare[:80] or "lint" in problem.command.bare[:80]
+    )
+    weight += 0.5 * (problem.fixed_at is None) + 0.5 * ("rror" in problem.line.raw[:200])
+    return weight
+
+
+def _run_weight(run: Run) -> float:
+    name = run.command.words[0].rsplit("/", 1)[-1] if run.command.words else ""
+    bare = run.command.bare[:120]
+    weight = 3.0 * run.command.tests + 2.0 * any(
+        word in bare
+        for word in ("build", "deploy", "publish", "release", "migrate", "install", "lint", "push", "create")
+    )
+    weight += min(run.times, 6) * 0.3 + 0.5 * run.failed
+    if name in {
+        "mkdir",
+        "touch",
+        "rm",
+        "cp",
+        "mv",
+        "chmod",
+        "python",
+        "python3",
+        "node",
+        "sleep",
+        "kill",
+    } or bare.startswith(("git add", "git commit", "git checkout")):
+        weight -= 2.0
+    return weight
+
+
+def _unlike(kept: list[Clip], count: int) -> list[Clip]:
+    """Drop what says the same as an earlier one; at most `count`."""
+    seen: list[set[str]] = []
+    found: list[Clip] = []
+    for one in kept:
+        bag = set(squeeze(one.raw).lower().split())
+        if bag and all(len(bag & other) <= 0.7 * min(len(bag), len(other)) for other in seen):
+            seen.append(bag)
+            found.append(one)
+    return found[:count]

@@ -1,0 +1,211 @@
+"""What a person really typed: a human turn without preambles, IDE context, pasted output and greetings; and its title."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sessiontrackd.facts._text import Span, fences, lines, outside, sentences, squeeze, trimmed, word_end, words
+
+TITLE_CHARS = 80
+NOTICE_CHARS = 40_000
+"""How much of one human turn is looked at from each end; the rest is pasted material."""
+
+_TAG = re.compile(
+    r"<(system-reminder|ide_[a-z_]+|environment_context|user_instructions|local-command-[a-z]+|command-[a-z]+|"
+    r"task-notification|bash-[a-z]+|turn_aborted|session_context|hook_context|additional_data|attached_files|"
+    r"open_and_recently_viewed_files|user_info|rules|git_status|project_layout|editorContext|context|attachments?|"
+    r"file|document|image|reminderInstructions|persisted-output)\b[^>]{0,400}>.*?(?:</\1>|\Z)",
+    re.DOTALL,
+)
+_REQUEST = re.compile(r"^#{1,3} My request for \w+:?[ \t]*$", re.MULTILINE)
+_CONTEXT_LINE = re.compile(
+    r"#{1,3} (?:Context from my IDE|Active file|Active selection|Open tabs|Files mentioned|AGENTS\.md)"
+    r"|\[Request interrupted|\[Image|\[Pasted text|Caveat: |Base directory for this skill|@?\S+\.[a-z]{1,4}(?::\d+)?$",
+    re.IGNORECASE,
+)
+_PLAN = re.compile(
+    r"\s*(?:please )?(?:implement|execute|follow|carry out) (?:the|this) (?:following )?plan\b[^\n]*", re.IGNORECASE
+)
+_PLAN_WORD = re.compile(r"(?:implementation |project |the )?plan\s*[:–—-]\s*", re.IGNORECASE)
+_GENERIC_HEADING = re.compile(
+    r"(?:plan|context|summary|overview|goal|task|background|implementation plan)\W*$", re.IGNORECASE
+)
+_PROMPT = re.compile(
+    r"(?:➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
+)
+_OUTPUT = re.compile(
+    r"(?:error|warning|warn|hint|fatal|info|debug|remote|note|npm ERR!|panic|goroutine|traceback|caused by)\b[\s:\[(!]"
+    r"|Traceback \(|File \"|\s+at \S+ ?\(|\s*\d+ ?\||To (?:https?|git@)|- To (?:temporarily|permanently)"
+    r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?\d\d:\d\d:\d\d|[drwx-]{10}[ @+]|diff --git|@@ |index [0-9a-f]{7}"
+    r"|[+-]{3} [ab/]|[⏺●⎿╭│╰├└✗✘✖]|\S+Error\b|[\w.]+Exception\b|make(?:\[\d+\])?: |\S+: command not found",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
+    r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much))*"
+    r"|你好|您好|こんにちは|안녕하세요)[\s,.!。，！:–-]*",
+    re.IGNORECASE,
+)
+_OPENER = re.compile(
+    r"(?:(?:ok(?:ay)?|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
+    r"|(?:please|pls|kindly)\b,?\s+"
+    r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?=[a-z]))*"
+    r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?|let's|lets|請|请|幫我|帮我)\s*)",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"https?://[^\s<>\])\"'`]+")
+_FORGE = re.compile(
+    r"https?://(?:www\.)?(?:github\.com|gitlab\.com)/([\w.-]+/[\w.-]+?)(?:/-)?(?:/(?:pull|issues|merge_requests)/(\d+))?/?$"
+)
+_MARKUP = re.compile(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
+_THIN = re.compile(
+    r"\W*(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
+    r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|from where you left off|so much)\b\W*)+$",
+    re.IGNORECASE,
+)
+
+
+def spoken(text: str) -> list[Span]:
+    """Return the spans of a human turn's own sentences: no tags, fences, pasted output or IDE context."""
+    holes = sorted([*noise(text), *fences(text)])
+    found: list[Span] = []
+    for block in outside(text, holes):
+        for span in _own_lines(text, block):
+            found += sentences(text, [(0, span[0]), (span[1], len(text))])
+    return found
+
+
+def noise(text: str) -> list[Span]:
+    """Return what a tool put into a human turn: tags, the context before an IDE's request, a long middle."""
+    holes: list[Span] = []
+    if len(text) > 2 * NOTICE_CHARS:
+        holes.append((NOTICE_CHARS, len(text) - NOTICE_CHARS))
+    if "<" in text:
+        holes += [match.span() for match in _TAG.finditer(text, 0, 2 * NOTICE_CHARS)]
+    requests = list(_REQUEST.finditer(text)) if "request for" in text else []
+    if requests:
+        holes.append((0, requests[-1].end()))
+    return holes
+
+
+def _own_lines(text: str, block: Span) -> Iterator[Span]:
+    """Yield runs of lines that a person wrote; what follows a shell prompt is output until a blank line."""
+    start: int | None = None
+    end = block[0]
+    in_output = False
+    for at, stop in lines(text, block):
+        line = text[at:stop]
+        bare = line.strip()
+        if not bare:
+            in_output = False
+        elif _PROMPT.match(bare):
+            in_output = True
+        if bare and (in_output or _OUTPUT.match(line) or _CONTEXT_LINE.match(bare)):
+            if start is not None:
+                yield start, end
+            start = None
+            continue
+        if start is None and bare:
+            start = at
+        end = stop
+    if start is not None:
+        yield start, end
+
+
+def is_thin(text: str) -> bool:
+    """Say whether a turn says nothing by itself: "yes", "thanks", "continue"."""
+    return bool(_THIN.match(text)) or words(text) < 2
+
+
+def gist(text: str) -> Span | None:
+    """Return where a human turn says what it wants: from its first sentence of at least three words on."""
+    spans = _without_greeting(text, spoken(text))
+    if not spans:
+        return None
+    plan = _PLAN.match(text)
+    if plan:
+        spans = [span for span in spans if span[0] >= plan.end()] or spans
+    first = next((at for at, (start, end) in enumerate(spans) if words(text[start:end]) >= 3), None)
+    if first is None:
+        return spans[0][0], spans[-1][1]
+    start, end = spans[first]
+    for after_start, after_end in spans[first + 1 :]:
+        if end - start > 200 or after_start - end > 3:
+            break
+        end = after_end
+    return start, end
+
+
+def _without_greeting(text: str, spans: list[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for start, end in spans:
+        match = _GREETING.match(text, start, end)
+        span = trimmed(text, match.end(), end) if match else (start, end)
+        if span:
+            kept.append(span)
+    return kept
+
+
+def title_of(text: str) -> str:
+    """Make a title from a human turn that is already redacted; empty where it says nothing."""
+    plan = _PLAN.match(text)
+    if plan:
+        heading = _plan_heading(text[plan.end() :])
+        if heading:
+            return shortened(heading)
+    spans = _without_greeting(text, spoken(text))
+    picked = ""
+    for start, end in spans:
+        candidate = plain_title(text[start:end])
+        if not candidate or (not picked and is_thin(candidate)):
+            continue
+        picked = f"{picked} {candidate}".strip() if picked else candidate
+        if words(picked) >= 4:
+            break
+    return shortened(picked)
+
+
+def _plan_heading(text: str) -> str:
+    """Return a plan's own name: its first heading that says more than "Plan"."""
+    for start, end in lines(text, (0, min(len(text), 2_000))):
+        line = text[start:end].strip()
+        if line.startswith("#"):
+            name = _PLAN_WORD.sub("", line.lstrip("# "), count=1)
+            if name and not _GENERIC_HEADING.match(name):
+                return plain_title(name)
+    return ""
+
+
+def plain_title(text: str) -> str:
+    """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
+    text = _LINK.sub(_named_link, squeeze(text))
+    for _ in range(4):
+        shorter = (
+            _OPENER.sub("", _GREETING.sub("", text, count=1) if _GREETING.match(text) else text, count=1)
+            if _OPENER.match(text) or _GREETING.match(text)
+            else text
+        )
+        if shorter == text or words(shorter) < 2:
+            break
+        text = shorter
+    text = squeeze(_MARKUP.sub("", text)).strip(" ,;:–—-")
+    text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
+    return (
+        text[:1].upper() + text[1:] if text[:1].islower() and not re.match(r"[\w./-]*[./_-]\w|\w+[A-Z]", text) else text
+    )
+
+
+def _named_link(match: re.Match[str]) -> str:
+    forge = _FORGE.match(match.group().rstrip(".,;:)"))
+    if not forge:
+        return ""
+    return f"{forge[1]}#{forge[2]}" if forge[2] else forge[1]
+
+
+def shortened(title: str) -> str:
+    """Cut a title to 80 characters, on a word."""
+    title = squeeze(title)
+    if len(title) <= TITLE_CHARS:
+        return title
+    return title[: word_end(title, 0, len(title), TITLE_CHARS - 1)].rstrip(" ,;:–—-([{\"'") + "…"

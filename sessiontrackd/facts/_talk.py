@@ -1,0 +1,288 @@
+"""The fold over what was said: asks, outcome, decisions, causes, open work, questions, links, segments."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from sessiontrackd.facts import _cues as cues
+from sessiontrackd.facts._best import Best
+from sessiontrackd.facts._human import gist, is_thin, noise, spoken
+from sessiontrackd.facts._scorer import Unit, terms, tokens
+from sessiontrackd.facts._text import Clip, Span, clip, fences, is_structural, lines, sentences, squeeze, trimmed, words
+from sessiontrackd.model import Message, Origin, Role
+
+MAX_TURN_CHARS = 60_000
+"""Of one message at most this much of its head and of its tail is searched for sentences."""
+MAX_CHAT_CHARS = 2_000_000
+"""A conversation without tools is scored up to this size; beyond it, its first part."""
+
+_LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
+_LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
+_BOX = re.compile(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Segment:
+    """From one ask to the next."""
+
+    ask: Clip
+    whole: str
+    number: int
+    replies: deque[Clip] = field(default_factory=lambda: deque(maxlen=1))
+    tools_after: int = 0
+    calls: int = 0
+    last: int = 0
+
+
+class Talk:
+    """Follow what people and the model say."""
+
+    def __init__(self) -> None:
+        """Start with nothing said."""
+        self.segments: Best[Segment] = Best(400)
+        self.first: list[Segment] = []
+        self.current: Segment | None = None
+        self.finals: deque[Clip] = deque(maxlen=4)
+        self.decisions: Best[Clip] = Best(60)
+        self.causes: Best[Clip] = Best(30)
+        self.todos: deque[tuple[int, Clip]] = deque(maxlen=60)
+        self.links: dict[str, Clip] = {}
+        self.first_reply: Clip | None = None
+        self.last_reply: Clip | None = None
+        self.unanswered: Clip | None = None
+        self.asks = self.replies = 0
+        self.counts: Counter[str] = Counter()
+        self.spread: Counter[str] = Counter()
+        self.units = 0
+        self.chat: list[Message] = []
+        self.chat_chars = 0
+
+    def heard(self, message: Message) -> None:
+        """Take in what a person said."""
+        text = message.text
+        self._keep(message)
+        span = gist(text)
+        if span is None:
+            return
+        self._close()
+        self.asks += 1
+        words_in = words(text[span[0] : span[1]])
+        weight = 0.0 if is_thin(text[span[0] : span[1]]) else min(words_in, 30) / 30
+        self.current = Segment(clip(text, span, message.index), _head(text), self.asks, last=message.index)
+        if self.asks == 1:
+            weight += 10
+            self.first.append(self.current)
+        elif len(self.first) < 12:
+            self.first.append(self.current)
+        self.segments.offer(weight, self.current)
+        self.unanswered = self.current.ask if text[span[0] : span[1]].rstrip().endswith(("?", "？")) else None
+        if self.asks > 1:
+            self._settled(text, message.index)
+        self._linked(text, message.index, noise(text))
+        self._counted(text[span[0] : span[0] + 2_000])
+
+    def said(self, message: Message) -> Clip | None:
+        """Take in what the model said; return the sentence that names a cause, if one does."""
+        text = message.text
+        cause: Clip | None = None
+        if text and not text.isspace() and not cues.is_filler(text):
+            self._keep(message)
+            self.replies += 1
+            self.unanswered = None
+            kept = clip(text, (0, len(text)), message.index)
+            self.first_reply = self.first_reply or kept
+            self.last_reply = kept
+            if self.current:
+                self.current.replies.append(kept)
+                self.current.tools_after = 0
+            cause = self._searched(text, message.index)
+        if self.current:
+            self.current.calls += len(message.tool_calls)
+            self.current.tools_after += len(message.tool_calls)
+            self.current.last = message.index
+        return cause
+
+    def end(self) -> None:
+        """Close the last segment."""
+        self._close()
+
+    def _keep(self, message: Message) -> None:
+        if self.chat_chars < MAX_CHAT_CHARS and message.text:
+            self.chat.append(message)
+            self.chat_chars += len(message.text)
+
+    def forget_chat(self) -> None:
+        """Let go of the texts: a session with tools is told by its structure."""
+        self.chat.clear()
+        self.chat_chars = MAX_CHAT_CHARS
+
+    def _close(self) -> None:
+        segment = self.current
+        if not segment or not segment.replies:
+            return
+        reply = segment.replies[-1]
+        if segment.tools_after == 0 and words(reply.source[:400]) >= 4:
+            self.finals.append(reply)
+            self._left(reply, segment.number)
+            self._counted(reply.raw[:3_000])
+
+    def _counted(self, text: str) -> None:
+        found = Counter(term for term in tokens(text) if len(term) > 2 or not term.isascii())
+        meant = {term: count for term, count in found.items() if terms([term]) and not term.isdigit()}
+        self.counts.update(meant)
+        self.spread.update(meant.keys())
+        self.units += 1
+
+    def _searched(self, text: str, index: int) -> Clip | None:
+        low = cues.lowered(text)
+        decides, explains, _ = cues.hints(low)
+        if "http" in low:
+            self._linked(text, index, [])
+        if not (decides or explains):
+            return None
+        cause = None
+        for start, end in sentences(text, _middle(text)):
+            if end - start > 600:
+                continue
+            sentence = text[start:end]
+            count = words(sentence)
+            if explains and cues.is_cause(sentence, count):
+                cause = clip(text, (start, end), index)
+                self.causes.offer(1.0 + ("root cause" in sentence.lower()), cause)
+                continue
+            weight = cues.decision_weight(sentence, count) if decides else 0.0
+            if weight > 0:
+                self.decisions.offer(weight, clip(text, (start, end), index, weight))
+        return cause
+
+    def _settled(self, text: str, index: int) -> None:
+        for start, end in spoken(text)[:12]:
+            sentence = text[start:end]
+            weight = cues.human_decision_weight(sentence, words(sentence))
+            if weight:
+                self.decisions.offer(weight, clip(text, (start, end), index, weight))
+
+    def _left(self, reply: Clip, segment: int) -> None:
+        text = reply.source
+        low = cues.lowered(text)
+        if not cues.hints(low)[2] and "next" not in low:
+            return
+        seen: set[int] = set()
+        for match in _BOX.finditer(text):
+            seen.add(match.start(1))
+            self.todos.append((segment, clip(text, match.span(1), reply.message, 2.0)))
+        for at in cues.todo_headings(text):
+            for span in _items(text, at):
+                if span[0] not in seen:
+                    seen.add(span[0])
+                    self.todos.append((segment, clip(text, span, reply.message, 2.0)))
+        for start, end in sentences(text, _middle(text)):
+            sentence = text[start:end]
+            if start not in seen and end - start < 500 and cues.is_todo(sentence, words(sentence)):
+                self.todos.append((segment, clip(text, (start, end), reply.message, 1.0)))
+
+    def _linked(self, text: str, index: int, holes: list[Span]) -> None:
+        if len(self.links) >= 100 or "http" not in text:
+            return
+        for match in _LINK.finditer(text, 0, MAX_TURN_CHARS):
+            url = match.group().rstrip(".,;:!?*_)")
+            if (
+                len(url) < 300
+                and not _LOCAL.match(url)
+                and not any(start <= match.start() < end for start, end in holes)
+            ):
+                self.links.setdefault(url, clip(text, (match.start(), match.start() + len(url)), index))
+
+
+def _head(text: str) -> str:
+    return text if len(text) <= 2 * MAX_TURN_CHARS else text[: 2 * MAX_TURN_CHARS]
+
+
+def _middle(text: str) -> list[Span]:
+    """Return the middle of an overlong text, which is not searched."""
+    return [(MAX_TURN_CHARS, len(text) - MAX_TURN_CHARS)] if len(text) > 2 * MAX_TURN_CHARS else []
+
+
+def _items(text: str, at: int) -> list[Span]:
+    """Return the list items that follow a heading, up to seven."""
+    found: list[Span] = []
+    for start, end in lines(text, (at, len(text))):
+        line = text[start:end]
+        if not line.strip():
+            continue
+        if not is_structural(text, start) or line.lstrip().startswith("#") or len(found) >= 7:
+            break
+        span = trimmed(text, start, end)
+        if span and not text[span[0] : span[1]].lstrip("*").endswith(":"):
+            found.append(span)
+    return found
+
+
+def lead(reply: Clip) -> list[Clip]:
+    """Return what a reply says first that is worth reading: its lead sentence or two, then up to three more."""
+    text = reply.source
+    found: list[Span] = []
+    for start, end in sentences(text, [(0, reply.start), (reply.end, len(text)), *_middle(text)]):
+        sentence = text[start:end]
+        if _is_heading(text, start) or cues.is_pleasantry(sentence) or words(sentence) < 3 or cues.is_offer(sentence):
+            continue
+        found.append((start, end))
+        if len(found) == 12:
+            break
+    spans = _leads(text, found)
+    return [clip(text, span, reply.message) for span in spans]
+
+
+def _leads(text: str, found: list[Span]) -> list[Span]:
+    """Put the sentences in the order of their worth: narration and announcements come last."""
+    good = [span for span in found if text[span[1] - 1] != ":" and not cues.is_narration(text[span[0] : span[1]])]
+    if not good:
+        return found[:1]
+    start, end = good[0]
+    rest = good[1:]
+    if rest and end - start < 90 and rest[0][0] - end <= 2 and rest[0][1] - start <= 280:
+        end = rest[0][1]
+        rest = rest[1:]
+    return [(start, end), *rest[:3]]
+
+
+def _is_heading(text: str, start: int) -> bool:
+    line_start = text.rfind("\n", 0, start) + 1
+    line = text[line_start : text.find("\n", start) if "\n" in text[start:] else len(text)].strip()
+    return line.startswith("#") or (
+        line.startswith("**") and line.endswith(("**", ":**", "**:")) and line.count("**") == 2
+    )
+
+
+def questions(reply: Clip) -> list[Clip]:
+    """Return the questions of a reply, offers of more help last."""
+    text = reply.source
+    if "?" not in text and "？" not in text:
+        return []
+    found = [
+        (start, end)
+        for start, end in sentences(text, _middle(text))
+        if text[start:end].rstrip("*_\"')` ").endswith(("?", "？")) and end - start < 500
+    ]
+    real = [span for span in found if not cues.is_offer(text[span[0] : span[1]])]
+    return [clip(text, span, reply.message) for span in (real or found)]
+
+
+def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
+    """Return the sentences of a conversation that may stand for it, each with its place."""
+    found: list[tuple[Unit, Clip]] = []
+    for turn, message in enumerate(messages):
+        speaker = message.speaker or message.role.value
+        human = message.role is not Role.ASSISTANT and message.origin is Origin.HUMAN
+        for start, end in spoken(message.text) if human else sentences(message.text):
+            text = message.text[start:end]
+            if words(text) >= 3:
+                found.append((Unit(squeeze(text), turn, speaker), Clip(message.text, start, end, message.index)))
+    return found
+
+
+def has_code(text: str) -> bool:
+    """Say whether a text holds fenced code."""
+    return bool(fences(text))

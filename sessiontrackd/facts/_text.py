@@ -1,0 +1,180 @@
+"""Spans of source text: sentences, lines, noise, and the clip that a finding keeps until it is redacted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+Span = tuple[int, int]
+
+WINDOW_CHARS = 65_536
+"""How much source a candidate keeps on each side of its span: more than any secret is long, and bounded."""
+
+_FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_BREAK = re.compile(
+    r"(?<=[.!?…])[\"'”’)\]*_`]{0,3}[ \t]+(?=[^a-z\s])"
+    r"|(?<=[。！？])[”’」』）]?(?=\S)"
+    r"|\s*\n\s*"
+)
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
+_MARKER = re.compile(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+)*")
+_STRUCTURAL = re.compile(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
+_WORD = re.compile(r"[^\W\d_][\w'’-]*")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
+_WHITE = re.compile(r"\s+")
+
+
+class Cutter(Protocol):
+    """What redacts a kept span; privacy.Redactor is one."""
+
+    def cut(self, text: str, start: int, end: int) -> str:
+        """Return that slice of the text with every private span that touches it replaced whole."""
+        ...
+
+    def redact(self, text: str) -> str:
+        """Return the whole text with its private spans replaced."""
+        ...
+
+
+@dataclass(slots=True)
+class Clip:
+    """A span of an uncut source text, not yet redacted, with the message it stands in and how much it is worth."""
+
+    source: str
+    start: int
+    end: int
+    message: int
+    weight: float = 0.0
+
+    @property
+    def raw(self) -> str:
+        """The span as it stands in the source."""
+        return self.source[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A kept span: `quote` verbatim but for white space and redaction, `text` with an ellipsis where it was cut."""
+
+    text: str
+    quote: str
+    message: int
+
+
+def clip(source: str, span: Span, message: int, weight: float = 0.0) -> Clip:
+    """Keep a span with enough of its surroundings to recognise what is private in it."""
+    start, end = span
+    if len(source) <= 4 * WINDOW_CHARS:
+        return Clip(source, start, end, message, weight)
+    low, high = max(0, start - WINDOW_CHARS), min(len(source), end + WINDOW_CHARS)
+    return Clip(source[low:high], start - low, end - low, message, weight)
+
+
+def quoted(kept: Clip, redactor: Cutter, limit: int) -> Quote:
+    """Redact a clip and cut it to about `limit` characters, on a word."""
+    end = word_end(kept.source, kept.start, kept.end, limit)
+    quote = squeeze(redactor.cut(kept.source, kept.start, end))
+    short = end < kept.end and bool(kept.source[end : kept.end].strip())
+    return Quote(f"{quote}…" if short else quote, quote, kept.message)
+
+
+def word_end(source: str, start: int, end: int, limit: int) -> int:
+    """Return where to stop so that at most `limit` characters remain and no word is cut."""
+    if end - start <= limit:
+        return end
+    stop = start + limit
+    for back in range(stop, start + limit // 2, -1):
+        if source[back].isspace():
+            return back
+    return stop
+
+
+def squeeze(text: str) -> str:
+    """Collapse white space."""
+    return _WHITE.sub(" ", text).strip()
+
+
+def words(text: str) -> int:
+    """Count words; two characters of a script without spaces count as one."""
+    wide = len(_WIDE.findall(text))
+    return len(_WORD.findall(_WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
+
+
+def fences(text: str) -> list[Span]:
+    """Return the spans of fenced code."""
+    if "```" not in text and "~~~" not in text:
+        return []
+    return [match.span() for match in _FENCE.finditer(text)]
+
+
+def outside(text: str, holes: list[Span]) -> Iterator[Span]:
+    """Yield what is left of a text around sorted, possibly overlapping holes."""
+    at = 0
+    for start, end in holes:
+        if start > at:
+            yield at, start
+        at = max(at, end)
+    if at < len(text):
+        yield at, len(text)
+
+
+def sentences(text: str, holes: list[Span] | None = None) -> Iterator[Span]:
+    """Yield the spans of sentences outside fenced code and `holes`, without list markers, tables and quoted diffs."""
+    for start, end in outside(text, sorted([*fences(text), *(holes or [])])):
+        yield from _sentences_in(text, start, end)
+
+
+def _sentences_in(text: str, start: int, end: int) -> Iterator[Span]:
+    at = start
+    for match in _BREAK.finditer(text, start, end):
+        if _joins(text, at, match):
+            continue
+        span = trimmed(text, at, match.start())
+        if span:
+            yield span
+        at = match.end()
+    span = trimmed(text, at, end)
+    if span:
+        yield span
+
+
+def _joins(text: str, at: int, match: re.Match[str]) -> bool:
+    """Say whether a break is none: an abbreviation, or a line that was wrapped by hand."""
+    gap = match.group()
+    if "\n" not in gap:
+        return bool(_ABBREVIATION.search(text, max(at, match.start() - 8), match.start()))
+    if gap.count("\n") > 1 or match.start() - at < 50 or text[match.start() - 1] in ".!?:;":
+        return False
+    return text[match.end() : match.end() + 1].islower()
+
+
+def trimmed(text: str, start: int, end: int) -> Span | None:
+    """Strip white space and list markers off a span; None for tables, rules and what holds no letter."""
+    line_start = text.rfind("\n", 0, start + 1) + 1
+    if text[line_start:start].strip() == "" and text.startswith("|", start):
+        return None
+    match = _MARKER.match(text, start, end)
+    start = match.end() if match else start
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    if end <= start or text[start] == "|" or not any(char.isalpha() for char in text[start:end]):
+        return None
+    return start, end
+
+
+def is_structural(text: str, start: int) -> bool:
+    """Say whether a line starts like a list item, heading, quotation or table row."""
+    return bool(_STRUCTURAL.match(text, start))
+
+
+def lines(text: str, span: Span) -> Iterator[Span]:
+    """Yield the spans of the lines within a span, line ends left out."""
+    at, end = span
+    while at <= end:
+        stop = text.find("\n", at, end)
+        if stop < 0:
+            stop = end
+        yield at, stop
+        at = stop + 1

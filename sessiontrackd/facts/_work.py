@@ -1,0 +1,376 @@
+"""The fold over tool calls: files, commands, problems and their fixes, commits, tests, to-dos, sub-agents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sessiontrackd.facts import _actions as actions
+from sessiontrackd.facts._best import Best
+from sessiontrackd.facts._text import Clip, Span, clip
+from sessiontrackd.model import Message, ToolCall
+
+MAX_FILES = 2_000
+MAX_COMMANDS = 1_000
+MAX_PROBLEMS = 300
+
+_COMMIT = re.compile(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n]*)$", re.MULTILINE)
+_PULL = re.compile(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
+_ERROR = re.compile(
+    r"(?:\b\w*(?:Error|Exception)\b\s?[:(]|^\s*(?:error|fatal|panic|FAIL|FAILED|E  )\b|\berror(?:\[\w+\])?:|\bcannot\b|not found|No such file|"
+    r"\bdenied\b|\bundefined\b|\bfailed\b|\bfailure\b|✗|✘|\bmissing\b|\binvalid\b|\bunexpected\b|\bunable to\b|\bconflict\b)",
+    re.IGNORECASE,
+)
+_SPECIFIC = re.compile(
+    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\])?:|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
+    re.IGNORECASE,
+)
+_DULL = re.compile(
+    r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
+    r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*)\s*$",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"doesn't want to (?:proceed|take this action)|user rejected|was rejected|permission (?:to use|for this)|requires approval|not allowed to|"
+    r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|hook (?:blocked|denied)",
+    re.IGNORECASE,
+)
+_TEST_LINE = re.compile(
+    r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
+    r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SHA_TASK = re.compile(r"#?(\d+)")
+
+
+@dataclass(slots=True)
+class FileChange:
+    """All changes of one file."""
+
+    path: str
+    first: int
+    last: int
+    added: int = 0
+    removed: int = 0
+    edits: int = 0
+    new: bool = False
+
+
+@dataclass(slots=True)
+class Run:
+    """All runs of one command: how often, and how the last one ended."""
+
+    shown: Clip
+    command: actions.Command
+    last: int
+    times: int = 0
+    failures: int = 0
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class Problem:
+    """A failed command, what was done about it, and whether it passed later."""
+
+    line: Clip
+    command: actions.Command
+    typed: Clip
+    at: int
+    times: int = 1
+    cause: Clip | None = None
+    edited: list[tuple[str, int]] = field(default_factory=list)
+    fixed_at: int | None = None
+    fixed_by: Clip | None = None
+
+
+@dataclass(slots=True)
+class TestRun:
+    """The last result of one test command."""
+
+    typed: Clip
+    line: Clip | None
+    at: int
+    passed: bool
+
+
+@dataclass(slots=True)
+class SubAgent:
+    """A task given to a sub-agent and what it gave back."""
+
+    task: Clip
+    result: Clip | None
+    at: int
+
+
+@dataclass(slots=True)
+class Todo:
+    """One item of the agent's own plan."""
+
+    text: Clip
+    done: bool
+
+
+class Work:
+    """Follow the tool calls of a session."""
+
+    def __init__(self) -> None:
+        """Start with nothing done."""
+        self.files: dict[str, FileChange] = {}
+        self.runs: dict[str, Run] = {}
+        self.problems: list[Problem] = []
+        self.tests: dict[str, TestRun] = {}
+        self.commits: dict[str, tuple[Clip, str, str]] = {}
+        self.pulls: dict[str, Clip] = {}
+        self.agents: Best[SubAgent] = Best(40)
+        self.todos: list[Todo] = []
+        self.answers: list[tuple[Clip, Clip]] = []
+        self.asked: list[Clip] = []
+        self.calls = self.commands = self.failures = 0
+        self._open: dict[str, Problem] = {}
+        self._tasks: dict[str, Todo] = {}
+
+    def follow(self, message: Message) -> None:
+        """Take in the tool calls of one message."""
+        for call in message.tool_calls:
+            self.calls += 1
+            if actions.is_shell(call):
+                self._shell(call, message.index)
+            elif actions.is_todo(call):
+                self._plan(call, message.index)
+            elif actions.is_agent(call):
+                self._agent(call, message.index)
+            else:
+                self._other(call, message.index)
+
+    def explained(self, cause: Clip) -> None:
+        """Tie a sentence that names a cause to the newest problem that is still open."""
+        for problem in reversed(self._open.values()):
+            if problem.cause is None and cause.message - problem.at < 60:
+                problem.cause = cause
+            return
+
+    def _other(self, call: ToolCall, index: int) -> None:
+        name = call.name
+        if name == "AskUserQuestion":
+            self._asked(call, index)
+        elif name in {"TaskCreate", "TaskUpdate"}:
+            self._task(call, index)
+        elif not call.failed:
+            self._edited(call, index)
+
+    def _edited(self, call: ToolCall, index: int) -> None:
+        for edit in actions.edits(call):
+            change = self.files.get(edit.path)
+            if change is None:
+                if len(self.files) >= MAX_FILES:
+                    continue
+                change = self.files[edit.path] = FileChange(edit.path, index, index, new=edit.new)
+            change.added += edit.added
+            change.removed += edit.removed
+            change.edits += 1
+            change.last = index
+            for problem in self._open.values():
+                if len(problem.edited) < 20:
+                    problem.edited.append((edit.path, index))
+
+    def _shell(self, call: ToolCall, index: int) -> None:
+        command = actions.command(call)
+        if command is None:
+            return
+        self.commands += 1
+        if "*** Begin Patch" in command.typed:
+            if not command.failed:
+                self._edited(call, index)
+            return
+        if not command.acts and not command.failed:
+            return
+        shown = _shown(command, index)
+        if command.acts:
+            self._count(command, shown, index)
+        if command.failed:
+            self._broke(call, command, shown, index)
+        else:
+            self._passed(call, command, shown, index)
+        if command.tests:
+            self._tested(call, command, shown, index)
+
+    def _count(self, command: actions.Command, shown: Clip, index: int) -> None:
+        run = self.runs.get(command.key)
+        if run is None:
+            if len(self.runs) >= MAX_COMMANDS:
+                return
+            run = self.runs[command.key] = Run(shown, command, index)
+        run.shown, run.command, run.last = shown, command, index
+        run.times += 1
+        run.failed = command.failed and not command.is_quiet_failure
+        run.failures += run.failed
+
+    def _broke(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
+        if command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
+            return
+        self.failures += 1
+        line = _error_line(call)
+        if line is None:
+            return
+        found = clip(line[0], line[1], index)
+        known = self._open.get(command.key)
+        if known:
+            known.times += 1
+            known.line = found
+            return
+        problem = Problem(found, command, shown, index)
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+            self._open[command.key] = problem
+
+    def _passed(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
+        problem = self._open.pop(command.key, None)
+        if problem:
+            problem.fixed_at = index
+            problem.fixed_by = shown
+        result = call.result or ""
+        if "commit" in command.bare or "] " in result[:200]:
+            self._committed(call, index)
+        if "/pull/" in result or "/merge_requests/" in result:
+            self._pulled(command, result, index)
+
+    def _committed(self, call: ToolCall, index: int) -> None:
+        for text, start, end in actions.whole_parts(call):
+            for match in _COMMIT.finditer(text, start, end):
+                self.commits[match[2]] = (clip(text, match.span(3), index), match[2], match[1])
+
+    def _pulled(self, command: actions.Command, result: str, index: int) -> None:
+        if " create" not in command.bare and "push" not in command.bare:
+            return
+        match = _PULL.search(result)
+        if match and "/pull/new/" not in match.group():
+            self.pulls.setdefault(match.group(), clip(result, match.span(), index))
+
+    def _tested(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
+        span = _last_test_line(call)
+        line = clip(span[0], span[1], index) if span else None
+        passed = not command.failed and not (line and re.search(r"[1-9]\d* (?:failed|failing)|\bFAIL", line.raw))
+        self.tests.pop(command.key, None)
+        self.tests[command.key] = TestRun(shown, line, index, passed)
+
+    def _plan(self, call: ToolCall, index: int) -> None:
+        items = call.arguments.get("todos") or call.arguments.get("plan") or call.arguments.get("todoList")
+        if not isinstance(items, list):
+            return
+        self.todos = [todo for todo in (_todo(item, index) for item in items[:200]) if todo]
+
+    def _task(self, call: ToolCall, index: int) -> None:
+        subject = call.arguments.get("subject")
+        if call.name == "TaskCreate" and isinstance(subject, str) and subject.strip():
+            match = _SHA_TASK.search((call.result or "")[:80])
+            key = match[1] if match else str(len(self._tasks) + 1)
+            self._tasks[key] = Todo(clip(subject, (0, len(subject)), index), done=False)
+        elif str(call.arguments.get("taskId", "")) in self._tasks:
+            state = call.arguments.get("status")
+            if state in {"completed", "deleted"}:
+                self._tasks[str(call.arguments["taskId"])].done = True
+        self.todos = list(self._tasks.values())
+
+    def _agent(self, call: ToolCall, index: int) -> None:
+        task = next(
+            (
+                value
+                for name in ("description", "task", "objective", "prompt", "message")
+                if isinstance(value := call.arguments.get(name), str) and value.strip()
+            ),
+            "",
+        )
+        if not task:
+            return
+        result = call.result if isinstance(call.result, str) and not call.failed else None
+        parts = actions.whole_parts(call) if result and result.strip() else []
+        kept = clip(parts[0][0], (parts[0][1], parts[0][2]), index) if parts else None
+        self.agents.offer(1.0, SubAgent(clip(task, (0, len(task)), index), kept, index))
+
+    def _asked(self, call: ToolCall, index: int) -> None:
+        questions = call.arguments.get("questions")
+        asked = (
+            [str(item.get("question", "")) for item in questions if isinstance(item, Mapping)]
+            if isinstance(questions, list)
+            else []
+        )
+        result = call.result or ""
+        for question in asked[:8]:
+            shown = clip(question, (0, len(question)), index)
+            at = result.find(f'"{question}"="')
+            if at < 0 or call.failed:
+                self.asked.append(shown)
+                continue
+            start = at + len(question) + 4
+            end = result.find('"', start)
+            if len(self.answers) < 50 and end > start:
+                self.answers.append((shown, clip(result, (start, end), index)))
+
+
+def _shown(command: actions.Command, index: int) -> Clip:
+    """Return the command's first line as it stands in what was typed."""
+    at = command.typed.find(command.bare[:200])
+    start = max(at, 0)
+    end = min(len(command.typed), start + len(command.bare))
+    stops = [found for found in (command.typed.find(mark, start, end) for mark in ("\n", "<<")) if found > start]
+    return clip(command.typed, (start, min([end, *stops])), index)
+
+
+def _error_line(call: ToolCall) -> tuple[str, Span] | None:
+    """Return the line of a failed result that says what was wrong: the last specific one, else the last that looks so."""
+    best: tuple[str, Span] | None = None
+    fallback: tuple[str, Span] | None = None
+    for text, start, end in reversed(actions.whole_parts(call)):
+        at = end
+        for _ in range(80):
+            line_start = text.rfind("\n", start, at) + 1 or start
+            line = text[line_start:at]
+            if line.strip() and not _DULL.match(line) and any(char.isalpha() for char in line):
+                span = _stripped(text, line_start, at)
+                if _SPECIFIC.search(line):
+                    return text, span
+                if best is None and _ERROR.search(line):
+                    best = text, span
+                fallback = fallback or (text, span)
+            if line_start <= start:
+                break
+            at = line_start - 1
+    return best or fallback
+
+
+def _last_test_line(call: ToolCall) -> tuple[str, Span] | None:
+    for text, start, end in reversed(actions.whole_parts(call)):
+        last = None
+        for last in _TEST_LINE.finditer(text, max(start, end - 3_000), end):  # noqa: B007
+            pass
+        if last:
+            line_start = max(text.rfind("\n", 0, last.start()) + 1, start)
+            line_end = text.find("\n", last.end(), end)
+            return text, _stripped(text, line_start, end if line_end < 0 else line_end)
+    return None
+
+
+def _stripped(text: str, start: int, end: int) -> Span:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _todo(item: Any, index: int) -> Todo | None:
+    if not isinstance(item, Mapping):
+        return None
+    text = next(
+        (
+            value
+            for name in ("content", "step", "description", "title", "text")
+            if isinstance(value := item.get(name), str) and value.strip()
+        ),
+        "",
+    )
+    done = str(item.get("status", "")) in {"completed", "done", "cancelled", "deleted"} or item.get("completed") is True
+    return Todo(clip(text, (0, len(text)), index), done) if text else None

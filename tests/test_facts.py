@@ -1,0 +1,292 @@
+"""What is extracted from a session: every fact a verbatim quote, in the right place, and nothing that is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from sessiontrackd.facts import Facts, extract, key_messages, title_of
+from sessiontrackd.model import Finding, Message, Origin, Role, ToolCall
+
+
+class Open:
+    """A redactor that replaces nothing."""
+
+    def cut(self, text: str, start: int, end: int) -> str:
+        return text[start:end]
+
+    def redact(self, text: str) -> str:
+        return text
+
+
+class Talk:
+    """Builds the messages of a session."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def human(self, text: str) -> Talk:
+        self.messages.append(Message(len(self.messages) + 1, Role.USER, Origin.HUMAN, text))
+        return self
+
+    def injected(self, text: str) -> Talk:
+        self.messages.append(Message(len(self.messages) + 1, Role.USER, Origin.INJECTED, text))
+        return self
+
+    def model(self, text: str = "", *calls: ToolCall) -> Talk:
+        self.messages.append(Message(len(self.messages) + 1, Role.ASSISTANT, Origin.MODEL, text, tool_calls=calls))
+        return self
+
+    def facts(self, title: str | None = None) -> Facts:
+        return extract(self.messages, Open(), title=title)
+
+
+def bash(command: str, result: str = "", *, failed: bool = False) -> ToolCall:
+    return ToolCall("Bash", {"command": command}, result, len(result), failed=failed)
+
+
+def edit(path: str, old: str, new: str) -> ToolCall:
+    return ToolCall("Edit", {"file_path": path, "old_string": old, "new_string": new}, "The file has been updated.")
+
+
+def texts(findings: Iterable[Finding]) -> list[str]:
+    return [finding.text for finding in findings]
+
+
+def mended() -> Talk:
+    return (
+        Talk()
+        .human("The login test is red since yesterday, please find out why and fix it.")
+        .model("Let me run it.", bash("cd /app && pytest tests/test_login.py", "Exit code 1\nE   KeyError: 'user'\n1 failed", failed=True))
+        .model("The root cause is that the session drops the user key on refresh.")
+        .model("I'll keep the key in the token instead of the session, because the session is shared.", edit("/app/login.py", "a\nb", "a\nc\nd"))
+        .model("", bash("pytest tests/test_login.py -q", "12 passed in 0.3s"))
+        .model("", bash("git commit -am 'Keep the user key'", "[main 1a2b3c4] Keep the user key\n 1 file changed"))
+        .model("The login test passes again: the token now holds the user key.\n\nNext steps:\n- Rotate the old tokens\n\nShould old sessions be ended at once?")
+    )  # fmt: skip
+
+
+def test_a_problem_is_linked_to_its_cause_and_fix() -> None:
+    """A failed command, the sentence that explains it and the edit after which it passes are one finding."""
+    (problem,) = mended().facts().of("problem")
+
+    assert problem.quote == "E KeyError: 'user'"
+    assert problem.messages == (2,)
+    assert problem.details["fixed"] is True
+    assert [(part.kind, part.text, part.messages) for part in problem.parts] == [
+        ("cause", "The root cause is that the session drops the user key on refresh.", (3,)),
+        ("fix", "/app/login.py", (4, 5)),
+    ]
+
+
+def test_a_coding_session_gives_all_kinds() -> None:
+    """Goal, outcome, decision, file, test, commit, to-do and question are found, each with its message."""
+    facts = mended().facts()
+
+    assert texts(facts.of("goal")) == ["The login test is red since yesterday, please find out why and fix it."]
+    assert facts.of("outcome")[0].text == "The login test passes again: the token now holds the user key."
+    assert [finding.messages for finding in facts.of("decision")] == [(4,)]
+    assert [(finding.text, dict(finding.details)) for finding in facts.of("file")] == [
+        ("/app/login.py", {"added": 2, "removed": 1, "edits": 1, "new": False})
+    ]
+    assert [(finding.text, finding.details["passed"]) for finding in facts.of("test")] == [("12 passed in 0.3s", True)]
+    assert [(finding.text, finding.details["sha"]) for finding in facts.of("commit")] == [
+        ("Keep the user key", "1a2b3c4")
+    ]
+    assert texts(facts.of("todo")) == ["Rotate the old tokens"]
+    assert texts(facts.of("question")) == ["Should old sessions be ended at once?"]
+
+
+def test_the_same_input_gives_the_same_output() -> None:
+    """Nothing depends on the order of sets or on the clock."""
+    assert mended().facts() == mended().facts()
+
+
+def test_every_quote_stands_in_its_message() -> None:
+    """Quotes are verbatim but for white space."""
+    talk = mended()
+    sources = {
+        message.index: " ".join(
+            f"{message.text} {[(dict(call.arguments), call.result) for call in message.tool_calls]}".replace(
+                "\\n", " "
+            ).split()
+        )
+        for message in talk.messages
+    }
+
+    for finding in talk.facts().findings:
+        for one in (finding, *finding.parts):
+            if one.quote:
+                assert any(one.quote in sources[index].replace("\\'", "'") for index in one.messages), one
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ("Hello Claude! Can you help me understand how decorators work?", "Understand how decorators work?"),
+        ("<system-reminder>Be brief.</system-reminder>\nAdd a dark mode to the settings page", "Add a dark mode to the settings page"),
+        ("$ git push\nerror: failed to push some refs\nhint: fetch first\n\nwhy does my push fail?", "Why does my push fail?"),
+        ("Implement the following plan:\n\n# Plan: Move sessions to Redis\n\n## Context\n...", "Move sessions to Redis"),
+        ("# Context from my IDE setup:\n\n## Active file: a.py\n\n## My request for Codex:\nrename the parser class", "Rename the parser class"),
+        ("see https://github.com/acme/app/issues/12 and fix it please", "See acme/app#12 and fix it please"),
+        ("請檢查 go.mod 的版本為什麼是 1.23", "檢查 go.mod 的版本為什麼是 1.23"),
+        ("ok, " + "very " * 40 + "long", "Very" + " very" * 15 + "…"),
+        ("```\ncode\n```", ""),
+    ],
+)  # fmt: skip
+def test_a_title_is_what_was_asked(said: str, title: str) -> None:
+    """Greetings, preambles, pasted output, IDE context and links are left out of a title."""
+    assert title_of(said) == title
+
+
+def test_a_recorded_title_wins() -> None:
+    """The tool's or the user's own title stands, cut to 80 characters."""
+    assert mended().facts(title="Fix the login").title == "Fix the login"
+    assert len(mended().facts(title="word " * 40).title) <= 80
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        bash("grep -rn foo src", "", failed=True),
+        bash("ls build | grep x", "Exit code 1", failed=True),
+        bash("pytest", "The user doesn't want to proceed with this tool use.", failed=True),
+        bash("git diff --quiet", "Exit code 1", failed=True),
+    ],
+)
+def test_no_match_and_refusals_are_no_problems(call: ToolCall) -> None:
+    """Grep's exit 1 means no match, and a refusal is the person's."""
+    facts = Talk().human("Look for foo in the sources").model("", call).model("There is no foo anywhere.").facts()
+
+    assert not facts.of("problem")
+
+
+def test_injected_text_is_no_ask() -> None:
+    """Only what a person wrote is an ask."""
+    facts = (
+        Talk()
+        .injected("Caveat: the messages below")
+        .human("Add a licence file")
+        .model("I added MIT as LICENSE.")
+        .facts()
+    )
+
+    assert texts(facts.of("ask")) == ["Add a licence file"]
+
+
+def test_a_cut_result_is_not_quoted_near_its_cut() -> None:
+    """Where the middle of a result was left out a secret may be torn: 4,096 characters on each side stay unquoted."""
+    head, tail = "x\n" * 8_192, "y\n" * 7_000 + "Error: torn here" + "\n" * 10
+    torn = ToolCall(
+        "Bash", {"command": "make build"}, head + "Error: too near\n" + tail[16:], 10**6, len(head), failed=True
+    )
+    facts = Talk().human("Build the whole project").model("", torn).model("The build does not work at all.").facts()
+
+    assert texts(facts.of("problem")) == ["Error: torn here"]
+
+
+def test_work_without_an_end_is_marked() -> None:
+    """Where tools ran after the last reply the outcome is no conclusion."""
+    facts = (
+        Talk().human("Rename the parser class").model("I rename it in all files now.", edit("/a.py", "a", "b")).facts()
+    )
+
+    assert facts.of("outcome")[0].details == {"unfinished": True}
+
+
+def test_apply_patch_counts_lines_per_file() -> None:
+    """A patch names its files and their lines."""
+    patch = "*** Begin Patch\n*** Update File: a.py\n@@\n-old\n+new\n+more\n*** Add File: b.py\n+one\n*** End Patch"
+    facts = Talk().human("Patch it for me").model("", ToolCall("apply_patch", {"input": patch}, "Done")).facts()
+
+    assert [
+        (finding.text, finding.details["added"], finding.details["removed"], finding.details["new"])
+        for finding in facts.of("file")
+    ] == [
+        ("a.py", 2, 1, False),
+        ("b.py", 1, 0, True),
+    ]
+
+
+def test_the_last_plan_shows_what_is_open() -> None:
+    """Of the agent's own list the items that are not done are to-dos."""
+    todos = [{"content": "Write it", "status": "completed"}, {"content": "Test it", "status": "pending"}]
+    facts = Talk().human("Write and test it").model("", ToolCall("TodoWrite", {"todos": todos}, "ok")).facts()
+
+    assert texts(facts.of("todo")) == ["Test it"]
+
+
+def test_a_meeting_is_told_by_its_points() -> None:
+    """Where no model speaks there is no goal and no ask, but the sentences that stand for the talk."""
+    messages = [
+        Message(at + 1, Role.USER, Origin.HUMAN, text, speaker=speaker)
+        for at, (speaker, text) in enumerate(
+            [
+                ("Ann", "The remote control should have fewer buttons, because users lose track of the buttons."),
+                ("Bob", "Yes."),
+                ("Ann", "We should decide on the material and on the buttons today."),
+                ("Bob", "I propose rubber for the remote control, it is cheap."),
+            ]
+        )
+    ]
+    facts = extract(messages, Open())
+
+    assert not facts.of("ask")
+    assert facts.of("point")
+    assert "buttons" in facts.keywords
+
+
+def test_key_messages_are_numbers_in_order() -> None:
+    """The messages that stand for a conversation come in source order, as many as asked for."""
+    talk = mended()
+    found = key_messages(talk.messages, 3)
+
+    assert found == sorted(found)
+    assert len(found) == 3
+
+
+def test_an_empty_session_has_no_facts() -> None:
+    """Nothing in, nothing out."""
+    facts = extract([], Open())
+
+    assert [finding.kind for finding in facts.findings] == ["figures"]
+    assert facts.title == ""
+
+
+def test_keywords_are_never_a_hidden_word() -> None:
+    """A word that redaction removed from what is shown is no keyword."""
+
+    class Closed(Open):
+        def cut(self, text: str, start: int, end: int) -> str:
+            return text[start:end].replace("hunter", "⟦password-1⟧")
+
+    facts = extract(
+        Talk()
+        .human("Set the password hunter for the database hunter")
+        .model("I set hunter as the password now.")
+        .messages,
+        Closed(),
+    )
+
+    assert "hunter" not in facts.keywords
+
+
+def session_with(**arguments: Any) -> Facts:
+    return Talk().human("Change the file please").model("", ToolCall("replace", arguments, "ok")).facts()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"file_path": "/a", "old_string": "x", "new_string": "y"},
+        {"filePath": "/a", "oldString": "x", "newString": "y"},
+        {"path": "/a", "oldText": "x", "newText": "y"},
+    ],
+)
+def test_edits_are_understood_in_every_dialect(arguments: dict[str, str]) -> None:
+    """Tools name the parts of an edit differently."""
+    (change,) = session_with(**arguments).of("file")
+
+    assert (change.details["added"], change.details["removed"]) == (1, 1)
