@@ -37,7 +37,7 @@ tests:
 prove:
 	@.ci/setup dev
 	@.ci/setup system
-	$(BIN)/python -m pytest -q -m prove
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -q -m prove
 
 bench:
 	@.ci/setup dev

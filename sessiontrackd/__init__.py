@@ -1,3 +1,25 @@
 """Watches folders of AI conversation transcripts and writes a short note beside each one."""
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+# Public name → the module that holds it; imported when the name is first asked for, so that `--help` stays light.
+PUBLIC = {
+    "AIInsightGenerator": "insights",
+    "InsightLevel": "model",
+    "TokenManager": "budget",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve a public name."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, resolved or not."""
+    return sorted({*globals(), *PUBLIC})

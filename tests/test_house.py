@@ -214,6 +214,13 @@ def test_heavy_packages_are_imported_late() -> None:
     assert early == []
 
 
+@pytest.mark.parametrize("name", [n for n, module in sessiontrackd.PUBLIC.items() if f"{NAME}.{module}" in SOURCES])
+def test_public_names_resolve(name: str) -> None:
+    """Each public name is found in the module that the package names, and listed."""
+    assert getattr(sessiontrackd, name).__name__ == name
+    assert name in dir(sessiontrackd)
+
+
 def catches_everything(node: ast.AST) -> bool:
     """Tell whether a node is an `except` that swallows whatever goes wrong; one that raises again is tidying up."""
     if not isinstance(node, ast.ExceptHandler):
