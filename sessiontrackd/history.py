@@ -1,0 +1,483 @@
+"""What was read already: sessions, their insights and notes, and the usage they record, each id counted once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import PurePath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sessiontrackd.errors import Unpriced
+from sessiontrackd.model import Insight, InsightLevel, Message, Origin, Session, Usage
+from sessiontrackd.pricing import Prices, usd_text
+from sessiontrackd.store import Schema, Store
+
+BY = ("day", "folder", "project", "model", "level")
+
+SCHEMA = Schema(
+    "history",
+    (
+        """
+CREATE TABLE insight (                 -- made once, never asked for twice
+    session_id TEXT NOT NULL,
+    content_sha256 TEXT NOT NULL,      -- of what was read
+    level TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    model TEXT NOT NULL,               -- '' for an engine without models
+    body BLOB NOT NULL,                -- the insight as JSON
+    at INTEGER NOT NULL,               -- milliseconds since 1970
+    PRIMARY KEY (session_id, content_sha256, level, engine, model)
+) STRICT;
+CREATE TABLE report (                  -- a note that we wrote
+    path BLOB PRIMARY KEY,
+    source BLOB NOT NULL,              -- the transcript
+    session_id TEXT NOT NULL,          -- '' for an index of many sessions
+    level TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    title TEXT NOT NULL,
+    body_sha256 TEXT NOT NULL,         -- as written, to notice edits
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX report_session ON report (session_id, source);
+CREATE INDEX report_source ON report (source);
+CREATE INDEX report_at ON report (at);
+CREATE TABLE session (                 -- a conversation that was read
+    session_id TEXT NOT NULL,
+    source BLOB NOT NULL,
+    format TEXT NOT NULL,
+    title TEXT,
+    folder TEXT,
+    project TEXT,
+    started_at INTEGER,
+    ended_at INTEGER,
+    human_turns INTEGER NOT NULL,
+    assistant_turns INTEGER NOT NULL,
+    has_usage INTEGER NOT NULL,        -- 0: it records no usage, which is not zero
+    read_at INTEGER NOT NULL,
+    PRIMARY KEY (session_id, source)
+) STRICT;
+CREATE TABLE recorded (                -- what one reply of a model used, as its transcript says
+    key TEXT PRIMARY KEY,              -- the message id; the same one in several files is one reply
+    session_id TEXT NOT NULL,
+    source BLOB NOT NULL,
+    folder TEXT,
+    project TEXT,
+    model TEXT,
+    at INTEGER,                        -- NULL: the transcript has no times
+    is_sidechain INTEGER NOT NULL,     -- a sub-agent's copy
+    is_sum INTEGER NOT NULL,           -- of an unknown number of replies: where only sums are recorded
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_5m_tokens INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    is_complete INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL          -- when we read it
+) STRICT;
+CREATE INDEX recorded_at ON recorded (at);
+CREATE INDEX recorded_source ON recorded (source);
+""",
+    ),
+)
+
+# The largest total wins, of equal ones the later; a copy in a sub-agent's file never moves a reply to that file.
+_NOTE_USAGE = """
+INSERT INTO recorded VALUES (
+    :key, :session_id, :source, :folder, :project, :model, :at, :is_sidechain, :is_sum, :input_tokens, :output_tokens,
+    :cache_read_tokens, :cache_write_5m_tokens, :cache_write_1h_tokens, :total_tokens, :is_complete, :now)
+ON CONFLICT (key) DO UPDATE SET
+    (session_id, source, folder, project, at, is_sidechain) = (
+        SELECT iif(moves, excluded.session_id, session_id), iif(moves, excluded.source, source),
+               iif(moves, excluded.folder, folder), iif(moves, excluded.project, project),
+               iif(moves, excluded.at, at), min(is_sidechain, excluded.is_sidechain)
+        FROM (SELECT excluded.is_sidechain < is_sidechain
+                  OR (excluded.source = source AND excluded.is_sidechain = is_sidechain) AS moves)),
+    (model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+     total_tokens, is_complete, noted_at) = (
+        SELECT iif(wins, excluded.model, model), iif(wins, excluded.input_tokens, input_tokens),
+               iif(wins, excluded.output_tokens, output_tokens),
+               iif(wins, excluded.cache_read_tokens, cache_read_tokens),
+               iif(wins, excluded.cache_write_5m_tokens, cache_write_5m_tokens),
+               iif(wins, excluded.cache_write_1h_tokens, cache_write_1h_tokens),
+               iif(wins, excluded.total_tokens, total_tokens), iif(wins, excluded.is_complete, is_complete),
+               iif(excluded.total_tokens > total_tokens, excluded.noted_at, noted_at)
+        FROM (SELECT excluded.total_tokens >= total_tokens AS wins))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one reply used, as its transcript says. Without a message id its place in the session names it."""
+
+    index: int
+    usage: Usage
+    message_id: str | None = None
+    at: datetime | None = None
+    model: str | None = None
+    is_sidechain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A note that was written. Paths are what the kernel takes."""
+
+    path: bytes
+    source: bytes
+    session_id: str
+    level: str
+    engine: str
+    title: str
+    body_sha256: str
+    at: datetime
+
+
+@dataclass
+class _Row:
+    """A line of the usage table while it is summed up."""
+
+    usage: Usage = field(default_factory=Usage)
+    sessions: set[str] = field(default_factory=set)
+    calls: int = 0
+    cost_picousd: int = 0
+    priced_tokens: int = 0
+    unpriced_tokens: int = 0
+
+
+class History:
+    """What was read, in the store.
+
+    Args:
+        store: opened with SCHEMA.
+        now: the clock.
+        prices: what tokens cost; needed by `recorded` alone.
+    """
+
+    def __init__(
+        self, store: Store, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), prices: Prices | None = None
+    ) -> None:
+        """Keep the parts."""
+        self._store = store
+        self._now = now
+        self._prices = prices or Prices()
+
+    def insight(
+        self, session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None
+    ) -> Insight | None:
+        """Return the insight that was made of this content at this level by this engine and model."""
+        row = self._store.one(
+            "SELECT body FROM insight WHERE (session_id, content_sha256, level, engine, model) = (?, ?, ?, ?, ?)",
+            (session_id, content_sha256, level.value, engine, model or ""),
+        )
+        return msgspec.json.decode(row["body"], type=Insight) if row else None
+
+    def keep_insight(
+        self,
+        session_id: str,
+        content_sha256: str,
+        insight: Insight,
+        *,
+        engine: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Store an insight; one that was made again replaces the one before.
+
+        Args:
+            session_id: of the session.
+            content_sha256: of what was read.
+            insight: to be found again by its level.
+            engine: who was asked, where another answered (a fall-back).
+            model: that was asked for; the provider may name another in its reply.
+        """
+        body = msgspec.json.encode(insight)
+        key = (session_id, content_sha256, insight.level.value, engine or insight.engine, model or insight.model or "")
+        with self._store.immediate(durable=insight.cost_picousd > 0) as connection:
+            connection.execute("INSERT OR REPLACE INTO insight VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, body, self._ms()))
+
+    def insights_of(self, session_id: str) -> list[Insight]:
+        """Return everything that was made of a session, the latest first."""
+        rows = self._store.read(
+            "SELECT body FROM insight WHERE session_id = ? ORDER BY at DESC, rowid DESC", (session_id,)
+        )
+        return [msgspec.json.decode(row["body"], type=Insight) for row in rows]
+
+    def keep_report(
+        self,
+        source: bytes,
+        session_id: str,
+        path: bytes,
+        *,
+        level: str,
+        engine: str,
+        title: str,
+        body_sha256: str,
+        at: datetime | None = None,
+    ) -> None:
+        """Remember a note that was written.
+
+        Args:
+            source: the transcript.
+            session_id: the session; '' for an index.
+            path: the note.
+            level: of its insight.
+            engine: of its insight.
+            title: as it stands in the note.
+            body_sha256: of what was written, to notice edits.
+            at: when; now.
+        """
+        values = (path, source, session_id, str(level), engine, title, body_sha256, self._ms(at))
+        with self._store.immediate() as connection:
+            connection.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def reports(self, limit: int = 20) -> list[Report]:
+        """Return the newest notes."""
+        return [
+            _report(row)
+            for row in self._store.read("SELECT * FROM report ORDER BY at DESC, rowid DESC LIMIT ?", (limit,))
+        ]
+
+    def report_of(self, session_id: str, source: bytes | None = None) -> Report | None:
+        """Return the newest note of a session, from one transcript or from any."""
+        row = self._store.one(
+            "SELECT * FROM report WHERE session_id = ? AND (? IS NULL OR source = ?) ORDER BY at DESC, rowid DESC",
+            (session_id, source, source),
+        )
+        return _report(row) if row else None
+
+    def reports_from(self, source: bytes) -> list[Report]:
+        """Return the notes of a transcript, in the order in which they were first written."""
+        return [
+            _report(row) for row in self._store.read("SELECT * FROM report WHERE source = ? ORDER BY rowid", (source,))
+        ]
+
+    def record_session(
+        self,
+        session: Session,
+        source: bytes,
+        records: Iterable[Recorded],
+        *,
+        folder: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        """Note that a session was read, and the usage it records.
+
+        Args:
+            session: read to its end.
+            source: its transcript.
+            records: what its replies used; without any, the session's own sums are taken.
+            folder: the watched folder.
+            project: the folder's setting; else the last part of the recorded working directory.
+        """
+        name = project or (PurePath(session.project).name if session.project else None)
+        origin = {
+            "session_id": session.session_id,
+            "source": source,
+            "folder": folder,
+            "project": name,
+            "now": self._ms(),
+        }
+        rows = [_usage_row(session, record) | origin for record in records] or _sums(session, origin)
+        times = [None if at is None else _ms(at) for at in (session.started_at, session.ended_at)]
+        turns = (session.human_turns, session.assistant_turns)
+        key = (session.session_id, source)
+        values = (*key, session.format, session.title, folder, name, *times, *turns, bool(rows), origin["now"])
+        with self._store.immediate() as connection:
+            connection.execute(f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * len(values))})", values)
+            connection.executemany(_NOTE_USAGE, rows)
+
+    def recorded(self, by: str = "day", period: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
+        """Return what the transcripts record, in the shape of `usage`: rows, and their total.
+
+        A cost is None where nothing of the row has a price; `unpriced_tokens` and `incomplete` say what is missing
+        from it.
+
+        Args:
+            by: day, folder, project or model.
+            period: a month, `2026-11`, or a day, `2026-11-24`; everything by default.
+            timezone: whose days they are.
+
+        Raises:
+            ValueError: `by` is none of these.
+        """
+        if by not in BY or by == "level":
+            raise ValueError(f"recorded usage can be shown by day, folder, project or model, not by {by}")
+        zone = ZoneInfo(timezone)
+        rows: defaultdict[str | None, _Row] = defaultdict(_Row)
+        total = _Row()
+        for found in self._store.read("SELECT * FROM recorded ORDER BY at"):
+            day = _at(found["at"]).astimezone(zone).date().isoformat() if found["at"] is not None else None
+            if period is None or (day or "").startswith(period):
+                cost = self._cost_picousd(found)
+                _add(rows[day if by == "day" else found[by]], found, cost)
+                _add(total, found, cost)
+        ordered = sorted(rows.items(), key=lambda item: (item[0] is None, item[0]))
+        return {"period": period, "rows": [{"key": key, **_shown(row)} for key, row in ordered], "total": _shown(total)}
+
+    def recorded_since(self, since: datetime) -> tuple[int, int]:
+        """Return what replies since a moment cost, as recorded.
+
+        Returns:
+            The cost in pico-USD, and the tokens of those that have no price.
+        """
+        total = _Row()
+        for found in self._store.read("SELECT * FROM recorded WHERE at >= ?", (_ms(since),)):
+            _add(total, found, self._cost_picousd(found))
+        return total.cost_picousd, total.unpriced_tokens
+
+    def forget(self, *, source: bytes | None = None, session_id: str | None = None) -> int:
+        """Remove what was read from a transcript or a session: insight, note and names; amounts stay.
+
+        Returns:
+            How many insights and notes were removed.
+        """
+        sessions = {session_id} if session_id is not None else set()
+        if source is not None:
+            sessions |= {
+                row[0] for row in self._store.read("SELECT session_id FROM session WHERE source = ?", (source,))
+            }
+        removed = 0
+        with self._store.immediate() as connection:
+            for one in sessions:
+                for table in ("insight", "report", "session"):
+                    removed += connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (one,)).rowcount
+                connection.execute(
+                    "UPDATE recorded SET source = x'', project = NULL, session_id = 'forgotten' WHERE session_id = ?",
+                    (one,),
+                )
+            removed += connection.execute("DELETE FROM report WHERE source = ?", (source,)).rowcount
+        return removed
+
+    def _cost_picousd(self, row: sqlite3.Row) -> int | None:
+        """Price one reply; None where nobody knows: no model, no price, or a sum under a price with steps."""
+        if not row["model"]:
+            return None
+        usage, at = _usage(row), self._now() if row["at"] is None else _at(row["at"])
+        try:
+            tariff = self._prices.tariff(row["model"], at)
+        except Unpriced:
+            return None
+        if row["is_sum"] and tariff.steps:
+            return None
+        return tariff.rates(usage.total_tokens - usage.output_tokens).cost_picousd(usage)
+
+    def _ms(self, at: datetime | None = None) -> int:
+        return _ms(at or self._now())
+
+
+def recorded_usage(message: Message) -> Recorded | None:
+    """Return what a message records, if anything: to be gathered while a session is read."""
+    if message.usage is None:
+        return None
+    is_sidechain = message.origin is Origin.SIDECHAIN
+    return Recorded(message.index, message.usage, message.message_id, message.at, message.model, is_sidechain)
+
+
+def _usage_row(session: Session, record: Recorded) -> dict[str, Any]:
+    at = record.at or session.ended_at or session.started_at
+    return {
+        "key": record.message_id or f"{session.session_id}#{record.index}",
+        "model": record.model,
+        "at": None if at is None else _ms(at),
+        "is_sidechain": record.is_sidechain,
+        "is_sum": False,
+        **_buckets(record.usage),
+    }
+
+
+def _sums(session: Session, origin: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row a model where a session records sums only."""
+    sums = dict(session.usage_by_model)
+    if not sums and session.usage is not None:
+        sums = {session.models[0] if len(session.models) == 1 else "": session.usage}
+    at = session.ended_at or session.started_at
+    return [
+        {
+            "key": f"{session.session_id}#sum#{model}",
+            "model": model or None,
+            "at": None if at is None else _ms(at),
+            "is_sidechain": False,
+            "is_sum": True,
+            **_buckets(usage),
+            **origin,
+        }
+        for model, usage in sums.items()
+    ]
+
+
+def _buckets(usage: Usage) -> dict[str, int]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
+        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
+        "total_tokens": usage.total_tokens,
+        "is_complete": usage.complete,
+    }
+
+
+def _usage(row: sqlite3.Row) -> Usage:
+    return Usage(
+        row["input_tokens"],
+        row["output_tokens"],
+        row["cache_read_tokens"],
+        row["cache_write_5m_tokens"],
+        row["cache_write_1h_tokens"],
+        bool(row["is_complete"]),
+    )
+
+
+def _add(row: _Row, found: sqlite3.Row, cost_picousd: int | None) -> None:
+    row.usage += _usage(found)
+    row.sessions.add(found["session_id"])
+    row.calls += not found["is_sum"]
+    if cost_picousd is None:
+        row.unpriced_tokens += found["total_tokens"]
+    else:
+        row.cost_picousd += cost_picousd
+        row.priced_tokens += found["total_tokens"]
+
+
+def _shown(row: _Row) -> dict[str, Any]:
+    is_unknown = row.unpriced_tokens > 0 and row.priced_tokens == 0
+    return {
+        "sessions": len(row.sessions),
+        "calls": row.calls,
+        "input_tokens": row.usage.input_tokens,
+        "output_tokens": row.usage.output_tokens,
+        "cache_read_tokens": row.usage.cache_read_tokens,
+        "cache_write_tokens": row.usage.cache_write_tokens,
+        "cost_usd": None if is_unknown else usd_text(row.cost_picousd),
+        "incomplete": not row.usage.complete,
+        "unpriced_tokens": row.unpriced_tokens,
+    }
+
+
+def _report(row: sqlite3.Row) -> Report:
+    return Report(
+        path=row["path"],
+        source=row["source"],
+        session_id=row["session_id"],
+        level=row["level"],
+        engine=row["engine"],
+        title=row["title"],
+        body_sha256=row["body_sha256"],
+        at=_at(row["at"]),
+    )
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _at(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

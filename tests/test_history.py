@@ -1,0 +1,179 @@
+"""What was read already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from sessiontrackd.history import SCHEMA, History, Recorded, recorded_usage
+from sessiontrackd.model import Finding, Insight, InsightLevel, Message, Origin, Role, Session, Usage
+from sessiontrackd.store import open_store
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+SESSION = Session("s1", "claude_code", project="/home/me/agentv", ended_at=NOW)
+INSIGHT = Insight(
+    level=InsightLevel.STANDARD,
+    title="publish to npm failed",
+    summary="It works ⟦github-token-1⟧",
+    findings=(
+        Finding(
+            "problem",
+            "E403",
+            "quote",
+            (3, 4),
+            parts=(Finding("fix", "x"),),
+            details={"added": 3, "new": True, "n": "a"},
+        ),
+    ),
+    engine="claude",
+    model="claude-haiku-5-5",
+    usage=Usage(1, 2, 3, 4, 5, complete=False),
+    cost_picousd=9_200_000_000_000_000_000,
+    keywords=("npm",),
+    made_at=datetime(2026, 11, 24, 13, 0, 1, tzinfo=timezone(timedelta(hours=1))),
+    provenance={"stop_reason": "end_turn", "chunks": [1, 2], "nested": {"a": None}},
+)
+
+
+@pytest.fixture
+def history() -> Iterator[History]:
+    with open_store(None, SCHEMA) as store:
+        yield History(store, now=lambda: NOW)
+
+
+def test_an_insight_comes_back_exactly(history: History) -> None:
+    """What was paid for is stored whole."""
+    history.keep_insight("s1", "ab", INSIGHT)
+
+    assert history.insight("s1", "ab", InsightLevel.STANDARD, "claude", "claude-haiku-5-5") == INSIGHT
+    assert history.insights_of("s1") == [INSIGHT]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("s2", "ab", InsightLevel.STANDARD, "claude", "m"), ("s1", "cd", InsightLevel.STANDARD, "claude", "m"),
+     ("s1", "ab", InsightLevel.MINIMAL, "claude", "m"), ("s1", "ab", InsightLevel.STANDARD, "local", "m"),
+     ("s1", "ab", InsightLevel.STANDARD, "claude", None)],
+)  # fmt: skip
+def test_an_insight_is_found_by_its_whole_key(history: History, other: tuple[str, str, InsightLevel, str, str]) -> None:
+    """Another session, content, level, engine or model is another insight."""
+    history.keep_insight("s1", "ab", INSIGHT, model="m")
+
+    assert history.insight(*other) is None
+    assert history.insight("s1", "ab", InsightLevel.STANDARD, "claude", "m") == INSIGHT
+
+
+def test_notes_are_listed_newest_first(history: History) -> None:
+    """A note is found by its session, from one transcript or from any."""
+    for hour, (session, source) in enumerate([("s1", b"/a"), ("s1", b"/b\xff"), ("s2", b"/b\xff")]):
+        at = NOW + timedelta(hours=hour)
+        history.keep_report(source, session, source + session.encode(), level="minimal", engine="local",
+                            title="t", body_sha256="x", at=at)  # fmt: skip
+
+    assert [report.session_id for report in history.reports(limit=2)] == ["s2", "s1"]
+    assert [report.path for report in history.reports_from(b"/b\xff")] == [b"/b\xffs1", b"/b\xffs2"]
+    newest, first = history.report_of("s1"), history.report_of("s1", b"/a")
+    assert newest is not None
+    assert newest.source == b"/b\xff"
+    assert first is not None
+    assert first.at == NOW
+
+
+def reply(tokens: int, message_id: str = "m1", *, sidechain: bool = False, complete: bool = True) -> Recorded:
+    return Recorded(1, Usage(10, tokens, complete=complete), message_id, NOW, "claude-haiku-5-5", sidechain)
+
+
+def test_the_largest_record_of_a_reply_wins(history: History) -> None:
+    """A reply stands on several lines, some of them before its end; of equal ones the later holds."""
+    history.record_session(SESSION, b"/a", [reply(1), reply(90), reply(5)])
+    history.record_session(SESSION, b"/a", [reply(90, complete=False), reply(2)])
+
+    total = history.recorded()["total"]
+    assert (total["calls"], total["output_tokens"], total["incomplete"]) == (1, 90, True)
+
+
+def test_a_reply_in_several_files_counts_once(history: History) -> None:
+    """A copy in a forked session or a sub-agent's file changes nothing; the main conversation's copy is kept."""
+    history.record_session(SESSION, b"/sub", [reply(90, sidechain=True)], folder="/sub")
+    history.record_session(SESSION, b"/a", [reply(90)], folder="/main")
+    history.record_session(replace(SESSION, session_id="fork"), b"/fork", [reply(90), reply(7, "m2")], folder="/fork")
+
+    rows = history.recorded("folder")["rows"]
+    assert [(row["key"], row["output_tokens"], row["sessions"]) for row in rows] == [("/fork", 7, 1), ("/main", 90, 1)]
+
+
+def test_reading_again_changes_no_sum(history: History) -> None:
+    """A transcript that grew is read whole, and only what is new adds up."""
+    records = [reply(10, "m1"), Recorded(2, Usage(1, 1))]
+    for _ in range(2):
+        history.record_session(SESSION, b"/a", records)
+    history.record_session(SESSION, b"/a", [*records, reply(10, "m3")])
+
+    assert history.recorded()["total"]["calls"] == 3
+
+
+def test_days_are_local(history: History) -> None:
+    """An evening in New York belongs to that day there."""
+    late = Recorded(1, Usage(1), "m1", datetime(2026, 12, 1, 3, tzinfo=UTC), "claude-haiku-5-5")
+    history.record_session(SESSION, b"/a", [late])
+
+    assert [row["key"] for row in history.recorded("day", "2026-11", "America/New_York")["rows"]] == ["2026-11-30"]
+    assert history.recorded("day", "2026-11", "UTC")["rows"] == []
+
+
+def test_costs_are_counted_request_by_request(history: History) -> None:
+    """Two requests below a price step are not one above it."""
+    history.record_session(
+        SESSION, b"/a", [Recorded(n, Usage(80_000), f"m{n}", NOW, "claude-haiku-5-5") for n in (1, 2)]
+    )
+
+    assert history.recorded("project")["rows"][0] == {
+        "key": "agentv", "sessions": 1, "calls": 2, "input_tokens": 160_000, "output_tokens": 0, "cache_read_tokens": 0,
+        "cache_write_tokens": 0, "cost_usd": "0.016000", "incomplete": False, "unpriced_tokens": 0,
+    }  # fmt: skip
+    assert history.recorded_since(NOW - timedelta(hours=1)) == (16_000_000_000, 0)
+
+
+def test_what_has_no_price_is_not_zero(history: History) -> None:
+    """Unknown models, and sums under a price with steps, are shown as unpriced."""
+    history.record_session(SESSION, b"/a", [Recorded(1, Usage(5), "m1", NOW, "llama"), reply(1, "m2")])
+    by_model = {"claude-haiku-5-5": Usage(100), "claude-sonnet-5-5": Usage(100)}
+    history.record_session(replace(SESSION, session_id="s2", usage_by_model=by_model), b"/b", [])
+
+    found = {
+        row["key"]: (row["cost_usd"], row["unpriced_tokens"], row["calls"]) for row in history.recorded("model")["rows"]
+    }
+    assert found == {
+        "llama": (None, 5, 1),
+        "claude-haiku-5-5": ("0.0000015", 100, 1),
+        "claude-sonnet-5-5": ("0.000200", 0, 0),
+    }
+
+
+def test_recorded_usage_has_no_level(history: History) -> None:
+    """A level is ours, not the transcript's."""
+    with pytest.raises(ValueError, match="not by level"):
+        history.recorded("level")
+
+
+def test_a_message_without_usage_records_nothing() -> None:
+    """Only what the source says is counted."""
+    message = Message(1, Role.ASSISTANT, Origin.SIDECHAIN, "x", NOW, "m", Usage(1), "id")
+
+    assert recorded_usage(replace(message, usage=None)) is None
+    assert recorded_usage(message) == Recorded(1, Usage(1), "id", NOW, "m", is_sidechain=True)
+
+
+def test_what_is_forgotten_leaves_amounts_only(history: History) -> None:
+    """Insight, note, names and paths go; sums stay."""
+    history.keep_insight("s1", "ab", INSIGHT)
+    history.keep_report(b"/a", "s1", b"/a.md", level="minimal", engine="local", title="t", body_sha256="x")
+    history.record_session(SESSION, b"/a", [reply(90)])
+
+    assert history.forget(source=b"/a") == 3
+    assert (history.insights_of("s1"), history.reports()) == ([], [])
+    assert history.recorded("project")["rows"][0]["key"] is None
+    assert history.recorded()["total"]["output_tokens"] == 90
