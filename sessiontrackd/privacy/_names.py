@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from sessiontrackd.privacy._rules import PASSWORD_WORDS, SECRET_WORDS, WEAK_WORDS
-from sessiontrackd.privacy._values import looks_like_password, looks_random
+from sessiontrackd.privacy._rules import LIKELY_WORDS, STRONG_WORDS, WEAK_WORDS
+from sessiontrackd.privacy._values import looks_like_password, looks_mixed, looks_random
 
 Found = tuple[int, int, str]
 
-_KIND_OF = (
-    dict.fromkeys(WEAK_WORDS.split(), "w")
-    | dict.fromkeys(SECRET_WORDS.split(), "s")
-    | dict.fromkeys(PASSWORD_WORDS.split(), "p")
+_WEIGHT = (
+    dict.fromkeys(WEAK_WORDS.encode().split(), "w")
+    | dict.fromkeys(LIKELY_WORDS.encode().split(), "s")
+    | dict.fromkeys(STRONG_WORDS.encode().split(), "p")
 )
 
 # What a name may go on with after its telling word, and where it then says something about the credential rather than being it.
@@ -23,13 +23,13 @@ _ABOUT = re.compile(
 _OPERATOR = (
     rb"(?P<op>[ \t]{0,20}(?:::?:?=|=>|->|\?=|\.=|\|\|[=:]|\+=|<=|={1,3}|:{1,2}|>|,)|"
     rb"[ \t]{0,4}(?::[ \t]{0,4}|[ \t])(?:&?'?(?:static )?str|string|String|SecretStr|text|char ?\*)[ \t]{0,4}:?=|"
-    rb"[\"'][ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t-]{1,40}value[ \t]{0,4}:|"
+    rb"[ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t-]{1,40}value[ \t]{0,4}:|"
     rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t])"
 )
 _VALUE = (
-    rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?[bruBRUF@$]{0,2}(?:"
-    rb'"(?P<double>(?:[^"\\\n\0]|\\[^\n\0]){1,1000})"|'
-    rb"'(?P<single>(?:[^'\\\n\0]|\\[^\n\0]){1,1000})'|"
+    rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?(?:"
+    rb'[bruBRUF@$]{0,2}"(?P<double>(?:[^"\\\n\0]|\\[^\n\0]){1,1000})"|'
+    rb"[bruBRUF@$]{0,2}'(?P<single>(?:[^'\\\n\0]|\\[^\n\0]){1,1000})'|"
     rb"`(?P<tick>[^`\n\0]{1,1000})`|"
     rb"\\{1,3}[\"'](?P<escaped>[^\"'\\\n\0]{1,1000})\\{1,3}[\"']|"
     rb"[\"']?(?P<bare>[^\s\"'`<>,;\\\0]{1,1000}))"
@@ -38,60 +38,80 @@ _ASSIGNED = re.compile(rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\\{0,3}[\"'`]|\]|\)|\
 _FLAGGED = re.compile(
     rb"(?P<rest>[A-Za-z0-9_-]{0,30})[ \t]{1,4}" + _VALUE.replace(rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?", b"", 1)
 )
+_STATES = (b"session", b"key", b"auth", b"cookie", b"cred")
+_SPOKEN = (b"is", b"was", b"to", b"as", b"are")
 _GROUPS = ("double", "single", "tick", "escaped", "bare")
 
 
-def words() -> tuple[str, ...]:
+def words() -> tuple[bytes, ...]:
     """Return every telling word, the longest first, for the scan that finds them."""
-    return tuple(sorted(_KIND_OF, key=lambda word: (-len(word), word)))
+    return tuple(sorted(_WEIGHT, key=lambda word: (-len(word), word)))
 
 
 def assigned(data: bytes, start: int, end: int, word: bytes) -> Found | None:
     """Return the credential that the name around the word at [start, end) is given."""
-    weight = _KIND_OF[word.decode()]
     match = _ASSIGNED.match(data, end)
-    quoted_ok = match is not None
+    if match is not None:
+        return _given(data, start, match, word)
+    match = _FLAGGED.match(data, end) if _is_option(data, start) else None
     if match is None:
-        if not _is_option(data, start):
-            return None
-        match = _FLAGGED.match(data, end)
-        if match is None:
-            return None
+        return None
+    first, last, quoted = _value(data, match)
+    about = bool(_ABOUT.search(match["rest"].lower()))
+    if not _credible(data[first:last], _WEIGHT[word], quoted=quoted, about=about, plain=True):
+        return None
+    return first, last, _kind(_WEIGHT[word], word)
+
+
+def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Found | None:
+    first, last, quoted = _value(data, match)
+    value, operator, rest = data[first:last], match["op"].strip(), match["rest"].lower()
+    if operator == b"," and not (quoted and _is_argument(data, start) and looks_mixed(value)):
+        return None
+    if b"\n" in data[match.start("op") : first] and not _may_break(operator, quoted=quoted):
+        return None
+    if (word in _STATES and rest.endswith(b"id")) or (word == b"pass" and data[max(0, start - 4) : start] == b"--- "):
+        return None
+    in_environment = match["op"] == b"=" and not quoted and data[start : start + len(word)].isupper()
+    if operator in _SPOKEN and not quoted and not (looks_mixed(value) or looks_random(value)):
+        return None
+    about = bool(_ABOUT.search(rest)) or (operator in _SPOKEN and _WEIGHT[word] != "p")
+    if not _credible(value, _WEIGHT[word], quoted=quoted, about=about, plain=in_environment):
+        return None
+    return first, last, _kind(_WEIGHT[word], word)
+
+
+def _value(data: bytes, match: re.Match[bytes]) -> tuple[int, int, bool]:
+    """Return where the value stands, and whether it stands in quotes."""
     group = next(name for name in _GROUPS if match[name] is not None)
     first, last = match.span(group)
-    value = data[first:last]
     if group == "bare":
-        value = _trimmed(value)
-        last = first + len(value)
-    about = bool(_ABOUT.search(match["rest"].lower()))
-    spoken = quoted_ok and match["op"][:1] in b" \t" and match["op"].strip() in (b"is", b"was", b"to", b"as", b"are")
-    comma = quoted_ok and match["op"].strip() == b","
-    if comma and group == "bare":
-        return None
-    env = group == "bare" and quoted_ok and match["op"] == b"=" and word.isascii() and data[start:end].isupper()
-    if not _credible(value, weight, quoted=group != "bare", about=about, spoken=spoken, env=env, option=not quoted_ok):
-        return None
-    return first, last, _kind(weight, word)
+        last = first + len(_trimmed(data[first:last]))
+    return first, last, group != "bare"
 
 
-def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, spoken: bool, env: bool, option: bool) -> bool:
+def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, plain: bool) -> bool:
+    """Say whether the value of a name of this weight is a credential; `plain`: nothing but the value can stand there."""
     if weight == "w" or about:
-        return looks_random(value, 16)
+        return looks_random(value, 12 if quoted else 14)
     if weight == "p":
-        if len(value) < (4 if quoted or option else 6):
-            return False
-        if option or env:
-            return looks_like_password(value, quoted=True)
-        return looks_like_password(value, quoted=quoted and not spoken) or looks_random(value, 10)
-    if looks_random(value, 10):
+        return len(value) >= (4 if quoted or plain else 6) and (
+            looks_like_password(value, quoted=quoted or plain) or looks_random(value, 10)
+        )
+    if looks_random(value, 10) or (len(value) >= 8 and looks_mixed(value)):
         return True
-    return (
-        quoted
-        and not spoken
-        and len(value) >= 8
-        and looks_like_password(value, quoted=True)
-        and any(48 <= c < 58 for c in value)
-    )
+    return quoted and len(value) >= 8 and any(48 <= c < 58 for c in value) and looks_like_password(value, quoted=True)
+
+
+def _may_break(operator: bytes, *, quoted: bool) -> bool:
+    """Say whether the value may stand on the line after the operator."""
+    return operator in (b">", b"=>") or operator.endswith(b"value:") or quoted
+
+
+def _is_argument(data: bytes, start: int) -> bool:
+    """Say whether the name is a quoted argument of a call, the first or a later one."""
+    head = data[max(0, start - 60) : start].rstrip(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+    return head[-1:] in (b'"', b"'") and head[:-1].rstrip().endswith((b"(", b","))
 
 
 def _kind(weight: str, word: bytes) -> str:

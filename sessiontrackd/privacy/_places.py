@@ -14,7 +14,7 @@ Found = tuple[int, int, str]
 _AUTHORIZATION = re.compile(
     rb"[A-Za-z-]{0,10}\\{0,3}[\"']?[ \t]{0,4}(?::|=>?|,)[ \t]{0,4}[bf]?\\{0,3}[\"']?[ \t]{0,4}"
     rb"(?:(?:[Bb]asic|BASIC|[Bb]earer|BEARER|[Tt]oken|TOKEN|[Dd]igest|[Aa]pi-?[Kk]ey|SSWS|GenieKey|ApiToken|FlyV1|Splunk|Key|key|Negotiate|JWT|OAuth|AWS4-HMAC-SHA256|"
-    rb"Discogs|Bot|Client-ID|apikey)[ \t:=]{1,4}(?:token=\\?\"?)?)?"
+    rb"Discogs|Bot|Client-ID|apikey|[A-Z][A-Za-z]{1,12}-[A-Za-z]{2,12})[ \t:=]{1,4}(?:token=\\?\"?)?)?"
     rb"(?P<value>[^\s\"'`<>;{}\[\]()$\\\0][^\s\"'`<>;{}()\\\0]{6,1000})"
 )
 _BEARER = re.compile(rb"[ \t]{1,4}\\{0,3}[\"']?(?P<value>[A-Za-z0-9._~+/=:|-]{14,1000})")
@@ -24,7 +24,8 @@ _URL = re.compile(
 )
 _URL_TOKEN = re.compile(rb"://(?P<token>[A-Za-z0-9_.~%-]{16,300})(?::[a-z-]{0,20})?@[A-Za-z0-9]")
 _USER_OPTION = re.compile(
-    rb"(?:-u|--user|--proxy-user|-U)[ \t=]{0,3}[\"']?(?P<value>[^\s:\"'$<{][^\s:\"'<]{0,100}:[^\s\"'<$\0][^\s\"'<\0]{2,200})"
+    rb"(?:-u|--user|--proxy-user|-U)[ \t=]{0,3}(?P<value>\"[^\"\n\0]{0,100}:[^\"\n\0]{0,200}\"|'[^'\n\0]{0,100}:[^'\n\0]{0,200}'|"
+    rb"\"[^\"\n\0]{1,100}\":\"[^\"\n\0]{1,200}\"|[^\s:\"'$<{\0][^\s:\"'<\0]{0,100}:[^\s<$\0][^\s<\0]{2,200})"
 )
 _NETRC = re.compile(
     rb"login[ \t\r\n]{1,4}(?P<user>[^\s]{1,100})[ \t\r\n]{1,4}password[ \t\r\n]{1,4}(?P<value>[^\s\0]{3,200})"
@@ -84,7 +85,7 @@ def url(data: bytes, start: int, _end: int) -> Found | None:
     match = _URL.match(data, start)
     if match is not None:
         password = match["password"]
-        if password.startswith((b"$", b"{", b"<", b"[", b"%(", b"%s", b"*")) or password.lower() in _NO_PASSWORDS:
+        if password.startswith((b"$", b"{", b"<", b"[", b"%(", b"%s", b"*")):
             return None
         if looks_random(match["user"], 16):
             return match.start("user"), match.end("password"), "url-credentials"
@@ -95,13 +96,15 @@ def url(data: bytes, start: int, _end: int) -> Found | None:
     return None
 
 
-_NO_PASSWORDS = frozenset((b"password", b"xxx", b"xxxx", b"xxxxx", b"pass", b"...", b"pwd"))
-
-
 def user_option(data: bytes, start: int, _end: int) -> Found | None:
     """Return user:password of `curl -u`."""
     match = _USER_OPTION.match(data, start + 1)
-    if match is None or b"curl" not in data[max(0, start - 400) : start]:
+    if (
+        match is None
+        or re.search(rb":[\"']?(?:\$|<|\{\{)", match["value"])
+        or len(match["value"]) < 8
+        or b"curl" not in data[max(0, start - 400) : start]
+    ):
         return None
     return *match.span("value"), "basic-auth"
 

@@ -97,7 +97,7 @@ square-token      u 20 sq0atp- sq0idp- sq0idb-
 shopify-token     w 24 shpat_ shpca_ shppa_ shpss_ shpua_ shptka_
 flutterwave-key   u 12 FLWSECK_TEST- FLWPUBK_TEST- FLWSECK- FLWPUBK- FLWSECK_TEST FLWPUBK_TEST
 plaid-token       u 30 access-sandbox- access-development- access-production-
-easypost-key      w? 50 EZAK EZTK
+easypost-key      w 50 EZAK EZTK
 shippo-token      w 30 shippo_live_ shippo_test_
 duffel-token      e 40 duffel_live_ duffel_test_
 lob-key           x 35 live_ test_ live_pub_ test_pub_
@@ -161,7 +161,7 @@ pydantic-token    u 40 pylf_v1_us_ pylf_v1_eu_ pylf_v
 """
 
 # kind, what to find, alphabet and most characters to walk back from there, pattern that must match at that place.
-# The pattern's group 1, where it has one, is what is replaced.
+# A question mark after the kind: it must look random as well. The pattern's group 1, where it has one, is what is replaced.
 SHAPES = (
     ("aws-key-id", "A3T", "", 0, r"A3T[A-Z0-9]{17}"),
     ("aws-key-id", "AKIA", "", 0, r"AKIA[A-Z0-9]{16}"),
@@ -192,17 +192,19 @@ SHAPES = (
     ("clickhouse-key", "4b1d", "", 0, r"4b1d[A-Za-z0-9]{38}"),
     ("jfrog-key", "AKC", "", 0, r"AKC[A-Za-z0-9]{10,100}"),
     ("jfrog-key", "AP", "", 0, r"AP[0-9A-F][A-Za-z0-9]{8,100}"),
-    ("vault-token", "s.", "", 0, r"s\.[A-Za-z0-9]{24}"),
+    ("vault-token?", "s.", "", 0, r"s\.[A-Za-z0-9]{24}"),
     ("mapbox-token", "k.", "ps", 1, r"[ps]k\.[A-Za-z0-9]{40,100}\.[A-Za-z0-9_-]{20,30}"),
     ("onepassword-key", "A3-", "", 0, r"A3-[A-Z0-9]{6}-[A-Z0-9]{5,6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}(?:-[A-Z0-9]{5})?"),
     ("authress-key", "_", "a-z", 8, r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
     ("square-secret", "sq0csp-", "", 0, r"sq0csp-[A-Za-z0-9\\^\]\[_-]{36,60}"),
-    ("twilio-key", "SK", "", 0, r"SK[0-9a-fA-F]{32}"),
-    ("twilio-sid", "AC", "", 0, r"AC[0-9a-f]{32}"),
+    ("twilio-key", "SK", "", 0, r"SK(?:[0-9a-z]{32}|[0-9A-F]{32})"),
+    ("twilio-sid", "AC", "", 0, r"AC[0-9a-z]{32}"),
     ("slack-webhook", "hooks.slack.com/", "A-Za-z:/", 8, r"(?:https?://)?hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,100}"),
     ("teams-webhook", ".webhook.office.com/", "A-Za-z0-9:/-", 60, r"(?:https?://)?[A-Za-z0-9-]{1,50}\.webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{40,300}"),
     ("webhook", "hooks.zapier.com/", "", 0, r"hooks\.zapier\.com/hooks/catch/([0-9]{4,12}/[A-Za-z0-9]{4,20})"),
     ("sidekiq-secret", "@", "A-Fa-f0-9:", 17, r"([A-Fa-f0-9]{8}:[A-Fa-f0-9]{8})@(?:gems|enterprise)\.contribsys"),
+    ("sidekiq-secret", "CONTRIBSYS__COM", "", 0, r"CONTRIBSYS__COM[\"' ]{0,3}[:=][\"' ]{0,3}([A-Fa-f0-9]{8}:[A-Fa-f0-9]{8})"),
+    ("softlayer-key", "api.softlayer.com/", "A-Za-z:/", 8, r"(?:https?://)?api\.softlayer\.com/[a-z]{3,8}/v[0-9.]{1,5}/[A-Za-z0-9]{40,80}"),
     ("paypal-token", "access_token$production$", "", 0, r"access_token\$production\$[a-z0-9]{10,20}\$[0-9a-f]{32}"),
     ("salesforce-token", "!AQ", "A-Za-z0-9", 18, r"00D[A-Za-z0-9]{12,15}!AQ[A-Za-z0-9_.]{40,200}"),
     ("firebase-token", ":APA91b", "A-Za-z0-9_-", 24, r"[A-Za-z0-9_-]{0,24}:APA91b[A-Za-z0-9_-]{60,200}"),
@@ -219,13 +221,13 @@ SHAPES = (
 )  # fmt: skip
 
 # Names whose value is a credential whatever it looks like, provided that it is no reference, type or placeholder.
-PASSWORD_WORDS = """
+STRONG_WORDS = """
 passw passwd password passphrase passcode pwd pswd pasw passwort kennwort contrasena senha dbpass userpass rootpass
 ftppass smtppass mailpass adminpass mypass _pass pass _pw pw
 """
 
 # Names whose value is a credential if it looks at all like one.
-SECRET_WORDS = """
+LIKELY_WORDS = """
 secret token apikey api_key api-key api.key access_key access-key accesskey privatekey private_key private-key
 credential auth_key authkey auth-key signing_key signingkey encryption_key encryptionkey master_key masterkey
 account_key accountkey storage_key shared_key sharedaccesskey sharedkey client_key license_key licensekey deploy_key
@@ -235,8 +237,8 @@ ingest_key publish_key user_key server_key hmac _auth _authtoken authtoken beare
 
 # Names whose value is a credential only if it looks drawn by a machine; among them vendors whose keys have no prefix.
 WEAK_WORDS = """
-key auth pat cred sid salt seed signature cookie session sasl webhook connectionstring connection_string dsn license
-licence cert otp totp nonce client_id clientid adafruit adobe airtable algolia alchemy alibaba aliyun amplitude
+key auth pat cred sid salt seed  cookie session sasl webhook connectionstring connection_string dsn license
+licence cert otp totp  client_id clientid adafruit adobe airtable algolia alchemy alibaba aliyun amplitude
 anthropic artifactory asana atlassian auth0 aws azure beamer bitbucket bittrex bitly box braintree bugsnag circleci
 clearbit cloudant cloudflare cloudinary codecov cohere coinbase confluent contentful databricks datadog deepgram
 deepseek discord docusign doppler droneci dropbox easypost elastic elevenlabs etsy etherscan eventbrite facebook

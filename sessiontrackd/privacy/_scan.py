@@ -26,8 +26,23 @@ _PEM_END = re.compile(
     rb"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----|Private-MAC: [0-9a-f]{16,64}"
 )
 _PEM_REST = re.compile(rb"(?:[A-Za-z0-9+/=\s\\]|[A-Z][A-Za-z-]{2,20}: [^\n]{0,200})*")
+_UUID_OR_HEX = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{20,}")
+_RUN = re.compile(rb"[A-Za-z0-9_+/=-]{20,}")
+_HASH_BEFORE = re.compile(
+    rb"sha-?(?:1|224|256|384|512)|\bh1:|md5|commit|digest|checksum|integrity|\brev\b|etag|data:[a-z]+/|base64,|hash|blob |index |fingerprint"
+)
+_ID_BEFORE = re.compile(rb"id[\"']?[ \t]{0,4}[:=][ \t]{0,4}\\{0,3}[\"'`]?$")
+_NO_SECRET = re.compile(
+    rb"sha(?:1|224|256|384|512)[-:=]|(?:toolu|call|msg|req|resp|run|thread|asst|user|org|proj|ses|prt|step|file|batch|gen|chatcmpl|cmpl|rs|fc|evt|task|agent|"
+    rb"conv|item|srvtoolu|vs|ft|session|wrkspc|acct|cus|sub|pi|ch|in|price|prod|txn)[_-][A-Za-z0-9]|[A-Za-z0-9]{0,20}/[A-Za-z]"
+)
+_SECRET_WORD = re.compile(
+    rb"passw|pwd|secret|token|api.?key|access.?key|auth|credential|private|bearer|key\b|apikey|webhook|\bpat\b"
+)
+_SECRET_KIND = re.compile(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
+_SECRET_DATA = re.compile(rb"(?m)^[ \t]{0,8}data:[ \t]{0,4}\r?$")
 _SECRET_ENTRY = re.compile(
-    rb"(?m)^[ \t]{1,20}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{8,1000}={0,2})"
+    rb"(?m)^[ \t]{1,20}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,1000}={0,2}[\"']?)"
 )
 
 
@@ -61,7 +76,7 @@ def _shapes() -> tuple[tuple[str, bytes, frozenset[int], int, re.Pattern[bytes]]
 @cache
 def _word_scan() -> Any:
     """Compile the scan for telling words, by google-re2 where it is installed."""
-    pattern = b"|".join(re.escape(word.encode()) for word in _names.words())
+    pattern = b"|".join(re.escape(word) for word in _names.words())
     try:
         return importlib.import_module("re2").compile(pattern)
     except ImportError:
@@ -79,6 +94,7 @@ def find(data: bytes) -> list[Found]:
         *_kubernetes(data, low),
         *_places.anchored(data, low),
     ]
+    found += _loose(data, low)
     for match in _word_scan().finditer(low):
         hit = _names.assigned(data, match.start(), match.end(), match.group())
         if hit:
@@ -98,6 +114,21 @@ def united(found: list[Found]) -> list[Found]:
     return union
 
 
+def _loose(data: bytes, low: bytes) -> Iterator[Found]:
+    """Yield strings drawn by a machine: capitals, small letters and digits anywhere, fewer kinds where the line speaks of a secret."""
+    for match in _RUN.finditer(data):
+        start, end = match.span()
+        value = match.group()
+        if end - start > 600 or not looks_random(value, 20):
+            continue
+        mixed = not (value.islower() or value.isupper()) and len(_UUID_OR_HEX.sub(b"", value)) >= 20
+        before = low[max(0, low.rfind(b"\n", 0, start), start - 80) : start]
+        if _HASH_BEFORE.search(before) or _ID_BEFORE.search(before) or _NO_SECRET.match(value):
+            continue
+        if mixed or _SECRET_WORD.search(before[-48:]):
+            yield start, end, "random-token"
+
+
 def _starts_here(data: bytes, at: int) -> bool:
     """Say whether a token may begin at `at`: nothing of a word before it but an escape (backslash n, %3D)."""
     if at == 0 or data[at - 1] not in _ALNUM:
@@ -111,7 +142,7 @@ def _prefixed(data: bytes) -> Iterator[Found]:
         while at >= 0:
             first = at + len(token.prefix)
             end = first
-            if _starts_here(data, at):
+            if len(token.prefix) > 5 or _starts_here(data, at):
                 match = token.body.match(data, first)
                 if match and (not token.random or looks_random(match.group())):
                     end = first + len(match.group().rstrip(b".-="[:2]))
@@ -130,7 +161,8 @@ def _shaped(data: bytes) -> Iterator[Found]:
             end = at + 1
             if match and (match.end() >= len(data) or data[match.end()] not in _ALNUM):
                 end = match.end()
-                yield *match.span(1 if pattern.groups else 0), kind
+                if not kind.endswith("?") or looks_random(match.group()):
+                    yield *match.span(1 if pattern.groups else 0), kind.rstrip("?")
             at = data.find(anchor, end)
 
 
@@ -175,12 +207,10 @@ def _pem(data: bytes) -> Iterator[Found]:
 
 def _kubernetes(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield the entries of Kubernetes secrets whole: their values are base64 and need no other sign."""
-    at = low.find(b"kind: secret")
-    while at >= 0:
-        first = max(data.rfind(b"\n---", 0, at), 0)
-        last = data.find(b"\n---", at)
-        last = len(data) if last < 0 else last
-        for part in re.finditer(rb"(?m)^[ \t]{0,8}data:[ \t]{0,4}\r?$", data[first:last]):
-            for entry in _SECRET_ENTRY.finditer(data, first + part.end(), min(last, first + part.end() + 20_000)):
+    for secret in _SECRET_KIND.finditer(low):
+        first = max(data.rfind(b"\n---", 0, secret.start()), secret.start() - 20_000, 0)
+        last = data.find(b"\n---", secret.end(), secret.end() + 20_000)
+        last = min(len(data), secret.end() + 20_000) if last < 0 else last
+        for part in _SECRET_DATA.finditer(data, first, last):
+            for entry in _SECRET_ENTRY.finditer(data, part.end(), last):
                 yield *entry.span("entry"), "kubernetes-secret"
-        at = low.find(b"kind: secret", last)

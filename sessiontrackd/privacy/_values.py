@@ -21,7 +21,7 @@ _LETTERS = re.compile(rb"[a-z]{2,}|[A-Z]{2,}|[A-Z][a-z]+")
 _DIGIT = re.compile(rb"[0-9]")
 _SWITCH = re.compile(rb"[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
 _HASHED = re.compile(
-    rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|https?://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
+    rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|[a-z-]{2,20}://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
 )
 _REFERENCE = re.compile(
     rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_]|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
@@ -31,6 +31,8 @@ _PLACEHOLDER = re.compile(
     rb"todo|\*\*\*|xxxx|none$|null$|true$|false$|undefined$|string$|required|optional|hidden|masked|to-be|enter "
 )
 _WORDS = re.compile(rb"[A-Za-z]+(?:[_ .:/-][A-Za-z]+)*[0-9]{0,2}[.?!:]?")
+_LONG_WORD = re.compile(rb"[A-Za-z]{7}")
+_BRACKETS = re.compile(rb"[()\[\]{}]")
 _DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
 
 
@@ -38,18 +40,26 @@ def looks_random(value: bytes, least: int = 14) -> bool:
     """Say whether `value` looks drawn by a machine: digits among letters, few pairs of letters that words are made of."""
     if len(value) < least or _REFERENCE.match(value) or _HASHED.match(value):
         return False
-    digits = len(_DIGIT.findall(value))
+    digits, kinds = len(_DIGIT.findall(value)), len(set(value))
     if _HEX.fullmatch(value):
-        return digits >= 2 and len(set(value)) >= 6
+        return digits >= 2 and kinds >= 6
     if _UUID.fullmatch(value):
-        return len(set(value)) >= 6
-    if len(set(value)) < min(9, len(value) // 2):
+        return kinds >= 6
+    if kinds < min(9, len(value) // 2):
         return False
-    switches = len(_SWITCH.findall(value))
-    share = _share_of_common_pairs(value)
+    switches, share = len(_SWITCH.findall(value)), _share_of_common_pairs(value)
     if digits == 0:
         return len(value) >= 20 and switches >= len(value) // 8 and share < 0.5
+    if digits >= len(value) // 5 and switches >= 4 and not _LONG_WORD.search(value):
+        return True
     return share < 0.62 and switches >= 2 + len(value) // 24
+
+
+def looks_mixed(value: bytes) -> bool:
+    """Say whether `value` could be a credential where its name says so: letters and digits, no path, name or call."""
+    if _REFERENCE.match(value) or _HASHED.match(value) or _DOTTED.fullmatch(value) or _CODE.fullmatch(value):
+        return False
+    return len(_DIGIT.findall(value)) >= 2 and len(_SWITCH.findall(value)) >= 2 and not _BRACKETS.search(value)
 
 
 def _share_of_common_pairs(value: bytes) -> float:
@@ -71,7 +81,7 @@ def looks_like_password(value: bytes, *, quoted: bool) -> bool:
         return False
     if quoted:
         return b" " not in value and not (len(value) > 12 and _WORDS.fullmatch(value))
-    if re.search(rb"[()\[\]{}]", value) and not looks_random(value):
+    if _BRACKETS.search(value) and not looks_random(value):
         return False
     return bool(re.search(rb"[0-9]", value)) and bool(re.search(rb"[A-Za-z]", value)) and not _CODE.fullmatch(value)
 
