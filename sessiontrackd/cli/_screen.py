@@ -14,7 +14,8 @@ from typing import Any
 
 import click
 
-PICO = Decimal("1e-12")
+from sessiontrackd import pricing
+
 PIPE_WIDTH = 10_000  # nothing is cut where no terminal shows it
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -105,17 +106,9 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, ensure_ascii=encoding != "utf8", allow_nan=False, default=str))
 
 
-def usd_text(picousd: int) -> str:
-    """Return money exactly, as JSON carries it: at least six decimals, never an exponent."""
-    amount = Decimal(picousd) * PICO
-    text = f"{amount:.12f}".rstrip("0")
-    whole, _, decimals = text.partition(".")
-    return f"{whole}.{decimals:0<6}"
-
-
 def usd(picousd: int) -> str:
     """Return money for people: cents where there are some, three significant digits below."""
-    amount = Decimal(picousd) * PICO
+    amount = pricing.usd(picousd)
     if picousd == 0:
         return "$0"
     if abs(amount) >= Decimal("0.1"):

@@ -28,10 +28,14 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
+    "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),
+    "show": Entry("look", "show", "Print a transcript's messages for reading."),
     "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),
     "pause": Entry("waiting", "pause", "Start no new work until `resume`."),
     "resume": Entry("waiting", "resume", "Go on after `pause`."),
+    "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }
 

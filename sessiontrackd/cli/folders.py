@@ -1,0 +1,209 @@
+"""Watched folders: `watch add`, `watch list`, `watch remove`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from sessiontrackd import config, readers
+from sessiontrackd.cli import _git
+from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._progress import Progress
+from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
+from sessiontrackd.config import PRESETS, Preset
+from sessiontrackd.errors import JobError, UsageError
+from sessiontrackd.model import Folder, InsightLevel
+from sessiontrackd.records import open_source
+from sessiontrackd.watch import scan
+
+DAYS = 30  # how far back history goes unless said otherwise
+PATH_CELLS = 56
+
+
+@click.group("watch", cls=Group, epilog="sessiontrackd watch add ~/transcripts\nsessiontrackd watch list")
+@home_option
+def watch() -> None:
+    """Add, list or remove watched folders."""
+
+
+@subcommand(
+    watch,
+    "add",
+    example="sessiontrackd watch add ~/transcripts\n"
+    "sessiontrackd watch add --preset claude-code --output vault:~/notes/ai --since 30d",
+)
+@click.argument("directory", metavar="DIR", required=False, type=click.Path(path_type=Path))
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The tool that writes there; knows its folder.")
+@click.option("--level", type=click.Choice(list(InsightLevel)), help="How deep an insight goes.")
+@click.option("--engine", metavar="NAME", help="Who makes the insight; 'local' never leaves this machine.")
+@click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
+@click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
+@click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now.")
+@click.option("--yes", is_flag=True, help="Ask nothing; without --since, take the whole history.")
+def add(
+    directory: Path | None, preset: str | None, since: str | None, yes: bool, output: str | None, **chosen: str | None
+) -> None:
+    """Watch a folder and everything below it. Says first how many transcripts are there."""
+    home = current_home()
+    asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    now = datetime.now(UTC)
+    cutoff = _since(since, now) if since else None
+    for folder in [directory.expanduser().absolute()] if directory else _folders_of(preset):
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder. Make it first, or name another.")
+        there = _say_what_is_there(folder, preset, now)
+        if since is None and not yes:
+            cutoff = _ask_since(now) if asks and there else _since(f"{DAYS}d", now)
+        place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
+        added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
+        _say_what_happens(added)
+
+
+def _folders_of(name: str | None) -> list[Path]:
+    """Return the folders of a preset that exist on this machine."""
+    if name is None:
+        raise UsageError("Name a folder, or a tool with --preset " + "|".join(PRESETS) + ".")
+    preset = PRESETS[name]
+    found = existing_roots(preset, os.environ)
+    if not found:
+        looked = ", ".join(str(root) for root in preset.roots(Path.home(), os.environ))
+        raise UsageError(f"{preset.text} has no folder on this machine (looked for {looked}). Name it: watch add DIR.")
+    return found
+
+
+def existing_roots(preset: Preset, environ: Mapping[str, str]) -> list[Path]:
+    """Return the folders a tool writes to, as far as they are there."""
+    return [root for root in preset.roots(Path.home(), environ) if root.is_dir()]
+
+
+def _since(text: str, now: datetime) -> str | None:
+    """Turn `30d`, `now`, `all` or a day into what the settings file says; None means all."""
+    if text == "all":
+        return None
+    if text == "now":
+        return now.isoformat(timespec="seconds")
+    days = re.fullmatch(r"([0-9]{1,5})d", text)
+    if days:
+        return (now - timedelta(days=int(days[1]))).date().isoformat()
+    try:
+        return (
+            datetime.fromisoformat(text).isoformat() if "T" in text else datetime.fromisoformat(text).date().isoformat()
+        )
+    except ValueError:
+        raise UsageError(f"--since cannot be '{text}'. Write 30d, a day such as 2026-03-14, all or now.") from None
+
+
+def _count_transcripts(folder: Folder) -> list[float]:
+    """Return when each transcript below the folder last changed, in seconds since 1970."""
+    found = list(scan(folder))
+    changed: list[float] = []
+    with Progress("looking", len(found)) as progress:
+        for each in found:
+            try:
+                is_transcript = readers.recognise(open_source(Path(os.fsdecode(each.path)))) is not None
+            except JobError:
+                is_transcript = False
+            if is_transcript:
+                changed.append(each.fingerprint.mtime_ns / 1e9)
+            progress.step(os.fsdecode(each.path).rpartition("/")[2])
+    return changed
+
+
+def _say_what_is_there(path: Path, preset: str | None, now: datetime) -> int:
+    """Print how many transcripts are there, and return it."""
+    changed = _count_transcripts(Folder(path, preset=preset))
+    recent = sum(at >= (now - timedelta(days=DAYS)).timestamp() for at in changed)
+    click.echo(f"{safe(str(path))}: {count(len(changed), 'transcript')}, {recent:,} of the last {DAYS} days.")
+    return len(changed)
+
+
+def _ask_since(now: datetime) -> str | None:
+    while True:
+        answer = click.prompt(f"How far back? ({DAYS}d, a day, all, now)", default=f"{DAYS}d")
+        try:
+            return _since(answer.strip(), now)
+        except UsageError as mistake:
+            click.echo(mistake)
+
+
+def _spare_git(folder: Path, output: str | None, asks: bool, notes: Path) -> str | None:
+    """Say that notes would land in a git work tree, and offer another place or git's private list of ignored names."""
+    tree = _git.work_tree_of(folder)
+    if output is not None or tree is None:
+        return output
+    exclude = _git.ignored_names_path(tree)
+    click.echo(f"{safe(str(folder))} lies in the git work tree {safe(str(tree))}: notes would show up in its status.")
+    if not asks:
+        click.echo(
+            f"Another place: --output vault:DIR. Or have git ignore them: add '{_git.PATTERNS[0]}' to {exclude}."
+        )
+        return output
+    choices = ["vault", "exclude", "keep"] if exclude else ["vault", "keep"]
+    answer = click.prompt(
+        "Notes go to a vault, are excluded from git, or kept as they are?",
+        type=click.Choice(choices),
+        default=choices[0],
+    )
+    if answer == "exclude" and exclude:
+        _git.ignore_reports(exclude)
+    return f"vault:{notes}" if answer == "vault" else output
+
+
+def _say_what_happens(folder: Folder) -> None:
+    place = "beside each transcript" if folder.output == "beside" else f"in {folder.output.removeprefix('vault:')}"
+    cost = "nothing leaves this machine, $0" if folder.engine == "local" else f"engine {folder.engine}"
+    click.echo(f"Watching {safe(str(folder.path))}: {folder.level.value} notes {safe(place)}; {cost}.")
+    click.echo("Start the daemon with: sessiontrackd run")
+
+
+@subcommand(watch, "list", example="sessiontrackd watch list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the watched folders and what was chosen for each."""
+    folders = config.load(current_home()).folders
+    if as_json:
+        print_json({"folders": [_document(folder) for folder in folders]})
+    elif not folders:
+        click.echo("No folder is watched. Add one with: sessiontrackd watch add DIR")
+    else:
+        rows = [_row(folder) for folder in folders]
+        print_table(("folder", "level", "engine", "since", "output"), rows)
+
+
+def _row(folder: Folder) -> tuple[str, ...]:
+    state = "" if folder.enabled else " (disabled)"
+    if folder.enabled and not folder.path.is_dir():
+        state = " (not there)"
+    path = cut_path(safe(str(folder.path)), PATH_CELLS) + state
+    return (path, folder.level.value, folder.engine, folder.since or "all", folder.output)
+
+
+def _document(folder: Folder) -> dict[str, object]:
+    budget = config.format_amount(config.Amount(folder.monthly_budget_picousd, folder.monthly_budget_tokens))
+    return {
+        "path": str(folder.path),
+        "level": folder.level.value,
+        "engine": folder.engine,
+        "budget": budget or None,
+        "project": folder.project,
+        "output": folder.output,
+        "since": folder.since,
+        "preset": folder.preset,
+        "enabled": folder.enabled,
+        "online": folder.path.is_dir(),
+    }
+
+
+@subcommand(watch, "remove", example="sessiontrackd watch remove ~/transcripts")
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+def remove(directory: Path) -> None:
+    """Watch a folder no longer. Its transcripts and notes stay as they are."""
+    if not config.remove_folder(current_home(), directory):
+        raise UsageError(f"{directory} is not watched. `sessiontrackd watch list` shows what is.")
+    click.echo(f"No longer watching {safe(str(directory))}. Its transcripts and notes stay.")

@@ -1,0 +1,56 @@
+"""`redact`."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from sessiontrackd.cli.main import main
+
+TOKEN = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7xY9zA2cD4eF6"
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    """Put bytes on stdin."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+
+
+def test_private_parts_of_stdin_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Everything else comes out byte for byte, even bytes that are no text."""
+    given(monkeypatch, f"before {TOKEN} ".encode() + b"\xff\r\nafter\n")
+
+    assert main(["redact"]) == 0
+
+    out = capfdbinary.readouterr().out
+    assert TOKEN.encode() not in out
+    assert out.startswith(b"before \xe2\x9f\xa6")
+    assert out.endswith(b" \xff\r\nafter\n")
+
+
+def test_lines_come_back_with_their_spans(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Spans count code points of the text that was given."""
+    given(monkeypatch, json.dumps({"id": 7, "text": f"ü {TOKEN}"}).encode() + b"\n")
+
+    assert main(["redact", "--jsonl"]) == 0
+
+    line = json.loads(capfdbinary.readouterr().out)
+    assert line["id"] == 7
+    assert [(span["start"], span["end"]) for span in line["spans"]] == [(2, 2 + len(TOKEN))]
+
+
+def test_a_line_of_another_shape_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says which line."""
+    given(monkeypatch, b'["no object"]\n')
+
+    assert main(["redact", "--jsonl"]) == 2
+
+    assert "Line 1" in capsys.readouterr().err
