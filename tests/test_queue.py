@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sessiontrackd.model import Fingerprint, Job, JobState
-from sessiontrackd.queue import SCHEMA, Lease, Queue, is_held
+from sessiontrackd.queue import SCHEMA, Queue
 from sessiontrackd.store import Store, open_store
 
 FIRST = Fingerprint(1, 2**64 - 1, 100, 1_700_000_000_000_000_000)
@@ -227,22 +227,6 @@ def test_work_that_was_given_back_cannot_be_finished(queue: Queue) -> None:
     queue.finish(first, JobState.FAILED, "late")
     assert queue.counts()[JobState.RUNNING] == 1
     assert queue.finish(second, JobState.DONE) is JobState.DONE
-
-
-def hold(folder: Path) -> None:
-    Lease(folder)
-
-
-def test_a_lease_is_held_until_its_process_ends(tmp_path: Path) -> None:
-    """The kernel releases it; what the dead left is swept up by the next."""
-    in_child(lambda: hold(tmp_path))
-    left = next(tmp_path.iterdir())
-    assert not is_held(left)
-
-    with Lease(tmp_path) as lease:
-        assert is_held(tmp_path / lease.owner)
-        assert [path.name for path in tmp_path.iterdir()] == [lease.owner]
-    assert list(tmp_path.iterdir()) == []
 
 
 class Machine(RuleBasedStateMachine):

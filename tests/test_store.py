@@ -5,17 +5,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sessiontrackd.errors import Busy, StoreDamaged, StoreError
-from sessiontrackd.store import Schema, Store, open_store
+from sessiontrackd.store import Lease, Schema, Store, is_held, open_store
 
 NOTES = Schema("notes", ("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;",))
 GROWN = Schema(
@@ -229,3 +231,41 @@ def test_a_store_survives_a_fork(tmp_path: Path) -> None:
         assert os.waitpid(child, 0)[1] == 0
 
         assert [row[0] for row in store.read("SELECT text FROM note")] == ["child"]
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Start a child process that ends by SIGKILL; return its number once it is dead."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    return child
+
+
+def hold(folder: Path) -> None:
+    Lease(folder)
+
+
+def test_a_lease_is_held_until_its_process_ends(tmp_path: Path) -> None:
+    """The kernel releases it; what the dead left is swept up by the next."""
+    in_child(lambda: hold(tmp_path))
+    left = next(tmp_path.iterdir())
+    assert not is_held(left)
+
+    with Lease(tmp_path) as lease:
+        assert is_held(tmp_path / lease.owner)
+        assert [path.name for path in tmp_path.iterdir()] == [lease.owner]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_tells_its_process_from_the_dead(tmp_path: Path) -> None:
+    """The owner is alive until its store is closed; a child process has its own."""
+    with open_store(tmp_path / "state.db") as store, Store(tmp_path / "state.db") as other:
+        owner = store.owner
+        assert (other.is_alive(owner), other.is_alive("1-dead"), other.owner == owner) == (True, False, False)
+
+    with Store(tmp_path / "state.db") as later:
+        assert not later.is_alive(owner)

@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from sessiontrackd.store import private_folder
+from sessiontrackd.store._private import private_folder
 
 
 class Lease:

@@ -10,10 +10,7 @@ from pathlib import Path
 
 from sessiontrackd.errors import StoreError
 from sessiontrackd.model import Fingerprint, Job, JobState
-from sessiontrackd.queue._lease import Lease, is_held
-from sessiontrackd.store import Schema, Store
-
-__all__ = ["SCHEMA", "Lease", "Queue", "is_held"]
+from sessiontrackd.store import Lease, Schema, Store, is_held
 
 CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
 SWITCHES = {"paused": False, "ai": True}  # with their state on a new machine

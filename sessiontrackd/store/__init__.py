@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from sessiontrackd.errors import Busy, SessiontrackdError, StoreDamaged, StoreError, StoreFull
+from sessiontrackd.store._lease import Lease, is_held
+from sessiontrackd.store._private import PRIVATE_FILE, PRIVATE_FOLDER, create_private, private_folder
+
+__all__ = ["Lease", "Schema", "Store", "is_held", "open_store", "private_folder"]
 
 BUSY_TIMEOUT_S = 30.0  # a writer holds the lock for milliseconds; longer means that something hangs
+WORKERS = "workers"  # the folder of the leases, beside the database
 RETRY_S = 0.02  # switching to WAL answers "locked" at once, whatever the timeout
-PRIVATE_FILE = 0o600
-PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,12 @@ class Store:
         self._own = threading.local()
         self._all: list[sqlite3.Connection] = []
         self._pid = os.getpid()
+        self._lease: Lease | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
         """This thread's connection; prefer `read` and `immediate`."""
-        if self._pid != os.getpid():  # SQLite forbids carrying a connection over a fork
-            self._own, self._all, self._pid = threading.local(), [], os.getpid()
+        self._notice_fork()
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             with self._told((sqlite3.Error, OSError)):
@@ -96,6 +99,21 @@ class Store:
                 connection.rollback()  # does nothing where SQLite itself has rolled back
                 raise
 
+    @property
+    def owner(self) -> str:
+        """The lease by which other processes tell that this one lives; it is taken when it is first asked for."""
+        self._notice_fork()
+        if self.path is None:
+            return "memory"
+        if self._lease is None:
+            with self._told((OSError,)):
+                self._lease = Lease(self.path.parent / WORKERS)
+        return self._lease.owner
+
+    def is_alive(self, owner: str) -> bool:
+        """Say whether the process with this lease still lives."""
+        return owner == "memory" if self.path is None else is_held(self.path.parent / WORKERS / owner)
+
     def damage(self) -> list[str]:
         """Return what SQLite's own check finds wrong; it notices about a quarter of flipped bytes."""
         connection = self.connection
@@ -111,7 +129,7 @@ class Store:
         with self._told((sqlite3.Error, OSError)):
             private_folder(target.parent)
             partial.unlink(missing_ok=True)
-            _create_private(partial)
+            create_private(partial)
             with contextlib.closing(sqlite3.connect(partial)) as copy:
                 self.connection.backup(copy)
             partial.replace(target)
@@ -121,7 +139,9 @@ class Store:
         if self._pid == os.getpid():
             for connection in self._all:
                 connection.close()
-        self._own, self._all = threading.local(), []
+            if self._lease:
+                self._lease.release()
+        self._own, self._all, self._lease = threading.local(), [], None
 
     def __enter__(self) -> Store:
         """Close at the end of a with block."""
@@ -130,6 +150,11 @@ class Store:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def _notice_fork(self) -> None:
+        """Start anew in a child process: SQLite forbids carrying a connection over a fork."""
+        if self._pid != os.getpid():
+            self._own, self._all, self._pid, self._lease = threading.local(), [], os.getpid(), None
 
     def _begin(self, connection: sqlite3.Connection, synchronous: str) -> None:
         """Take the write lock; how firmly it commits can only be set before."""
@@ -142,7 +167,7 @@ class Store:
         """Open a connection in autocommit mode, set up as this program needs it."""
         if self.path is not None and not self.path.exists():
             private_folder(self.path.parent)
-            _create_private(self.path)
+            create_private(self.path)
         name = ":memory:" if self.path is None else os.fspath(self.path)
         connection = sqlite3.connect(name, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
         try:
@@ -203,27 +228,6 @@ def open_store(path: Path | None, *schemas: Schema, timeout_s: float = BUSY_TIME
         store.close()
         raise
     return store
-
-
-def private_folder(folder: Path) -> None:
-    """Make the folder, and those above it that are missing, for this user alone."""
-    missing = [folder] if not folder.exists() else []
-    while missing and not missing[-1].parent.exists():
-        missing.append(missing[-1].parent)
-    for path in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(PRIVATE_FOLDER)
-            path.chmod(PRIVATE_FOLDER)
-
-
-def _create_private(path: Path) -> None:
-    """Make an empty file for this user alone; leave one that another process made meanwhile."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE)
-        try:
-            os.fchmod(descriptor, PRIVATE_FILE)
-        finally:
-            os.close(descriptor)
 
 
 def _tighten(path: Path) -> None:
