@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class InsightLevel(StrEnum):
@@ -81,6 +81,17 @@ class Usage:
         )
 
 
+class UsageRecord(NamedTuple):
+    """What a source records of one reply. Inside a file the key is both ids, across files the message id alone."""
+
+    message_id: str | None
+    request_id: str | None
+    model: str | None
+    at: datetime | None
+    usage: Usage
+    sidechain: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """One call of a tool by the model, with the result where the source holds it.
@@ -135,6 +146,7 @@ class Session:
     assistant_turns: int = 0
     tool_calls: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    usage_records: tuple[UsageRecord, ...] = ()  # one for each reply whose usage is recorded; together they are `usage`
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,32 @@
+"""Bytes become records: containers, byte-order marks, lines, limits and tolerant decoding, shared by all readers."""
+
+from sessiontrackd.records._document import Document
+from sessiontrackd.records._lines import Lines
+from sessiontrackd.records._shape import Shape
+from sessiontrackd.records._source import Source, open_source
+from sessiontrackd.records._values import (
+    LARGEST_COUNT,
+    as_text,
+    clean_text,
+    count,
+    cut_result,
+    decode_raw,
+    iso,
+    parse_time,
+)
+
+__all__ = [
+    "LARGEST_COUNT",
+    "Document",
+    "Lines",
+    "Shape",
+    "Source",
+    "as_text",
+    "clean_text",
+    "count",
+    "cut_result",
+    "decode_raw",
+    "iso",
+    "open_source",
+    "parse_time",
+]
