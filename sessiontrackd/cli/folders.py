@@ -16,7 +16,7 @@ from sessiontrackd.cli import _git
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
-from sessiontrackd.config import PRESETS, Preset
+from sessiontrackd.config import PRESETS, Home, Preset
 from sessiontrackd.errors import JobError, UsageError
 from sessiontrackd.model import Folder, InsightLevel
 from sessiontrackd.records import open_source
@@ -38,9 +38,9 @@ def watch() -> None:
     example="sessiontrackd watch add ~/transcripts\n"
     "sessiontrackd watch add --preset claude-code --output vault:~/notes/ai --since 30d",
 )
-@click.argument("directory", metavar="DIR", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="The tool that writes there; knows its folder.")
-@click.option("--level", type=click.Choice(list(InsightLevel)), help="How deep an insight goes.")
+@click.option("--level", type=click.Choice([level.value for level in InsightLevel]), help="How deep an insight goes.")
 @click.option("--engine", metavar="NAME", help="Who makes the insight; 'local' never leaves this machine.")
 @click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
 @click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
@@ -63,6 +63,7 @@ def add(
         place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
         added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
         _say_what_happens(added)
+    _say_how_it_goes_on(home)
 
 
 def _folders_of(name: str | None) -> list[Path]:
@@ -159,7 +160,13 @@ def _say_what_happens(folder: Folder) -> None:
     place = "beside each transcript" if folder.output == "beside" else f"in {folder.output.removeprefix('vault:')}"
     cost = "nothing leaves this machine, $0" if folder.engine == "local" else f"engine {folder.engine}"
     click.echo(f"Watching {safe(str(folder.path))}: {folder.level.value} notes {safe(place)}; {cost}.")
-    click.echo("Start the daemon with: sessiontrackd run")
+
+
+def _say_how_it_goes_on(home: Home) -> None:
+    if config.poke(home):
+        click.echo("The daemon has taken it up.")
+    else:
+        click.echo("Start the daemon with: sessiontrackd run")
 
 
 @subcommand(watch, "list", example="sessiontrackd watch list")
@@ -181,7 +188,7 @@ def _row(folder: Folder) -> tuple[str, ...]:
     if folder.enabled and not folder.path.is_dir():
         state = " (not there)"
     path = cut_path(safe(str(folder.path)), PATH_CELLS) + state
-    return (path, folder.level.value, folder.engine, folder.since or "all", folder.output)
+    return (path, folder.level.value, folder.engine, (folder.since or "all").removesuffix("T00:00:00"), folder.output)
 
 
 def _document(folder: Folder) -> dict[str, object]:
@@ -206,4 +213,5 @@ def remove(directory: Path) -> None:
     """Watch a folder no longer. Its transcripts and notes stay as they are."""
     if not config.remove_folder(current_home(), directory):
         raise UsageError(f"{directory} is not watched. `sessiontrackd watch list` shows what is.")
+    config.poke(current_home())
     click.echo(f"No longer watching {safe(str(directory))}. Its transcripts and notes stay.")

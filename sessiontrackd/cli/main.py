@@ -28,9 +28,11 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "run": Entry("run", "run", "Run the daemon in the foreground."),
     "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
     "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
+    "reports": Entry("state", "reports", "List the newest reports with their paths."),
     "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),
     "pause": Entry("waiting", "pause", "Start no new work until `resume`."),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sessiontrackd import config
 from sessiontrackd import queue as jobs
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
@@ -67,6 +68,7 @@ def retry(path: Path | None) -> None:
     """Put failed and held transcripts back into the queue: all of them, or the one at PATH."""
     with existing_store(jobs.SCHEMA) as store:
         number = jobs.Queue(store).retry(None if path is None else os.fsencode(path.absolute())) if store else 0
+    config.poke(current_home())
     if path is not None and not number:
         raise UsageError(f"{path} is neither held nor failed. `sessiontrackd queue` lists those that are.")
     click.echo(
@@ -92,4 +94,6 @@ def _turn_paused(on: bool) -> bool:
     home = current_home()
     home.prepare()
     with open_store(home.db_path, jobs.SCHEMA) as store:
-        return jobs.Queue(store).turn("paused", on)
+        was = jobs.Queue(store).turn("paused", on)
+    config.poke(home)
+    return was
