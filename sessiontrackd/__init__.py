@@ -1,7 +1,7 @@
 """Watches folders of AI conversation transcripts and writes a short note beside each one."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -13,11 +13,13 @@ PUBLIC = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Resolve a public name."""
-    if name not in PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for a public one
+
+    def __getattr__(name: str) -> Any:
+        """Resolve a public name."""
+        if name not in PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:
