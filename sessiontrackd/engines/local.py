@@ -10,6 +10,8 @@ from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usag
 SECTION = 7
 """More than about seven items nobody reads."""
 FEW = 5
+SHORT_CHARS = 60
+"""A lead sentence shorter than this ("All tests pass.") is shown with the next one."""
 
 _KINDS = {
     InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "figures"),
@@ -60,7 +62,7 @@ def _thinned(kind: str, found: list[Finding], level: InsightLevel) -> list[Findi
         return found[: 2 * SECTION]
     if level is InsightLevel.MINIMAL:
         if kind == "outcome":
-            found = [replace(finding, parts=()) for finding in found]
+            found = [replace(finding, parts=finding.parts[: len(finding.text) < SHORT_CHARS]) for finding in found]
         if kind == "question":
             found = [finding for finding in found if not finding.details.get("offer")]
         return found[: FEW if kind in {"file", "todo"} else 2]
@@ -90,4 +92,6 @@ def _summary(facts: Iterable[Finding]) -> str:
     for finding in facts:
         by_kind.setdefault(finding.kind, finding)
     told = by_kind.get("outcome") or by_kind.get("point") or by_kind.get("goal")
-    return told.text if told else ""
+    if told is None:
+        return ""
+    return f"{told.text} {told.parts[0].text}" if len(told.text) < SHORT_CHARS and told.parts else told.text

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 
 from sessiontrackd.facts._findings import Maker
 from sessiontrackd.facts._human import gist, shortened, spoken, title_of
-from sessiontrackd.facts._scorer import Unit, keywords, scores, select, tokens
+from sessiontrackd.facts._scorer import Unit, keywords, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, quoted, sentences
+from sessiontrackd.facts._words import tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, Message, Origin, Role, Session
 

@@ -12,40 +12,18 @@ from sessiontrackd.model import ToolCall
 CUT_MARGIN_CHARS = 4_096
 """A long result was cut in its middle before anything recognised what is private in it: stay this far away."""
 
-_SHELLS = frozenset(
-    [
-        "bash",
-        "shell",
-        "exec_command",
-        "local_shell",
-        "run_shell_command",
-        "execute_command",
-        "run_terminal_cmd",
-        "run_in_terminal",
-        "container.exec",
-        "terminal",
-        "powershell",
-        "shell_command",
-        "execute",
-        "exec",
-        "developer__shell",
-    ]
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+_SHELLS = _set(
+    "bash shell exec_command local_shell run_shell_command execute_command run_terminal_cmd run_in_terminal "
+    "container.exec terminal powershell shell_command execute exec developer__shell"
 )
-_TODOS = frozenset(
-    ["todowrite", "update_plan", "todo_write", "write_todos", "todo", "update_todo_list", "manage_todo_list"]
-)
-_AGENTS = frozenset(
-    [
-        "task",
-        "agent",
-        "spawn_agent",
-        "delegate_to_agent",
-        "codebase_investigator",
-        "delegate",
-        "run_subagent",
-        "runsubagent",
-        "subagent",
-    ]
+_TODOS = _set("todowrite update_plan todo_write write_todos todo update_todo_list manage_todo_list")
+_AGENTS = _set(
+    "task agent spawn_agent delegate_to_agent codebase_investigator delegate run_subagent runsubagent subagent"
 )
 _EDIT = re.compile(r"edit|write|create|replace|patch|insert|delete_file", re.IGNORECASE)
 _PATHS = ("file_path", "filePath", "path", "notebook_path", "target_file", "absolute_path", "filename", "file")
@@ -58,148 +36,32 @@ _LEAD = re.compile(
     r"|sudo\s+|time\s+|command\s+(?!-)|set -\w+(?: pipefail)?\s*(?:&&|;|\n)\s*|source \S+\s*(?:&&|;|\n)\s*|\. \S+\s*(?:&&|;|\n)\s*|timeout \S+\s+|#[^\n]*\n)+"
 )
 _WRAPPED = re.compile(r"\s*(?:/\S*/)?(?:bash|sh|zsh) -l?c (['\"])(.*)\1\s*$", re.DOTALL)
-_READ_ONLY = frozenset(
-    [
-        "cat",
-        "ls",
-        "rg",
-        "grep",
-        "egrep",
-        "find",
-        "sed",
-        "awk",
-        "head",
-        "tail",
-        "wc",
-        "pwd",
-        "echo",
-        "printf",
-        "which",
-        "type",
-        "stat",
-        "file",
-        "tree",
-        "du",
-        "df",
-        "nl",
-        "sort",
-        "uniq",
-        "cut",
-        "tr",
-        "diff",
-        "cmp",
-        "jq",
-        "yq",
-        "ps",
-        "env",
-        "date",
-        "whoami",
-        "less",
-        "more",
-        "test",
-        "[",
-        "true",
-        "false",
-        "sleep",
-        "history",
-        "cd",
-        "realpath",
-        "basename",
-        "dirname",
-        "readlink",
-        "xxd",
-        "od",
-        "strings",
-        "lsof",
-        "pgrep",
-        "ag",
-        "fd",
-        "bat",
-        "uname",
-        "hostname",
-        "id",
-        "printenv",
-        "column",
-        "comm",
-        "read",
-        "wait",
-        "top",
-        "nproc",
-        "free",
-        "man",
-        "help",
-        "sha256sum",
-        "md5sum",
-        "hexdump",
-        "get-content",
-        "get-childitem",
-        "select-string",
-    ]
+_READ_ONLY = _set(
+    "cat ls rg grep egrep find sed awk head tail wc pwd echo printf which type stat file tree du df nl sort uniq cut "
+    "tr diff cmp jq yq ps env date whoami less more test [ true false sleep history cd realpath basename dirname "
+    "readlink xxd od strings lsof pgrep ag fd bat uname hostname id printenv command true false : done column comm "
+    "read wait top nproc free man help sha256sum md5sum hexdump get-content get-childitem select-string"
 )
-_GIT_READ = frozenset(
-    [
-        "status",
-        "diff",
-        "log",
-        "show",
-        "branch",
-        "blame",
-        "ls-files",
-        "ls-tree",
-        "ls-remote",
-        "rev-parse",
-        "rev-list",
-        "remote",
-        "describe",
-        "grep",
-        "cat-file",
-        "config",
-        "reflog",
-        "shortlog",
-        "merge-base",
-        "name-rev",
-        "show-ref",
-        "symbolic-ref",
-        "for-each-ref",
-        "fetch",
-        "check-ignore",
-        "var",
-        "help",
-        "version",
-        "whatchanged",
-        "count-objects",
-    ]
+_GIT_READ = _set(
+    "status diff log show branch blame ls-files ls-tree ls-remote rev-parse rev-list remote describe grep cat-file "
+    "config reflog shortlog merge-base name-rev show-ref symbolic-ref for-each-ref fetch check-ignore var help "
+    "version whatchanged count-objects"
 )
-_GH_READ = frozenset(["view", "list", "status", "diff", "checks", "api", "search", "browse"])
-_QUIET_ONE = frozenset(
-    [
-        "grep",
-        "egrep",
-        "rg",
-        "ag",
-        "diff",
-        "cmp",
-        "test",
-        "[",
-        "pgrep",
-        "which",
-        "type",
-        "ls",
-        "find",
-        "fd",
-        "command",
-        "lsof",
-        "git-diff",
-        "kill",
-        "pkill",
-    ]
-)
+_GH_READ = _set("view list status diff checks api search browse")
+_QUIET_ONE = _set("grep egrep rg ag diff cmp test [ pgrep which type ls find fd command lsof git-diff kill pkill")
 _TEST = re.compile(
     r"\b(?:pytest|py\.test|unittest|jest|vitest|mocha|ava|playwright|cypress|rspec|phpunit|ctest|gotestsum|nextest|tox|nox|behave|bats|minitest"
     r"|(?:go|cargo|npm|pnpm|yarn|bun|deno|dotnet|swift|mix|gradle|mvn|make|just|rake|rails|composer|sbt|stack|zig|bazel|mise|task)"
     r"(?:\s+(?:run|-\S+|exec|--\S+))*\s+(?:test|check|tests|verify|spec|t)\b\S*|gradlew\s+\S*test\S*|run[-_]?tests?\S*|test\.sh)"
 )
-_INLINE = frozenset(["python", "python3", "node", "ruby", "perl", "bash", "sh", "deno", "bun", "php"])
+_INLINE = _set("python python3 node ruby perl bash sh deno bun php")
+_REDIRECTION = re.compile(r"\d?>&\d|[\d&]?>+\s*/dev/null")
+_SENDS = _set("-X -d --data -o -O --output -F -T --request --upload-file --data-raw --data-binary --json")
+_HEREDOC = re.compile(r"\s*cat\s*>+\s*\S+\s*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n.*?\n\1[ \t]*(?:\n|$)", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
+_READ_VERBS = _set(
+    "status version list show info ls help logs log view describe get whoami doctor ps images inspect search outdated"
+)
 _SEPARATOR = re.compile(r"\s*(?:&&|\|\||;|\||\n)\s*")
 _EXIT = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)
 
@@ -267,7 +129,7 @@ def is_agent(call: ToolCall) -> bool:
 def typed_command(call: ToolCall) -> str:
     """Return the shell command of a call as it was typed."""
     arguments = call.arguments
-    value = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or arguments.get("input") or ""
+    value = arguments.get("command") or arguments.get("cmd") or arguments.get("script") or ""
     if isinstance(value, list):
         parts = [str(part) for part in value]
         value = parts[2] if len(parts) == 3 and parts[1] in {"-lc", "-c"} else " ".join(parts)
@@ -283,6 +145,8 @@ def command(call: ToolCall) -> Command | None:
     inner = wrapped[2] if wrapped else typed
     lead = _LEAD.match(inner)
     bare = (inner[lead.end() :] if lead else inner).strip() or inner.strip()
+    if bare.startswith("cat") and "<<" in bare:
+        bare = _HEREDOC.sub("", bare, count=1).strip() or bare
     status = exit_status(call)
     failed = call.failed or bool(status)
     return Command(typed, bare, tuple(_SEPARATOR.split(bare[:300], maxsplit=1)[0].split()[:8]), failed, status)
@@ -306,8 +170,9 @@ def exit_status(call: ToolCall) -> int | None:
 
 
 def _parts(bare: str) -> list[str]:
-    first = bare.split("<<", 1)[0][:400]
-    return [part for part in _SEPARATOR.split(first) if part and not part.startswith("#")]
+    first = _QUOTED.sub("''", bare.split("<<", 1)[0][:1_000])[:400]
+    plain = _REDIRECTION.sub("", first)
+    return [part.strip("() ") for part in _SEPARATOR.split(plain) if part.strip("() ") and not part.startswith("#")]
 
 
 def _only_reads(part: str) -> bool:
@@ -321,18 +186,16 @@ def _only_reads(part: str) -> bool:
     name = found[0].rsplit("/", 1)[-1].lower()
     verb = next((word for word in found[1:] if not word.startswith("-")), "")
     if name == "git":
-        return verb in _GIT_READ or "--help" in found
+        return verb in _GIT_READ or found[-1] == "list" or "list" in found[2:3] or "--help" in found
     if name in {"gh", "glab"}:
         return (len(found) > 2 and found[2] in _GH_READ) or verb in _GH_READ
+    if name == "curl":
+        return not _SENDS & set(found)
     if name == "sed":
         return not any(word.startswith("-i") or word == "--in-place" for word in found)
     if name in _READ_ONLY:
-        return (
-            ">" not in part.replace("2>", "").replace(">&", "").replace("/dev/null", "")
-            if name in {"cat", "echo", "printf"}
-            else True
-        )
-    return name in {"done", "fi", "}", ")"} or found[-1] in {"--version", "--help", "-h"}
+        return ">" not in part if name in {"cat", "echo", "printf"} else True
+    return name in {"done", "fi", "}", ")"} or verb in _READ_VERBS or found[-1] in {"--version", "--help", "-h"}
 
 
 def edits(call: ToolCall) -> Iterator[Edit]:

@@ -20,15 +20,19 @@ _TODO_HINTS = (
     "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
 )  # fmt: skip
 _STRONG_DECISION = re.compile(
-    r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|make|switch|avoid|"
-    r"skip|drop|leave|treat|reuse|put|move|extend|take)\b"
-    r"|\bgoing with\b|\bdecided (?:to|on|against|not)\b|\b(?:i|we) (?:chose|opted|prefer)\b|\bchose (?:to|not)\b|\bopted (?:to|for)\b"
+    r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|switch|avoid|"
+    r"skip|drop|leave|treat|reuse|default)\b"
+    r"|\bgoing with\b|\bdecided (?:to|on|against|not)\b|\b(?:i|we) (?:chose|opted)\b|\bi prefer\b|\bchose (?:to|not)\b|\bopted (?:to|for)\b"
     r"|\b(?:simplest|safest|safer|cleanest|right|best|better|correct) (?:approach|fix|solution|option|choice|way|design|place|path)\b"
     r"|\bdeliberately\b|\bon purpose\b|\bstick with\b|\bthe decision\b"
 )
 _CHOICE = re.compile(
-    r"\b(?:i'll|i will|we'll|we will|let's|i've|i have|i'm|should|decid\w+|use[ds]?|using|switch\w*|keep\w*|kept|makes?|made|making|chang\w+|replac\w+"
-    r"|mov\w+|stor\w+|avoid\w*|prefer\w*|add\w*|us|now|updated?|treat\w*|reject\w*|return\w*|write|read|run|put|moved|converted|revert\w*)\b"
+    r"\b(?:decid\w+|use[ds]?|using|switch\w*|keep\w*|kept|ma[dk]e[s]?|making|changed|changing|replac\w+|mov(?:e|ed|es|ing)|stor(?:e|ed|es|ing)"
+    r"|avoid\w*|prefer\w*|update[ds]?|treat\w*|reject\w*|put|convert\w*|revert\w*|now|should|will|i'll|let's|so that|rely|relies|relied|go|goes)\b"
+    r"[^.;]{0,120}\b(?:instead of|rather than)\b"
+)
+_CONDITIONAL = re.compile(
+    r"\b(?:if (?:the|you|we|it)|is being|are being|was being|needs? to be|likely|probably|maybe|might|seems|appears|coming from|currently|existing)\b"
 )
 _CAUSE = re.compile(
     r"\broot cause\b|\b(?:the|this|real|actual|main|only|underlying) (?:\w+ ){0,2}(?:issue|problem|bug|error|failure|reason|culprit) (?:is|was|came|comes|lies|seems|here is)\b"
@@ -37,11 +41,19 @@ _CAUSE = re.compile(
 _NARRATION = re.compile(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
     r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
-    r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need)|i need to|i should)\b"
+    r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need)|i need to|i should|"
+    r"(?:perfect[.!] )?i(?:'ve| have) (?:now )?(?:gathered|a |enough|all |found enough|everything|completed my)|i (?:now )?(?:understand|see|think i)\b|based on (?:my|the) [^,]{0,60},? (?:i'll|i will|i can|here)|i(?:'ll| will) (?:make|update|fix|add|create|write|implement|edit|change|remove|move|apply|commit|push) (?:the|these|this|that|it)\b[^,;]{0,60}$)"
 )
 _HUMAN_DECISION = re.compile(
     r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
     r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need)\b"
+    r"(?! (?:in mind|try|see|check|look|discuss|talk|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
+)
+_HUMAN_CHOICE = re.compile(
+    r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have)\b"
+)
+_HUMAN_THIN = re.compile(
+    r".{0,14}\b(?:let's|lets|we should|we'll|we will|please) (?:do|doe|implement|fix|add|go|commit|try|merge|push|use|keep) (?:this|that|it|them|so|ahead|both|all)?[\s.!]*(?:please|now|then|too)?[\s.!]*$"
 )
 _TODO = re.compile(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
@@ -61,6 +73,13 @@ _FILLER = re.compile(
 _OFFER = re.compile(
     r"(?:would you like|do you want|shall i|should i|want me to|let me know|anything else|does (?:this|that) (?:make sense|help|look)|is there anything|ready to)\b",
     re.IGNORECASE,
+)
+_AGREEMENT = re.compile(
+    r"(?:yes[,.]? )?(?:you(?:'re| are| were) (?:absolutely |completely |totally )?(?:right|correct)|good (?:catch|question|point|idea)|great (?:catch|question|point|idea)|that's (?:a )?(?:great|good|fair|clever|crucial|excellent))\b"
+)
+_ANNOUNCEMENT = re.compile(
+    r"(?:(?:so|now|perfect[.!]*|great[.!]*|done[.!]*|and|ok(?:ay)?),? )*(?:here(?:'s| is| are)|the following|below|(?:in )?summary|i(?:'ve| have) (?:\w+ ){1,4}?following|changes|what|this (?:includes|means|gives)"
+    r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
 )
 _PLEASANTRY = re.compile(
     r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
@@ -94,14 +113,14 @@ def decision_weight(sentence: str, word_count: int) -> float:
     weight = 0.0
     compares = "instead of" in low or "rather than" in low
     if compares and _CHOICE.search(low):
-        weight += 2.0
+        weight += 1.0 if _CONDITIONAL.search(low) else 2.0
     if _STRONG_DECISION.search(low):
         weight += 2.0
     if weight and any(
         cue in low for cue in ("because", "so that", "since ", " so ", "which avoids", "to avoid", "keeps ")
     ):
         weight += 1.0
-    if _CAUSE.search(low):
+    if _CAUSE.search(low) or "workflow here" in low or " skill " in low:
         weight -= 1.5
     if word_count < 9:
         weight -= 0.5
@@ -113,14 +132,20 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     if not 3 <= word_count <= 45 or sentence.rstrip().endswith("?"):
         return 0.0
     low = lowered(sentence)
-    if _HUMAN_DECISION.match(low):
-        return 3.0
+    if _HUMAN_DECISION.match(low) and not _HUMAN_THIN.match(low):
+        return 3.0 if _HUMAN_CHOICE.search(low) else 1.5
+    if _HUMAN_THIN.match(low):
+        return 0.0
     return 2.0 if "instead" in low.split() or "instead of" in low or "rather than" in low else 0.0
 
 
 def is_cause(sentence: str, word_count: int) -> bool:
     """Say whether a sentence names why something went wrong."""
-    return 5 <= word_count <= 60 and not sentence.endswith(("?", ":")) and bool(_CAUSE.search(lowered(sentence)))
+    return (
+        8 <= word_count <= 60
+        and not sentence.rstrip("*_ ").endswith(("?", ":"))
+        and bool(_CAUSE.search(lowered(sentence)))
+    )
 
 
 def is_todo(sentence: str, word_count: int) -> bool:
@@ -131,6 +156,16 @@ def is_todo(sentence: str, word_count: int) -> bool:
 def todo_headings(text: str) -> list[int]:
     """Return where lists of open work begin."""
     return [match.end() for match in _TODO_HEADING.finditer(text)]
+
+
+def is_agreement(sentence: str) -> bool:
+    """Say whether a sentence only pays a compliment."""
+    return bool(_AGREEMENT.match(lowered(sentence).lstrip("*_ ")))
+
+
+def is_announcement(sentence: str) -> bool:
+    """Say whether a sentence that ends in a colon only introduces what follows."""
+    return bool(_ANNOUNCEMENT.match(lowered(sentence).lstrip("*_ "))) or len(sentence.split()) < 6
 
 
 def is_narration(sentence: str) -> bool:

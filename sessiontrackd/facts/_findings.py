@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sessiontrackd.facts import _cues as cues
+from sessiontrackd.facts._replies import lead, questions, tells_something
 from sessiontrackd.facts._scorer import scores, select
-from sessiontrackd.facts._talk import Segment, Talk, lead, questions, units_of
+from sessiontrackd.facts._talk import Segment, Talk, units_of
 from sessiontrackd.facts._text import Clip, Cutter, quoted, squeeze, words
 from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
 from sessiontrackd.model import Finding
@@ -14,6 +15,8 @@ from sessiontrackd.model import Finding
 SECTION = 7
 """More than about seven items nobody reads."""
 TIMELINE = 40
+LEAST_RUN_WEIGHT = 0.6
+_CHORES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "chmod", "python", "python3", "node", "sleep", "kill", "printf", "echo", "cat", "sed"))  # fmt: skip
 LONG_CHARS, SHORT_CHARS, LINE_CHARS = 400, 240, 160
 
 
@@ -67,7 +70,9 @@ class Maker:
     def _asks(self) -> Iterator[Finding]:
         if not self.has_model:
             return
-        for segment in self._talk.segments.top(TIMELINE):
+        segments = [segment for segment in self._talk.segments.top(TIMELINE) if not segment.again]
+        said = [segment for segment in segments if not segment.thin] or segments[:1]
+        for segment in said:
             yield self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number)
 
     def _outcome(self) -> Iterator[Finding]:
@@ -82,11 +87,9 @@ class Maker:
     def outcome_reply(self) -> Clip | None:
         """Return the last reply worth the name: the end of the last turn, else the last text."""
         talk = self._talk
-        if talk.current and talk.current.replies:
-            reply = talk.current.replies[-1]
-            if words(reply.source[:400]) >= 4:
-                return reply
-        return talk.finals[-1] if talk.finals else talk.last_reply
+        tried = [*(talk.current.replies if talk.current else []), *reversed(talk.finals)]
+        told = next((reply for reply in tried if words(reply.source[:400]) >= 4 and tells_something(reply)), None)
+        return told or (tried[0] if tried else talk.last_reply)
 
     def _decisions(self) -> Iterator[Finding]:
         for question, answer in self._work.answers[:SECTION]:
@@ -97,7 +100,7 @@ class Maker:
 
     def _problems(self) -> Iterator[Finding]:
         ranked = sorted(self._work.problems, key=lambda problem: (-_problem_weight(problem), problem.at))
-        chosen = [problem for problem in ranked if _problem_weight(problem) > 0][:SECTION]
+        chosen = [problem for problem in ranked if _problem_weight(problem) >= 1][:SECTION]
         for problem in sorted(chosen, key=lambda one: one.at):
             yield self._problem(problem)
 
@@ -129,7 +132,7 @@ class Maker:
         )
 
     def _causes(self) -> Iterator[Finding]:
-        tied = {id(problem.cause) for problem in self._work.problems if problem.cause and _problem_weight(problem) > 0}
+        tied = {id(problem.cause) for problem in self._work.problems if problem.cause and _problem_weight(problem) >= 1}
         for kept in _unlike([kept for kept in self._talk.causes.top(14) if id(kept) not in tied], 4):
             yield self._quote("cause", kept, LONG_CHARS)
 
@@ -149,8 +152,11 @@ class Maker:
         return Finding("file", self._redactor.redact(change.path), None, places, "computed", (), details)
 
     def _commands(self) -> Iterator[Finding]:
-        runs = sorted(self._work.runs.values(), key=lambda run: (-_run_weight(run), run.last))
-        chosen = [run for run in runs if _run_weight(run) > 0][: 2 * SECTION]
+        runs = sorted(
+            [run for run in self._work.runs.values() if not run.command.tests],
+            key=lambda run: (-_run_weight(run), run.last),
+        )
+        chosen = [run for run in runs if _run_weight(run) >= LEAST_RUN_WEIGHT][:SECTION]
         for run in chosen:
             yield self._quote(
                 "command", run.shown, LINE_CHARS, times=run.times, failures=run.failures, failed=run.failed
@@ -160,7 +166,9 @@ class Maker:
         for test in list(self._work.tests.values())[-3:]:
             command = quoted(test.typed, self._redactor, LINE_CHARS)
             line = quoted(test.line, self._redactor, LINE_CHARS) if test.line else command
-            details: dict[str, str | int | bool] = {"command": command.text, "passed": test.passed}
+            details: dict[str, str | int | bool] = {"command": command.text, "passed": test.passed, "times": test.times}
+            if test.failed_at:
+                details["failed_at"] = test.failed_at
             yield Finding("test", line.text, line.quote, (test.at,), "quoted", (), details)
 
     def _commits(self) -> Iterator[Finding]:
@@ -202,7 +210,8 @@ class Maker:
         if not self.has_model:
             return
         for segment in self._talk.segments.top(TIMELINE):
-            yield self._segment(segment)
+            if not segment.again:
+                yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
         found = lead(segment.replies[-1]) if segment.replies else []
@@ -250,7 +259,9 @@ def _problem_weight(problem: Problem) -> float:
     weight += 1.0 * (
         problem.command.tests or "build" in problem.command.bare[:80] or "lint" in problem.command.bare[:80]
     )
-    weight += 0.5 * (problem.fixed_at is None) + 0.5 * ("rror" in problem.line.raw[:200])
+    weight += 0.5 * (problem.fixed_at is None or problem.fixed_at - problem.at > 3) + 0.5 * (
+        "rror" in problem.line.raw[:200]
+    )
     return weight
 
 
@@ -262,19 +273,9 @@ def _run_weight(run: Run) -> float:
         for word in ("build", "deploy", "publish", "release", "migrate", "install", "lint", "push", "create")
     )
     weight += min(run.times, 6) * 0.3 + 0.5 * run.failed
-    if name in {
-        "mkdir",
-        "touch",
-        "rm",
-        "cp",
-        "mv",
-        "chmod",
-        "python",
-        "python3",
-        "node",
-        "sleep",
-        "kill",
-    } or bare.startswith(("git add", "git commit", "git checkout")):
+    if name in _CHORES or bare.startswith(("git add", "git checkout", "gh pr create")):
+        weight -= 2.0
+    if len(run.command.bare) > 150 or "git commit" in run.command.bare:
         weight -= 2.0
     return weight
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sessiontrackd.facts._text import Span, fences, lines, outside, sentences, squeeze, trimmed, word_end, words
+from sessiontrackd.facts._text import (
+    Span,
+    fences,
+    lines,
+    loosely,
+    outside,
+    sentences,
+    squeeze,
+    trimmed,
+    word_end,
+    words,
+)
 
 TITLE_CHARS = 80
 NOTICE_CHARS = 40_000
@@ -34,6 +45,7 @@ _GENERIC_HEADING = re.compile(
 _PROMPT = re.compile(
     r"(?:➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
 )
+_PROMPT_MARKS = ("➜", "❯", "$ ", "% ", ">>> ", "PS ", ":\\", "# ")
 _OUTPUT = re.compile(
     r"(?:error|warning|warn|hint|fatal|info|debug|remote|note|npm ERR!|panic|goroutine|traceback|caused by)\b[\s:\[(!]"
     r"|Traceback \(|File \"|\s+at \S+ ?\(|\s*\d+ ?\||To (?:https?|git@)|- To (?:temporarily|permanently)"
@@ -50,8 +62,14 @@ _GREETING = re.compile(
 _OPENER = re.compile(
     r"(?:(?:ok(?:ay)?|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
     r"|(?:please|pls|kindly)\b,?\s+"
-    r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?=[a-z]))*"
-    r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?|let's|lets|請|请|幫我|帮我)\s*)",
+    r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?!with\b|out\b))*"
+    r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
+    re.IGNORECASE,
+)
+_MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
+_ABSOLUTE = re.compile(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
+_DANGLING = re.compile(
+    r"(?:\s+(?:because|and|or|that|the|to|of|for|with|in|on|a|an|like|is|are|this|from|by|as|e\.g|i\.e|if|when|where|which|does|also|but|so|it))+$",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"https?://[^\s<>\])\"'`]+")
@@ -72,7 +90,8 @@ def spoken(text: str) -> list[Span]:
     found: list[Span] = []
     for block in outside(text, holes):
         for span in _own_lines(text, block):
-            found += sentences(text, [(0, span[0]), (span[1], len(text))])
+            for sentence in sentences(text, [(0, span[0]), (span[1], len(text))]):
+                found += loosely(text, sentence)
     return found
 
 
@@ -86,22 +105,32 @@ def noise(text: str) -> list[Span]:
     requests = list(_REQUEST.finditer(text)) if "request for" in text else []
     if requests:
         holes.append((0, requests[-1].end()))
-    return holes
+    return holes + _terminal(text)
+
+
+def _terminal(text: str) -> list[Span]:
+    """Return what was pasted from a terminal: from the first shell prompt to the blank line after the last one."""
+    if not any(mark in text for mark in _PROMPT_MARKS):
+        return []
+    first = last = None
+    for start, end in lines(text, (0, min(len(text), NOTICE_CHARS))):
+        if _PROMPT.match(text[start:end].lstrip()):
+            first = start if first is None else first
+            last = end
+    if first is None or last is None:
+        return []
+    stop = text.find("\n\n", last)
+    return [(first, len(text) if stop < 0 else stop)]
 
 
 def _own_lines(text: str, block: Span) -> Iterator[Span]:
-    """Yield runs of lines that a person wrote; what follows a shell prompt is output until a blank line."""
+    """Yield runs of lines that a person wrote."""
     start: int | None = None
     end = block[0]
-    in_output = False
     for at, stop in lines(text, block):
         line = text[at:stop]
         bare = line.strip()
-        if not bare:
-            in_output = False
-        elif _PROMPT.match(bare):
-            in_output = True
-        if bare and (in_output or _OUTPUT.match(line) or _CONTEXT_LINE.match(bare)):
+        if bare and (_OUTPUT.match(line) or _CONTEXT_LINE.match(bare)):
             if start is not None:
                 yield start, end
             start = None
@@ -126,9 +155,15 @@ def gist(text: str) -> Span | None:
     plan = _PLAN.match(text)
     if plan:
         spans = [span for span in spans if span[0] >= plan.end()] or spans
-    first = next((at for at, (start, end) in enumerate(spans) if words(text[start:end]) >= 3), None)
-    if first is None:
-        return spans[0][0], spans[-1][1]
+    for first in range(len(spans)):
+        start, end = _run(spans, first)
+        if words(text[start:end]) >= 3:
+            return start, end
+    return spans[0][0], spans[-1][1]
+
+
+def _run(spans: list[Span], first: int) -> Span:
+    """Join sentences that follow each other closely, up to about 200 characters."""
     start, end = spans[first]
     for after_start, after_end in spans[first + 1 :]:
         if end - start > 200 or after_start - end > 3:
@@ -158,9 +193,9 @@ def title_of(text: str) -> str:
     picked = ""
     for start, end in spans:
         candidate = plain_title(text[start:end])
-        if not candidate or (not picked and is_thin(candidate)):
+        if not candidate or (not picked and is_thin(candidate) and not candidate.lower().endswith("fix")):
             continue
-        picked = f"{picked} {candidate}".strip() if picked else candidate
+        picked = f"{picked}. {candidate}" if picked else candidate
         if words(picked) >= 4:
             break
     return shortened(picked)
@@ -179,7 +214,8 @@ def _plan_heading(text: str) -> str:
 
 def plain_title(text: str) -> str:
     """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
-    text = _LINK.sub(_named_link, squeeze(text))
+    text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)))
+    text = _ABSOLUTE.sub(r"\1", text)
     for _ in range(4):
         shorter = (
             _OPENER.sub("", _GREETING.sub("", text, count=1) if _GREETING.match(text) else text, count=1)
@@ -190,6 +226,7 @@ def plain_title(text: str) -> str:
             break
         text = shorter
     text = squeeze(_MARKUP.sub("", text)).strip(" ,;:–—-")
+    text = _DANGLING.sub("", text) if words(text) > 6 else text
     text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
     return (
         text[:1].upper() + text[1:] if text[:1].islower() and not re.match(r"[\w./-]*[./_-]\w|\w+[A-Z]", text) else text
@@ -208,4 +245,5 @@ def shortened(title: str) -> str:
     title = squeeze(title)
     if len(title) <= TITLE_CHARS:
         return title
-    return title[: word_end(title, 0, len(title), TITLE_CHARS - 1)].rstrip(" ,;:–—-([{\"'") + "…"
+    cut = title[: word_end(title, 0, len(title), TITLE_CHARS - 1)].rstrip(" ,;:–—-([{\"'")
+    return _DANGLING.sub("", cut).rstrip(" ,;:–—-([{\"'") + "…"

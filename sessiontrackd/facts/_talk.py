@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._best import Best
 from sessiontrackd.facts._human import gist, is_thin, noise, spoken
-from sessiontrackd.facts._scorer import Unit, terms, tokens
-from sessiontrackd.facts._text import Clip, Span, clip, fences, is_structural, lines, sentences, squeeze, trimmed, words
+from sessiontrackd.facts._scorer import Unit
+from sessiontrackd.facts._text import (
+    MAX_TURN_CHARS,
+    Clip,
+    Span,
+    clip,
+    is_structural,
+    lines,
+    middle,
+    sentences,
+    squeeze,
+    trimmed,
+    words,
+)
+from sessiontrackd.facts._words import NO_KEYWORD, terms, tokens
 from sessiontrackd.model import Message, Origin, Role
 
-MAX_TURN_CHARS = 60_000
-"""Of one message at most this much of its head and of its tail is searched for sentences."""
 MAX_CHAT_CHARS = 2_000_000
 """A conversation without tools is scored up to this size; beyond it, its first part."""
 
@@ -34,6 +45,8 @@ class Segment:
     tools_after: int = 0
     calls: int = 0
     last: int = 0
+    thin: bool = False
+    again: bool = False  # asked once more before anything was answered
 
 
 class Talk:
@@ -70,7 +83,12 @@ class Talk:
         self.asks += 1
         words_in = words(text[span[0] : span[1]])
         weight = 0.0 if is_thin(text[span[0] : span[1]]) else min(words_in, 30) / 30
-        self.current = Segment(clip(text, span, message.index), _head(text), self.asks, last=message.index)
+        before = self.current
+        self.current = Segment(
+            clip(text, span, message.index), _head(text), self.asks, last=message.index, thin=weight == 0
+        )
+        if before and not before.replies and not before.calls:
+            before.again = _alike(before.ask.raw, self.current.ask.raw)
         if self.asks == 1:
             weight += 10
             self.first.append(self.current)
@@ -129,8 +147,12 @@ class Talk:
             self._counted(reply.raw[:3_000])
 
     def _counted(self, text: str) -> None:
-        found = Counter(term for term in tokens(text) if len(term) > 2 or not term.isascii())
-        meant = {term: count for term, count in found.items() if terms([term]) and not term.isdigit()}
+        found = Counter(term for term in tokens(_LINK.sub(" ", text)) if len(term) > 2)
+        meant = {
+            term: count
+            for term, count in found.items()
+            if term not in NO_KEYWORD and terms([term]) and not term.isdigit()
+        }
         self.counts.update(meant)
         self.spread.update(meant.keys())
         self.units += 1
@@ -143,7 +165,7 @@ class Talk:
         if not (decides or explains):
             return None
         cause = None
-        for start, end in sentences(text, _middle(text)):
+        for start, end in sentences(text, middle(text)):
             if end - start > 600:
                 continue
             sentence = text[start:end]
@@ -153,7 +175,7 @@ class Talk:
                 self.causes.offer(1.0 + ("root cause" in sentence.lower()), cause)
                 continue
             weight = cues.decision_weight(sentence, count) if decides else 0.0
-            if weight > 0:
+            if weight >= 1:
                 self.decisions.offer(weight, clip(text, (start, end), index, weight))
         return cause
 
@@ -178,7 +200,7 @@ class Talk:
                 if span[0] not in seen:
                     seen.add(span[0])
                     self.todos.append((segment, clip(text, span, reply.message, 2.0)))
-        for start, end in sentences(text, _middle(text)):
+        for start, end in sentences(text, middle(text)):
             sentence = text[start:end]
             if start not in seen and end - start < 500 and cues.is_todo(sentence, words(sentence)):
                 self.todos.append((segment, clip(text, (start, end), reply.message, 1.0)))
@@ -196,13 +218,13 @@ class Talk:
                 self.links.setdefault(url, clip(text, (match.start(), match.start() + len(url)), index))
 
 
+def _alike(one: str, two: str) -> bool:
+    first, second = set(tokens(one)), set(tokens(two))
+    return len(first & second) >= 0.6 * max(1, min(len(first), len(second)))
+
+
 def _head(text: str) -> str:
     return text if len(text) <= 2 * MAX_TURN_CHARS else text[: 2 * MAX_TURN_CHARS]
-
-
-def _middle(text: str) -> list[Span]:
-    """Return the middle of an overlong text, which is not searched."""
-    return [(MAX_TURN_CHARS, len(text) - MAX_TURN_CHARS)] if len(text) > 2 * MAX_TURN_CHARS else []
 
 
 def _items(text: str, at: int) -> list[Span]:
@@ -220,56 +242,6 @@ def _items(text: str, at: int) -> list[Span]:
     return found
 
 
-def lead(reply: Clip) -> list[Clip]:
-    """Return what a reply says first that is worth reading: its lead sentence or two, then up to three more."""
-    text = reply.source
-    found: list[Span] = []
-    for start, end in sentences(text, [(0, reply.start), (reply.end, len(text)), *_middle(text)]):
-        sentence = text[start:end]
-        if _is_heading(text, start) or cues.is_pleasantry(sentence) or words(sentence) < 3 or cues.is_offer(sentence):
-            continue
-        found.append((start, end))
-        if len(found) == 12:
-            break
-    spans = _leads(text, found)
-    return [clip(text, span, reply.message) for span in spans]
-
-
-def _leads(text: str, found: list[Span]) -> list[Span]:
-    """Put the sentences in the order of their worth: narration and announcements come last."""
-    good = [span for span in found if text[span[1] - 1] != ":" and not cues.is_narration(text[span[0] : span[1]])]
-    if not good:
-        return found[:1]
-    start, end = good[0]
-    rest = good[1:]
-    if rest and end - start < 90 and rest[0][0] - end <= 2 and rest[0][1] - start <= 280:
-        end = rest[0][1]
-        rest = rest[1:]
-    return [(start, end), *rest[:3]]
-
-
-def _is_heading(text: str, start: int) -> bool:
-    line_start = text.rfind("\n", 0, start) + 1
-    line = text[line_start : text.find("\n", start) if "\n" in text[start:] else len(text)].strip()
-    return line.startswith("#") or (
-        line.startswith("**") and line.endswith(("**", ":**", "**:")) and line.count("**") == 2
-    )
-
-
-def questions(reply: Clip) -> list[Clip]:
-    """Return the questions of a reply, offers of more help last."""
-    text = reply.source
-    if "?" not in text and "？" not in text:
-        return []
-    found = [
-        (start, end)
-        for start, end in sentences(text, _middle(text))
-        if text[start:end].rstrip("*_\"')` ").endswith(("?", "？")) and end - start < 500
-    ]
-    real = [span for span in found if not cues.is_offer(text[span[0] : span[1]])]
-    return [clip(text, span, reply.message) for span in (real or found)]
-
-
 def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
     """Return the sentences of a conversation that may stand for it, each with its place."""
     found: list[tuple[Unit, Clip]] = []
@@ -281,8 +253,3 @@ def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
             if words(text) >= 3:
                 found.append((Unit(squeeze(text), turn, speaker), Clip(message.text, start, end, message.index)))
     return found
-
-
-def has_code(text: str) -> bool:
-    """Say whether a text holds fenced code."""
-    return bool(fences(text))

@@ -12,6 +12,9 @@ Span = tuple[int, int]
 WINDOW_CHARS = 65_536
 """How much source a candidate keeps on each side of its span: more than any secret is long, and bounded."""
 
+MAX_TURN_CHARS = 60_000
+"""Of one message at most this much of its head and of its tail is searched for sentences."""
+
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _BREAK = re.compile(
     r"(?<=[.!?…])[\"'”’)\]*_`]{0,3}[ \t]+(?=[^a-z\s])"
@@ -24,6 +27,8 @@ _STRUCTURAL = re.compile(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
 _WHITE = re.compile(r"\s+")
+_LOOSE_BREAK = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
+_CODE = re.compile(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
 
 class Cutter(Protocol):
@@ -102,6 +107,21 @@ def words(text: str) -> int:
     return len(_WORD.findall(_WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
 
 
+def prose_words(text: str) -> int:
+    """Count the words that are no inline code."""
+    return words(_CODE.sub(" ", text) if "`" in text or "/" in text else text)
+
+
+def loosely(text: str, span: Span) -> Iterator[Span]:
+    """Split a sentence where a person began the next one without a capital."""
+    at, end = span
+    for match in _LOOSE_BREAK.finditer(text, at, end):
+        if not _ABBREVIATION.search(text, max(at, match.start() - 8), match.start()):
+            yield at, match.start()
+            at = match.end()
+    yield at, end
+
+
 def fences(text: str) -> list[Span]:
     """Return the spans of fenced code."""
     if "```" not in text and "~~~" not in text:
@@ -178,3 +198,8 @@ def lines(text: str, span: Span) -> Iterator[Span]:
             stop = end
         yield at, stop
         at = stop + 1
+
+
+def middle(text: str) -> list[Span]:
+    """Return the middle of an overlong text, which is not searched."""
+    return [(MAX_TURN_CHARS, len(text) - MAX_TURN_CHARS)] if len(text) > 2 * MAX_TURN_CHARS else []

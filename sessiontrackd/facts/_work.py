@@ -9,39 +9,21 @@ from typing import Any
 
 from sessiontrackd.facts import _actions as actions
 from sessiontrackd.facts._best import Best
-from sessiontrackd.facts._text import Clip, Span, clip
+from sessiontrackd.facts._results import error_line, last_test_line
+from sessiontrackd.facts._text import Clip, clip
 from sessiontrackd.model import Message, ToolCall
 
 MAX_FILES = 2_000
 MAX_COMMANDS = 1_000
 MAX_PROBLEMS = 300
+MAX_TESTS = 100
 
 _COMMIT = re.compile(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n]*)$", re.MULTILINE)
 _PULL = re.compile(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
-_ERROR = re.compile(
-    r"(?:\b\w*(?:Error|Exception)\b\s?[:(]|^\s*(?:error|fatal|panic|FAIL|FAILED|E  )\b|\berror(?:\[\w+\])?:|\bcannot\b|not found|No such file|"
-    r"\bdenied\b|\bundefined\b|\bfailed\b|\bfailure\b|✗|✘|\bmissing\b|\binvalid\b|\bunexpected\b|\bunable to\b|\bconflict\b)",
-    re.IGNORECASE,
-)
-_SPECIFIC = re.compile(
-    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\])?:|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
-    re.IGNORECASE,
-)
-_DULL = re.compile(
-    r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
-    r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
-    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*)\s*$",
-    re.IGNORECASE,
-)
 _REFUSED = re.compile(
     r"doesn't want to (?:proceed|take this action)|user rejected|was rejected|permission (?:to use|for this)|requires approval|not allowed to|"
     r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|hook (?:blocked|denied)",
     re.IGNORECASE,
-)
-_TEST_LINE = re.compile(
-    r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
-    r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
-    re.IGNORECASE | re.MULTILINE,
 )
 _SHA_TASK = re.compile(r"#?(\d+)")
 
@@ -94,6 +76,8 @@ class TestRun:
     line: Clip | None
     at: int
     passed: bool
+    times: int = 1
+    failed_at: int | None = None
 
 
 @dataclass(slots=True)
@@ -209,10 +193,10 @@ class Work:
         run.failures += run.failed
 
     def _broke(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
-        if command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
+        if not command.acts or command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
             return
         self.failures += 1
-        line = _error_line(call)
+        line = error_line(call)
         if line is None:
             return
         found = clip(line[0], line[1], index)
@@ -250,11 +234,15 @@ class Work:
             self.pulls.setdefault(match.group(), clip(result, match.span(), index))
 
     def _tested(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
-        span = _last_test_line(call)
+        span = last_test_line(call)
         line = clip(span[0], span[1], index) if span else None
         passed = not command.failed and not (line and re.search(r"[1-9]\d* (?:failed|failing)|\bFAIL", line.raw))
-        self.tests.pop(command.key, None)
-        self.tests[command.key] = TestRun(shown, line, index, passed)
+        before = self.tests.pop(command.key, None)
+        failed_at = before.failed_at if before else None
+        failed_at = failed_at if passed else index
+        self.tests[command.key] = TestRun(shown, line, index, passed, before.times + 1 if before else 1, failed_at)
+        while len(self.tests) > MAX_TESTS:
+            del self.tests[next(iter(self.tests))]
 
     def _plan(self, call: ToolCall, index: int) -> None:
         items = call.arguments.get("todos") or call.arguments.get("plan") or call.arguments.get("todoList")
@@ -286,7 +274,11 @@ class Work:
         if not task:
             return
         result = call.result if isinstance(call.result, str) and not call.failed else None
-        parts = actions.whole_parts(call) if result and result.strip() else []
+        parts = (
+            actions.whole_parts(call)
+            if result and result.strip() and not result.startswith("Async agent launched")
+            else []
+        )
         kept = clip(parts[0][0], (parts[0][1], parts[0][2]), index) if parts else None
         self.agents.offer(1.0, SubAgent(clip(task, (0, len(task)), index), kept, index))
 
@@ -317,48 +309,6 @@ def _shown(command: actions.Command, index: int) -> Clip:
     end = min(len(command.typed), start + len(command.bare))
     stops = [found for found in (command.typed.find(mark, start, end) for mark in ("\n", "<<")) if found > start]
     return clip(command.typed, (start, min([end, *stops])), index)
-
-
-def _error_line(call: ToolCall) -> tuple[str, Span] | None:
-    """Return the line of a failed result that says what was wrong: the last specific one, else the last that looks so."""
-    best: tuple[str, Span] | None = None
-    fallback: tuple[str, Span] | None = None
-    for text, start, end in reversed(actions.whole_parts(call)):
-        at = end
-        for _ in range(80):
-            line_start = text.rfind("\n", start, at) + 1 or start
-            line = text[line_start:at]
-            if line.strip() and not _DULL.match(line) and any(char.isalpha() for char in line):
-                span = _stripped(text, line_start, at)
-                if _SPECIFIC.search(line):
-                    return text, span
-                if best is None and _ERROR.search(line):
-                    best = text, span
-                fallback = fallback or (text, span)
-            if line_start <= start:
-                break
-            at = line_start - 1
-    return best or fallback
-
-
-def _last_test_line(call: ToolCall) -> tuple[str, Span] | None:
-    for text, start, end in reversed(actions.whole_parts(call)):
-        last = None
-        for last in _TEST_LINE.finditer(text, max(start, end - 3_000), end):  # noqa: B007
-            pass
-        if last:
-            line_start = max(text.rfind("\n", 0, last.start()) + 1, start)
-            line_end = text.find("\n", last.end(), end)
-            return text, _stripped(text, line_start, end if line_end < 0 else line_end)
-    return None
-
-
-def _stripped(text: str, start: int, end: int) -> Span:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
 
 
 def _todo(item: Any, index: int) -> Todo | None:

@@ -1,0 +1,90 @@
+"""What a tool's result says: the line that names the error, the line that counts the tests."""
+
+from __future__ import annotations
+
+import re
+
+from sessiontrackd.facts import _actions as actions
+from sessiontrackd.facts._text import Span
+from sessiontrackd.model import ToolCall
+
+ERROR_LINES = 300
+"""How many lines of a failed result are looked at, from its end."""
+
+_ERROR = re.compile(
+    r"(?:\b\w*(?:Error|Exception)\b\s?[:(]|^\s*(?:error|fatal|panic|FAIL|FAILED|E  )\b|\berror(?:\[\w+\])?:|\bcannot\b|not found|No such file|"
+    r"\bdenied\b|\bundefined\b|\bfailed\b|\bfailure\b|✗|✘|\bmissing\b|\binvalid\b|\bunexpected\b|\bunable to\b|\bconflict\b)",
+    re.IGNORECASE,
+)
+_SPECIFIC = re.compile(
+    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\])?:|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
+    re.IGNORECASE,
+)
+_DULL = re.compile(
+    r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
+    r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|FAIL\s+\S+\s+\[build failed\])\s*$",
+    re.IGNORECASE,
+)
+_FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
+_PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
+_TEST_LINE = re.compile(
+    r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
+    r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def error_line(call: ToolCall) -> tuple[str, Span] | None:
+    """Return the line of a failed result that says what was wrong: the last specific one, else the last that looks so."""
+    best: tuple[str, Span] | None = None
+    fallback: tuple[str, Span] | None = None
+    for text, start, end in reversed(actions.whole_parts(call)):
+        at = end
+        for _ in range(ERROR_LINES):
+            line_start = text.rfind("\n", start, at) + 1 or start
+            line = text[line_start:at]
+            if line.strip() and not _DULL.match(line) and any(char.isalpha() for char in line):
+                span = _stripped(text, line_start, at)
+                if _SPECIFIC.search(line):
+                    return text, _first_of_group(text, start, span)
+                if _ERROR.search(line):
+                    best = best or (text, span)
+                elif not _FINE.match(line):
+                    fallback = fallback or (text, span)
+            if line_start <= start:
+                break
+            at = line_start - 1
+    return best or fallback
+
+
+def _first_of_group(text: str, least: int, span: Span) -> Span:
+    """Compilers list places: the first of them is the error, what follows hangs on it."""
+    while _PLACE.match(text, *span):
+        end = span[0] - 1
+        start = text.rfind("\n", least, max(end, least)) + 1 or least
+        above = _stripped(text, start, end)
+        if end <= least or not _PLACE.match(text, *above):
+            break
+        span = above
+    return span
+
+
+def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
+    for text, start, end in reversed(actions.whole_parts(call)):
+        last = None
+        for last in _TEST_LINE.finditer(text, max(start, end - 3_000), end):  # noqa: B007
+            pass
+        if last:
+            line_start = max(text.rfind("\n", 0, last.start()) + 1, start)
+            line_end = text.find("\n", last.end(), end)
+            return text, _stripped(text, line_start, end if line_end < 0 else line_end)
+    return None
+
+
+def _stripped(text: str, start: int, end: int) -> Span:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
