@@ -27,7 +27,7 @@ FLOORS = {
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
             "watch queue history budget condense report alerts readers/* engines/* channels/*",
-            "insights statement digest search readers engines channels",
+            "insights notes statement digest search readers engines channels",
             "pipeline",
             "daemon worker capture service doctor",
             "cli",
