@@ -6,9 +6,10 @@ import functools
 import json
 import math
 import re
+import types
 from collections.abc import Hashable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -136,16 +137,39 @@ def coerce(value: Mapping[str, Any], shape: type[T]) -> T:
     """Build a msgspec Struct from a decoded object; a field of the wrong type keeps its default."""
     fields: dict[str, Any] = {}
     for name, key, kind in _fields(cast("Hashable", shape)):
-        if key not in value:
-            continue
-        given = value[key]
-        if kind is msgspec.Raw:
-            fields[name] = msgspec.Raw(msgspec.json.encode(given))
-        elif kind is Any:
-            fields[name] = given
-        elif isinstance(given, dict):
-            fields[name] = coerce(given, kind)
+        if key in value:
+            fits, given = fit(value[key], kind)
+            if fits:
+                fields[name] = given
     return shape(**fields)
+
+
+def fit(value: Any, kind: Any) -> tuple[bool, Any]:
+    """Change a decoded value into a type; elements of the wrong type are left out. The first value: whether it fits."""
+    if kind is Any:
+        return True, value
+    if kind is msgspec.Raw:
+        return True, msgspec.Raw(msgspec.json.encode(value))
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is list:
+        return isinstance(value, list), _fitting(value, arguments[0]) if isinstance(value, list) else None
+    if origin is dict:
+        return isinstance(value, dict), _fitting_values(value, arguments[1]) if isinstance(value, dict) else None
+    if origin is types.UnionType:
+        fits = [fit(value, one) for one in arguments if one is not types.NoneType] if value is not None else []
+        return next((one for one in fits if one[0]), (True, None))
+    if issubclass(kind, msgspec.Struct):
+        return isinstance(value, dict), coerce(value, kind) if isinstance(value, dict) else None
+    return isinstance(value, kind), value
+
+
+def _fitting(values: list[Any], kind: Any) -> list[Any]:
+    return [given for fits, given in (fit(one, kind) for one in values) if fits]
+
+
+def _fitting_values(values: dict[str, Any], kind: Any) -> dict[str, Any]:
+    fitting = ((key, fit(one, kind)) for key, one in values.items())
+    return {key: given for key, (fits, given) in fitting if fits}
 
 
 @functools.cache
@@ -179,15 +203,8 @@ def _decode_tolerantly(data: bytes, shape: Any) -> Any:
     found = tolerant_values(data)
     if found is None or len(found[0]) != 1:
         return None
-    value = found[0][0]
-    if shape is Any:
-        return value
-    element = getattr(shape, "__args__", (None,))[0]
-    if element is not None:
-        return [coerce(one, element) for one in value if isinstance(one, dict)] if isinstance(value, list) else None
-    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
-        return coerce(value, shape) if isinstance(value, dict) else None
-    return value if isinstance(value, shape) else None
+    fits, value = fit(found[0][0], shape)
+    return value if fits else None
 
 
 def value_end(error: Exception) -> int | None:

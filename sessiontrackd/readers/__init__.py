@@ -1,0 +1,73 @@
+"""The register of formats: which reader knows a file, and what it sees in it.
+
+A format is one module of this package with NAME, `recognises(source)` and `read(source)`, and one line in READERS.
+Another package adds one under the entry point group `sessiontrackd.readers`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from sessiontrackd.contracts import Reader
+from sessiontrackd.errors import NotAConversation
+from sessiontrackd.model import Transcript
+from sessiontrackd.readers import _inspect
+from sessiontrackd.records import Source, open_source
+
+READERS = (
+    "claude_code",
+    "chatgpt_export",
+    "meeting",
+)
+"""In the order in which they are asked: the surest signs first."""
+GROUP = "sessiontrackd.readers"
+__all__ = ["READERS", "all_readers", "inspect_document", "read", "recognise"]
+
+
+@cache
+def all_readers() -> tuple[Reader, ...]:
+    """Return our readers in order, then those of other packages."""
+    own = [importlib.import_module(f"{__name__}.{name}") for name in READERS]
+    others = [point.load() for point in entry_points(group=GROUP)]
+    return cast("tuple[Reader, ...]", (*own, *others))
+
+
+def recognise(source: Source) -> Reader | None:
+    """Return the reader of the format that the content shows; None for a file of another kind."""
+    return next((reader for reader in all_readers() if reader.recognises(source)), None)
+
+
+def read(transcript: Source | Path) -> Transcript:
+    """Return what is in a file. One of another kind gives a Transcript that says so, with a reason in `warnings`.
+
+    Raises:
+        Skipped, Unreadable: it cannot be read at all.
+        NotReadYet: a known format without a reader.
+    """
+    source = transcript if isinstance(transcript, Source) else open_source(transcript)
+    reader = recognise(source)
+    if reader is None:
+        return _none(source, "no conversation format is recognised in it")
+    try:
+        return reader.read(source)
+    except NotAConversation as reason:
+        return _none(source, str(reason))
+
+
+def _none(source: Source, reason: str) -> Transcript:
+    return Transcript(source.path, None, False, iter(()), [reason])
+
+
+def inspect_document(path: Path) -> dict[str, Any]:
+    """Return what `inspect --json` prints; a link that a person names is followed.
+
+    Raises:
+        JobError: the file cannot be read at all.
+    """
+    source = open_source(path.resolve())
+    source.only_figures = True
+    return {**_inspect.document(source, read(source)), "path": str(path)}

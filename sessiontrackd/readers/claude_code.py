@@ -1,0 +1,50 @@
+"""Claude Code: JSON lines below ~/.claude/projects, main sessions and the files of sub-agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessiontrackd.model import Transcript
+from sessiontrackd.readers._claude import Conversation, Record
+from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.records import Lines, Source
+
+NAME = "claude_code"
+TYPES = {
+    "user", "assistant", "summary", "system", "file-history-snapshot", "file-history-delta", "queue-operation",
+    "attachment", "progress", "permission-mode", "mode", "ai-title", "custom-title", "last-prompt", "agent-name",
+    "bridge-session", "pr-link", "frame-link",
+}  # fmt: skip
+ROLES = ("user", "assistant")
+LINKS = ("sessionId", "leafUuid", "parentUuid")
+
+
+def recognises(source: Source) -> bool:
+    """Say whether one of the first records is of Claude Code."""
+    return source.shape.kind in ("lines", "object") and any(map(_is_record, source.shape.objects))
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    if not any(link in record for link in LINKS):
+        return "messageId" in record and "snapshot" in record and record.get("type") == "file-history-snapshot"
+    kind = record.get("type")
+    if kind is None:
+        message = record.get("message")
+        return isinstance(message, dict) and (message.get("role") in ROLES or "usage" in message)
+    return isinstance(kind, str) and kind in TYPES
+
+
+def read(source: Source) -> Transcript:
+    """Return the transcript; its one session is read while it is iterated."""
+    return one_session(source, NAME, _steps)
+
+
+def _steps(source: Source, notes: Notes) -> Steps:
+    lines = Lines(source, Record)
+    conversation = Conversation(only_figures=source.only_figures)
+    for number, record in lines:
+        yield from conversation.take(record, number)
+    yield from conversation.timeline.rest()
+    notes.of_lines(lines)
+    notes.details.update(conversation.details())
+    return conversation.session(NAME, source.stem)

@@ -1,0 +1,188 @@
+"""Conversations between people: Markdown or plain text with speakers, and meetings as JSON (QMSum)."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from sessiontrackd.model import Origin, Role, Transcript
+from sessiontrackd.readers._figures import Figures
+from sessiontrackd.readers._speakers import LONGEST_MESSAGE_CHARS, Turn, is_dialogue, is_model, turn_of
+from sessiontrackd.readers._timeline import Timeline
+from sessiontrackd.readers._transcript import Notes, Steps, many_sessions, one_session
+from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_time
+
+NAME = "meeting"
+TURNS = "meeting_transcripts"
+QUERIES = {"topic_list", "general_query_list", "specific_query_list"}
+FRONT_MATTER_LINES = 200
+TELLING = re.compile(r"^(transcript_by|speakers?|participants|attendees|transcript)\s*:", re.IGNORECASE)
+MENTION = re.compile(r"^\s*type\s*:\s*['\"]?(meeting|transcript|interview|conversation|chat)\b", re.IGNORECASE)
+SAMPLE_LINES = 400
+
+
+class Entry(Struct):
+    """One turn of a JSON meeting."""
+
+    speaker: Any = None
+    content: Any = None
+
+
+def recognises(source: Source) -> bool:
+    """Say whether people speak in it."""
+    shape = source.shape
+    if shape.kind == "lines":
+        return bool(shape.objects) and all(isinstance(one.get(TURNS), list) for one in shape.objects)
+    if shape.kind in ("array", "object"):
+        return TURNS in shape.keys or shape.keys >= QUERIES
+    return shape.kind == "text" and is_transcript(source)
+
+
+def is_transcript(source: Source) -> bool:
+    """Say whether a text has speakers who answer each other, or says of itself that it is a transcript."""
+    if not source.is_utf8:
+        return False
+    lines = list(itertools.islice(source.text_lines(), SAMPLE_LINES))
+    front, rest = split_front_matter(lines)
+    if any(TELLING.match(line) or MENTION.match(line) for line in front):
+        return True
+    return is_dialogue(rest)
+
+
+def split_front_matter(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the lines of YAML front matter and those behind it."""
+    if not lines or lines[0].rstrip() != "---":
+        return [], lines
+    for number, line in enumerate(lines[1:FRONT_MATTER_LINES], 1):
+        if line.rstrip() in ("---", "..."):
+            return lines[1:number], lines[number + 1 :]
+    return [], lines
+
+
+def read(source: Source) -> Transcript:
+    """Return the transcript: one session a text, one a meeting of JSON."""
+    if source.shape.kind == "text":
+        return one_session(source, NAME, _text_steps)
+    return many_sessions(source, NAME, _meetings)
+
+
+# JSON
+
+
+def _meetings(source: Source, notes: Notes) -> Iterator[Steps]:
+    notes.details.update(turns=0, speakers=[], n_speakers=[])
+    if source.shape.kind == "object":
+        document = Document(source)
+        turns = (decode_raw(raw, Entry) for key, raw in document.members((TURNS,)) if key == TURNS)
+        yield _meeting_steps(source.stem, turns, notes)
+        notes.of_document(document)
+        return
+    for number, meeting in enumerate(_each_meeting(source), 1):
+        entries = meeting.get(TURNS)
+        yield _meeting_steps(f"{source.stem}-{number}", _entries(entries), notes)
+
+
+def _each_meeting(source: Source) -> Iterator[dict[str, Any]]:
+    if source.shape.kind == "array":
+        values: Iterator[Any] = map(decode_raw, Document(source).elements())
+    else:
+        values = (decode_raw(line.encode()) for line in source.text_lines() if line.strip())
+    return (value for value in values if isinstance(value, dict))
+
+
+def _entries(values: object) -> Iterator[Entry]:
+    for one in values if isinstance(values, list) else []:
+        if isinstance(one, dict):
+            yield Entry(one.get("speaker"), one.get("content"))
+
+
+def _meeting_steps(session_id: str, entries: Iterator[Entry | None], notes: Notes) -> Steps:
+    figures, timeline, speakers = Figures(), Timeline(), Counter[str]()
+    for entry in entries:
+        if entry is None:
+            continue
+        notes.details["turns"] += 1
+        speaker = as_text(entry.speaker)
+        speakers[speaker or ""] += speaker is not None
+        text = entry.content if isinstance(entry.content, str) else ""
+        figures.human_turns += 1
+        timeline.say(Role.USER, Origin.HUMAN, text, speaker=speaker)
+        yield from timeline.ready()
+    yield from timeline.rest()
+    names = sorted(name for name in speakers if name)
+    notes.details["n_speakers"].append(len(names))
+    notes.details["speakers"] = sorted({*notes.details["speakers"], *names})
+    return figures.session(session_id, NAME)
+
+
+# text
+
+
+def _text_steps(source: Source, notes: Notes) -> Steps:
+    head = list(itertools.islice(source.text_lines(), FRONT_MATTER_LINES))
+    front, _ = split_front_matter(head)
+    facts = _front_matter(front)
+    figures, timeline = Figures(title=as_text(facts.get("title"))), Timeline()
+    figures.saw(parse_time(_moment(facts.get("date"))))
+    skipped = len(front) + 2 if front else 0
+    lines = itertools.islice(source.text_lines(), skipped, None)
+    names: dict[str, None] = {}
+    for turn in _turns(lines, skipped + 1):
+        if turn.speaker:
+            names[turn.speaker] = None
+        _say(turn, timeline, figures)
+        yield from timeline.ready()
+    yield from timeline.rest()
+    notes.details.update(front_matter=bool(front), turns=figures.human_turns + figures.assistant_turns)
+    notes.details["speakers"] = list(names)
+    return figures.session(source.stem or "session", NAME)
+
+
+def _front_matter(lines: list[str]) -> dict[str, Any]:
+    if not lines:
+        return {}
+    import yaml
+
+    try:
+        facts = yaml.safe_load("\n".join(lines))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):  # a colon in a title is enough to break it
+        found = (re.match(r"title\s*:\s*(.+)", line) for line in lines)
+        return next(({"title": one[1].strip().strip("'\"")} for one in found if one), {})
+    return {str(key): str(value) if key == "title" else value for key, value in facts.items() if value is not None}
+
+
+def _moment(value: object) -> str | None:
+    return value.isoformat() if isinstance(value, datetime) or hasattr(value, "isoformat") else None
+
+
+def _turns(lines: Iterator[str], number: int) -> Iterator[Turn]:
+    """Gather lines to turns: what follows a speaker's line belongs to the speaker."""
+    turn = Turn(None, "", number)
+    for at, line in enumerate(lines, number):
+        begun = turn_of(line, at)
+        if begun is not None or len(turn.text) > LONGEST_MESSAGE_CHARS:
+            if turn.text.strip():
+                yield turn
+            turn = begun or Turn(turn.speaker, line, at)
+        else:
+            turn.text += f"\n{line}"
+    if turn.text.strip():
+        yield turn
+
+
+def _say(turn: Turn, timeline: Timeline, figures: Figures) -> None:
+    text = turn.text.strip("\n ")
+    if turn.speaker is not None and is_model(turn.speaker):
+        figures.assistant_turns += 1
+        timeline.say(Role.ASSISTANT, Origin.MODEL, text, speaker=turn.speaker, line=turn.line)
+    else:
+        figures.human_turns += 1
+        timeline.say(Role.USER, Origin.HUMAN, text, speaker=turn.speaker, line=turn.line)
