@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sessiontrackd.privacy import _scan
+from sessiontrackd.errors import Failed
+from sessiontrackd.privacy import _personal, _scan
 
-__all__ = ["Redactor", "Span", "redact_lines"]
+__all__ = ["Forged", "Redactor", "Span", "redact_lines"]
 
-_OURS = re.compile(r"⟦[a-z0-9-]{2,40}-[0-9]{1,6}⟧")
+_NONCE_BYTES = 8
+# Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
+_OURS = re.compile(
+    f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{{2 * _NONCE_BYTES}}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
+)
 _QUOTES = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "：": ":", "＝": "=", "\u00a0": " ", "\u202f": " "}
 )
@@ -26,14 +32,24 @@ class Span:
     kind: str
 
 
+class Forged(Failed):
+    """A text holds a placeholder that this redactor did not write."""
+
+
 class Redactor:
-    """Replaces what is private; within one redactor the same value always becomes the same placeholder."""
+    """Replaces what is private; within one redactor the same value always becomes the same placeholder.
+
+    Credentials become `⟦kind-number⟧`, for good. Personal data becomes `⟦nonce:kind:number⟧`, which `restore` puts back; the nonce is
+    drawn for this redactor, so that no text can hold such a placeholder beforehand.
+    """
 
     def __init__(self, personal: bool = False) -> None:
         """Look for credentials only or, with `personal`, for personal data too."""
         self.personal = personal
         self.counts: dict[str, int] = {}
-        self._placeholders: dict[str, str] = {}
+        self._nonce = secrets.token_hex(_NONCE_BYTES)
+        self._placeholders: dict[tuple[bool, str], str] = {}
+        self._values: dict[str, str] = {}
         self._last: tuple[str, list[Span]] = ("", [])
 
     @property
@@ -48,19 +64,27 @@ class Redactor:
         return list(self._last[1])
 
     def _found(self, text: str) -> list[Span]:
-        data = _plain(text)
-        found: list[tuple[int, int, str]] = []
-        while more := _scan.find(data):
+        data, found = _plain(text), list[_scan.Found]()
+        while more := _scan.find(data) or (_personal.find(data) if self.personal else []):
             found += more
             data = _blanked(data, more)
         return [Span(*hit) for hit in _scan.united(found)]
 
     def redact(self, text: str) -> str:
-        """Return `text` with every private part replaced."""
+        """Return `text` with every private part replaced.
+
+        Raises:
+            Forged: The text holds this redactor's nonce in what is no placeholder of it.
+        """
         return self.cut(text, 0, len(text))
 
     def cut(self, text: str, start: int, end: int) -> str:
-        """Return text[start:end] with every private part that touches it replaced whole; decided from the uncut text."""
+        """Return text[start:end] with every private part that touches it replaced whole; decided from the uncut text.
+
+        Raises:
+            Forged: As in `redact`.
+        """
+        self._refuse_forged(text)
         pieces, at = [], start
         for span in self.spans(text):
             if span.end <= start or span.start >= end:
@@ -70,11 +94,33 @@ class Redactor:
         pieces.append(text[at:end])
         return "".join(pieces)
 
+    def restore(self, text: str) -> str:
+        """Return `text` with the personal data put back, in one pass and for this redactor's own placeholders only."""
+        own = re.compile(f"⟦{self._nonce}:[a-z]+:[0-9]+⟧")
+        return own.sub(lambda match: self._values.get(match[0], match[0]), text)
+
     def _placeholder(self, value: str, kind: str) -> str:
-        if value not in self._placeholders:
-            self.counts[kind] = self.counts.get(kind, 0) + 1
-            self._placeholders[value] = f"⟦{kind}-{self.counts[kind]}⟧"
-        return self._placeholders[value]
+        key = (kind in _personal.KINDS, value)
+        if key not in self._placeholders:
+            number = self.counts[kind] = self.counts.get(kind, 0) + 1
+            written = f"⟦{self._nonce}:{kind}:{number}⟧" if key[0] else f"⟦{kind}-{number}⟧"
+            self._placeholders[key] = written
+            if key[0]:
+                self._values[written] = value
+        return self._placeholders[key]
+
+    def _refuse_forged(self, text: str) -> None:
+        """Draw another nonce where a text holds ours; where placeholders were written with it already, refuse the text."""
+        while self._nonce in text:
+            if not self._values:
+                self._nonce = secrets.token_hex(_NONCE_BYTES)
+                continue
+            rest = re.sub(
+                f"⟦{self._nonce}:[a-z]+:[0-9]+⟧", lambda match: "" if match[0] in self._values else match[0], text
+            )
+            if self._nonce in rest:
+                raise Forged("The text holds a placeholder that was not written here; it is not sent anywhere.")
+            return
 
 
 def _plain(text: str) -> bytes:

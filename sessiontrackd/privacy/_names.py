@@ -7,6 +7,7 @@ import re
 from sessiontrackd.privacy._rules import LIKELY_WORDS, STRONG_WORDS, WEAK_WORDS
 from sessiontrackd.privacy._values import looks_like_password, looks_mixed, looks_random
 
+KINDS = ("password", "token", "secret", "api-key")
 Found = tuple[int, int, str]
 
 _WEIGHT = (
@@ -73,7 +74,7 @@ def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Foun
     if (word in _STATES and rest.endswith(b"id")) or (word == b"pass" and data[max(0, start - 4) : start] == b"--- "):
         return None
     in_environment = match["op"] == b"=" and not quoted and data[start : start + len(word)].isupper()
-    if operator in _SPOKEN and not quoted and not (looks_mixed(value) or looks_random(value)):
+    if operator in _SPOKEN and (rest or not quoted) and not (looks_mixed(value) or looks_random(value)):
         return None
     about = bool(_ABOUT.search(rest)) or (operator in _SPOKEN and _WEIGHT[word] != "p")
     if not _credible(value, _WEIGHT[word], quoted=quoted, about=about, plain=in_environment):

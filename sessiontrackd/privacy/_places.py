@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from sessiontrackd.privacy._values import looks_random
 
+KINDS = ("authorization", "url-credentials", "basic-auth", "password", "seed-phrase")
 Found = tuple[int, int, str]
 
 _AUTHORIZATION = re.compile(
@@ -40,7 +41,7 @@ _PHRASE = re.compile(
 )
 
 
-def authorization(data: bytes, _start: int, end: int) -> Found | None:
+def authorization(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
     """Return the value of an Authorization header."""
     match = _AUTHORIZATION.match(data, end)
     if match is None or not _header_value(match["value"]):
@@ -48,7 +49,7 @@ def authorization(data: bytes, _start: int, end: int) -> Found | None:
     return *match.span("value"), "authorization"
 
 
-def bearer(data: bytes, _start: int, end: int) -> Found | None:
+def bearer(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
     """Return what follows the word bearer, wherever it stands."""
     match = _BEARER.match(data, end)
     if match is None or not looks_random(match["value"].rstrip(b"."), 12):
@@ -56,7 +57,7 @@ def bearer(data: bytes, _start: int, end: int) -> Found | None:
     return match.start("value"), match.start("value") + len(match["value"].rstrip(b".")), "authorization"
 
 
-def basic(data: bytes, _start: int, end: int) -> Found | None:
+def basic(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
     """Return what follows the word Basic where it is base64 of something with a colon."""
     match = _BASIC.match(data, end)
     if match is None or not _is_basic(match["value"]):
@@ -80,7 +81,7 @@ def _header_value(value: bytes) -> bool:
     return any(48 <= c < 58 for c in value) or looks_random(value, 16) or _is_basic(value)
 
 
-def url(data: bytes, start: int, _end: int) -> Found | None:
+def url(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
     """Return the password in scheme://user:password@host, or the token where the user name is one."""
     match = _URL.match(data, start)
     if match is not None:
@@ -96,7 +97,7 @@ def url(data: bytes, start: int, _end: int) -> Found | None:
     return None
 
 
-def user_option(data: bytes, start: int, _end: int) -> Found | None:
+def user_option(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
     """Return user:password of `curl -u`."""
     match = _USER_OPTION.match(data, start + 1)
     if (
@@ -109,13 +110,13 @@ def user_option(data: bytes, start: int, _end: int) -> Found | None:
     return *match.span("value"), "basic-auth"
 
 
-def netrc(data: bytes, start: int, _end: int) -> Found | None:
+def netrc(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
     """Return the password of a .netrc line."""
     match = _NETRC.match(data, start)
     return None if match is None else (*match.span("value"), "password")
 
 
-def short_option(data: bytes, start: int, _end: int) -> Found | None:
+def short_option(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
     """Return the password given by -p or -a to a program that takes it so."""
     match = _SHORT_OPTION.match(data, start)
     if match is None:
@@ -131,20 +132,13 @@ def short_option(data: bytes, start: int, _end: int) -> Found | None:
     return *match.span(name), "password"
 
 
-def phrase(data: bytes, _start: int, end: int) -> Found | None:
+def phrase(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
     """Return the words of a wallet's recovery phrase."""
     match = _PHRASE.match(data, end)
     return None if match is None else (*match.span("value"), "seed-phrase")
 
 
-def _each(low: bytes, anchor: bytes) -> Iterator[int]:
-    at = low.find(anchor)
-    while at >= 0:
-        yield at
-        at = low.find(anchor, at + 1)
-
-
-ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int], Found | None]], ...] = (
+ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int, bytes], Found | None]], ...] = (
     (b"authorization", authorization),
     (b"bearer", bearer),
     (b"basic ", basic),
@@ -164,12 +158,3 @@ ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int], Found | None]], ...] = 
     (b"seed_phrase", phrase),
     (b"recovery phrase", phrase),
 )
-
-
-def anchored(data: bytes, low: bytes) -> Iterator[Found]:
-    """Yield what the rules with a literal anchor find."""
-    for anchor, rule in ANCHORED:
-        for at in _each(low, anchor):
-            found = rule(data, at, at + len(anchor.rstrip()))
-            if found:
-                yield found

@@ -178,7 +178,6 @@ SHAPES = (
     ("cloudflare-key", "v1.0-", "", 0, r"v1\.0-[0-9a-f]{20,40}-[0-9a-f]{100,200}"),
     ("yandex-token", "t1.", "", 0, r"t1\.[A-Z0-9a-z_-]{1,200}={0,2}\.[A-Z0-9a-z_-]{60,100}={0,2}"),
     ("yandex-key", "YC", "", 0, r"YC[A-Za-z0-9_-]{38}"),
-    ("discord-token", ".", "A-Za-z0-9_-", 30, r"[A-Za-z][A-Za-z0-9_-]{22,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{26,45}"),
     ("discord-webhook", "/api/webhooks/", "", 0, r"/api/webhooks/([0-9]{10,24}/[A-Za-z0-9_-]{30,100})"),
     ("telegram-token", ":A", "0-9", 16, r"[0-9]{6,16}:A[A-Za-z0-9_-]{33,40}"),
     ("terraform-token", ".atlasv1.", "A-Za-z0-9", 14, r"[A-Za-z0-9]{10,14}\.atlasv1\.[A-Za-z0-9_=-]{40,100}"),

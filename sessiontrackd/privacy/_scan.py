@@ -6,18 +6,23 @@ whole text is an alternation of plain words; google-re2 runs it where it is inst
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sessiontrackd.privacy import _names, _places
+from sessiontrackd.privacy._anchors import Anchors
 from sessiontrackd.privacy._rules import ALPHABETS, SHAPES, TOKENS
 from sessiontrackd.privacy._values import looks_random
 
 Found = tuple[int, int, str]
+Rule = Callable[[bytes, int, int, bytes], Found | None]
+_TELLING = 5  # a prefix longer than this is believed within a word too
+_BODY = 300  # characters of a token that are judged; what follows of its alphabet belongs to it
+_DISCORD_TAIL = re.compile(rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{26,45}")
 _JWT_PART = re.compile(rb"[A-Za-z0-9_/+-]*")
+_TOKEN_BYTES = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _PEM_BEGIN = re.compile(
     rb"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----|PuTTY-User-Key-File-[23]:"
@@ -47,59 +52,117 @@ _SECRET_ENTRY = re.compile(
 
 
 class _Token(NamedTuple):
+    """A prefix and what must follow it."""
+
     kind: str
     prefix: bytes
     body: re.Pattern[bytes]
+    tail: re.Pattern[bytes]
     random: bool
 
+    def at(self, data: bytes, at: int) -> Found | None:
+        """Return the token whose prefix stands at `at`."""
+        if len(self.prefix) <= _TELLING and not _starts_here(data, at):
+            return None
+        match = self.body.match(data, at + len(self.prefix))
+        if match is None or (self.random and not looks_random(match.group())):
+            return None
+        tail = self.tail.match(data, match.end())
+        end = tail.end() if tail else match.end()
+        while data[end - 1] in b".-":
+            end -= 1
+        return at, end, self.kind
+
+
+class _Shape(NamedTuple):
+    """A pattern with an anchor somewhere inside."""
+
+    kind: str
+    before: frozenset[int]
+    back: int
+    pattern: re.Pattern[bytes]
+    random: bool
+
+    def at(self, data: bytes, at: int) -> Found | None:
+        """Return the credential whose anchor stands at `at`."""
+        start = at
+        while start > 0 and at - start < self.back and data[start - 1] in self.before:
+            start -= 1
+        match = self.pattern.match(data, start) if _starts_here(data, start) else None
+        if match is None or (match.end() < len(data) and data[match.end()] in _ALNUM):
+            return None
+        if self.random and not looks_random(match.group()):
+            return None
+        return *match.span(1 if self.pattern.groups else 0), self.kind
+
 
 @cache
-def _tokens() -> tuple[_Token, ...]:
-    """Read the table of prefixed tokens, longer prefixes first."""
-    tokens = []
+def _fixed() -> Anchors[_Token | _Shape]:
+    """Read the tables of what gives itself away."""
+    rules: list[tuple[bytes, _Token | _Shape]] = []
     for line in TOKENS.strip().splitlines():
         kind, alphabet, least, *prefixes = line.split()
-        body = re.compile(f"[{ALPHABETS[alphabet[0]]}]{{{least},}}".encode())
-        tokens += [_Token(kind, prefix.encode(), body, alphabet.endswith("?")) for prefix in prefixes]
-    return tuple(sorted(tokens, key=lambda token: -len(token.prefix)))
-
-
-@cache
-def _shapes() -> tuple[tuple[str, bytes, frozenset[int], int, re.Pattern[bytes]], ...]:
-    shapes = []
+        letters = f"[{ALPHABETS[alphabet[0]]}]"
+        body = re.compile(f"{letters}{{{least},{_BODY}}}".encode())
+        tail = re.compile(f"{letters}*".encode())
+        rules += [(name.encode(), _Token(kind, name.encode(), body, tail, alphabet.endswith("?"))) for name in prefixes]
     for kind, anchor, before, back, pattern in SHAPES:
         allowed = frozenset(byte for byte in range(128) if before and re.match(f"[{before}]", chr(byte)))
-        shapes.append((kind, anchor.encode(), allowed, back, re.compile(pattern.encode())))
-    return tuple(shapes)
+        shape = _Shape(kind.rstrip("?"), allowed, back, re.compile(pattern.encode()), kind.endswith("?"))
+        rules.append((anchor.encode(), shape))
+    return Anchors(rules)
 
 
 @cache
-def _word_scan() -> Any:
-    """Compile the scan for telling words, by google-re2 where it is installed."""
-    pattern = b"|".join(re.escape(word) for word in _names.words())
-    try:
-        return importlib.import_module("re2").compile(pattern)
-    except ImportError:
-        return re.compile(pattern)
+def _telling() -> Anchors[Rule]:
+    """Read the words and places that announce a credential; they are looked for in lower case."""
+    names: list[tuple[bytes, Rule]] = [(word, _names.assigned) for word in _names.words()]
+    return Anchors([*names, *_places.ANCHORED])
+
+
+def kinds() -> set[str]:
+    """Return every kind that `find` may name."""
+    table = {line.split()[0] for line in TOKENS.strip().splitlines()} | {shape[0].rstrip("?") for shape in SHAPES}
+    return table | {
+        "jwt",
+        "discord-token",
+        "kubernetes-secret",
+        "random-token",
+        "private-key",
+        *_names.KINDS,
+        *_places.KINDS,
+    }
 
 
 def find(data: bytes) -> list[Found]:
     """Return the credentials in `data` as (start, end, kind), sorted by place, disjoint."""
     low = data.lower()
-    found = [
-        *_pem(data),
-        *_prefixed(data),
-        *_shaped(data),
-        *_jwt(data),
-        *_kubernetes(data, low),
-        *_places.anchored(data, low),
-    ]
-    found += _loose(data, low)
-    for match in _word_scan().finditer(low):
-        hit = _names.assigned(data, match.start(), match.end(), match.group())
+    found = [*_pem(data), *_fixed_at(data), *_jwt(data), *_discord(data), *_kubernetes(data, low), *_loose(data, low)]
+    for at, anchor, rule in _telling().hits(low):
+        hit = rule(data, at, at + len(anchor.rstrip()), anchor)
         if hit:
             found.append(hit)
     return united(found)
+
+
+def _fixed_at(data: bytes) -> Iterator[Found]:
+    """Yield what gives itself away; a beginning inside a token already found is none."""
+    done = 0
+    for at, _, rule in _fixed().hits(data):
+        hit = rule.at(data, at) if at >= done or isinstance(rule, _Shape) else None
+        if hit:
+            done = max(done, hit[1])
+            yield hit
+
+
+def _discord(data: bytes) -> Iterator[Found]:
+    """Yield Discord's three parts; only the dots between them can be looked for."""
+    for match in _DISCORD_TAIL.finditer(data):
+        start = match.start()
+        while start > 0 and match.start() - start < 30 and data[start - 1] in _TOKEN_BYTES:
+            start -= 1
+        if match.start() - start in range(22, 30) and data[start] in _ALNUM:
+            yield start, match.end(), "discord-token"
 
 
 def united(found: list[Found]) -> list[Found]:
@@ -134,36 +197,6 @@ def _starts_here(data: bytes, at: int) -> bool:
     if at == 0 or data[at - 1] not in _ALNUM:
         return True
     return data[at - 2 : at - 1] == b"\\" or data[at - 3 : at - 2] == b"%"
-
-
-def _prefixed(data: bytes) -> Iterator[Found]:
-    for token in _tokens():
-        at = data.find(token.prefix)
-        while at >= 0:
-            first = at + len(token.prefix)
-            end = first
-            if len(token.prefix) > 5 or _starts_here(data, at):
-                match = token.body.match(data, first)
-                if match and (not token.random or looks_random(match.group())):
-                    end = first + len(match.group().rstrip(b".-="[:2]))
-                    yield at, end, token.kind
-            at = data.find(token.prefix, end)
-
-
-def _shaped(data: bytes) -> Iterator[Found]:
-    for kind, anchor, allowed, back, pattern in _shapes():
-        at = data.find(anchor)
-        while at >= 0:
-            start = at
-            while start > 0 and at - start < back and data[start - 1] in allowed:
-                start -= 1
-            match = pattern.match(data, start) if _starts_here(data, start) else None
-            end = at + 1
-            if match and (match.end() >= len(data) or data[match.end()] not in _ALNUM):
-                end = match.end()
-                if not kind.endswith("?") or looks_random(match.group()):
-                    yield *match.span(1 if pattern.groups else 0), kind.rstrip("?")
-            at = data.find(anchor, end)
 
 
 def _jwt(data: bytes) -> Iterator[Found]:

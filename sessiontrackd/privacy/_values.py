@@ -15,6 +15,7 @@ _PAIRS = (
     "ok nl my gl aw ju oa sy sl ps jo lf nv je nk kn gs dy hy ze ks xt bs ik dd pt rp sk xi oe oy ws lv db js py tm ml "
 )
 _COMMON = frozenset(_PAIRS.upper().encode().split()) | frozenset(_PAIRS.encode().split())
+_JUDGED = 200  # characters of a long value that are enough to judge it by
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _LETTERS = re.compile(rb"[a-z]{2,}|[A-Z]{2,}|[A-Z][a-z]+")
@@ -38,6 +39,7 @@ _DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9
 
 def looks_random(value: bytes, least: int = 14) -> bool:
     """Say whether `value` looks drawn by a machine: digits among letters, few pairs of letters that words are made of."""
+    value = value[:_JUDGED]
     if len(value) < least or _REFERENCE.match(value) or _HASHED.match(value):
         return False
     digits, kinds = len(_DIGIT.findall(value)), len(set(value))
