@@ -197,6 +197,12 @@ def _fingerprint(status: os.stat_result) -> Fingerprint:
     return Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
+def display(path: bytes) -> str:
+    """Write a path for people: what is no UTF-8, no character or not printable stands as an escape."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def _since_ns(since: str | None) -> int:
     """Return the time before which transcripts are left alone; a day or time without zone is local."""
     if since is None:

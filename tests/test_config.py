@@ -12,7 +12,7 @@ import pytest
 
 from sessiontrackd import config
 from sessiontrackd.config import Amount, Home, Settings
-from sessiontrackd.errors import SettingsError
+from sessiontrackd.errors import Busy, SettingsError
 from sessiontrackd.model import InsightLevel
 
 
@@ -324,3 +324,36 @@ def test_the_platforms_folders_follow_xdg(tmp_path: Path) -> None:
     assert (named.state_dir, named.log_dir) == (state / "sessiontrackd", state / "sessiontrackd" / "log")
     assert default.config_path == Path.home() / ".config" / "sessiontrackd" / "config.toml"
     assert default.state_dir == Path.home() / ".local" / "state" / "sessiontrackd"
+
+
+def test_one_daemon_holds_a_home(home: Home) -> None:
+    """The second is told whose it is; a number that a dead one left does not count."""
+    home.lock_path.write_text("1\n")
+    assert config.daemon_pid(home) is None
+    assert not config.poke(home)
+    with config.hold(home):
+        assert config.daemon_pid(home) == os.getpid()
+        with pytest.raises(Busy, match=str(os.getpid())), config.hold(home):
+            pass
+
+    assert config.daemon_pid(home) is None
+
+
+def test_what_a_daemon_said_counts_while_it_lives(home: Home) -> None:
+    """A word left by a dead one is not believed."""
+    config.tell(home, {"pid": os.getpid(), "since": "now", "scanning": None, "folders": {}, "problem": None})
+    assert config.heard(home) is None
+    with config.hold(home):
+        heard = config.heard(home)
+        assert heard is not None
+        assert heard["since"] == "now"
+        config.tell(home, {"pid": 1, "since": "then"})
+        assert config.heard(home) == {
+            "pid": os.getpid(),
+            "since": None,
+            "scanning": None,
+            "folders": {},
+            "problem": None,
+        }
+        config.tell(home, None)
+        assert (config.heard(home) or {})["since"] is None

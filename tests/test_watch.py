@@ -178,6 +178,20 @@ def test_a_scan_below_a_place_sees_what_a_whole_scan_would(root: Path) -> None:
     assert list(watch.scan(folder, b"/etc/x.md")) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (b"/a b/\xc3\xa4.md", "/a b/ä.md"),
+        (b"/\xff.md", "/\\xff.md"),
+        (b"/a\nb\x1b[1m", "/a\\nb\\x1b[1m"),
+        ("/\u202ex".encode(), "/\\u202ex"),
+    ],
+)
+def test_a_path_is_shown_without_surprises(path: bytes, shown: str) -> None:
+    """No line break, escape sequence or change of direction reaches a terminal, and no surrogate SQLite."""
+    assert watch.display(path) == shown
+
+
 def test_a_changed_file_has_another_fingerprint(root: Path) -> None:
     """Size, time and inode tell; a file that is gone has none."""
     put(root, "a.md")

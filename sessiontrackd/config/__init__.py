@@ -11,6 +11,7 @@ from typing import Any
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._home import HOME_VARIABLE, Home, Settings
+from sessiontrackd.config._log import start_logging
 from sessiontrackd.config._options import (
     EXAMPLE,
     LOG_LEVELS,
@@ -26,6 +27,7 @@ from sessiontrackd.config._options import (
     parse_amount,
     system_timezone,
 )
+from sessiontrackd.config._presence import daemon_pid, heard, hold, poke, tell
 from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
@@ -43,16 +45,22 @@ __all__ = [
     "Preset",
     "Settings",
     "add_folder",
+    "daemon_pid",
     "default_text",
     "document",
     "format_amount",
+    "heard",
+    "hold",
     "load",
     "options",
     "parse_amount",
+    "poke",
     "remove_folder",
     "set_value",
     "show",
+    "start_logging",
     "system_timezone",
+    "tell",
 ]
 
 

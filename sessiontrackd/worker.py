@@ -1,0 +1,283 @@
+"""Takes jobs from the queue through the pipeline; ends when idle. Killing it loses nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import stat
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sessiontrackd import watch
+from sessiontrackd.config import Home, start_logging
+from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
+from sessiontrackd.model import Fingerprint, Job, JobState
+from sessiontrackd.pipeline import Note, Rooms, as_result, open_rooms, process_job
+
+log = logging.getLogger(__name__)
+
+Process = Callable[[Rooms, Job], Awaitable[list[Note]]]
+
+GRACE_S = 1.2  # what a job gets to end in after SIGTERM; then it is put back
+SOON_S = 5.0  # an idle worker stays for a job that is due by then
+LOOK_S = 5.0  # how often the queue is looked at without being told
+STORE_RETRY_S = 60.0  # after a full disk or a locked database
+DEFAULT_STABLE_S = 2.0  # for a path outside the watched folders
+OTHERS_S = 0.1  # how often a transcript that another process works on is looked at
+KILLED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one job ended."""
+
+    state: JobState
+    reason: str | None = None
+    notes: tuple[Note, ...] = ()
+
+
+async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
+    """Take one job through the pipeline and write down how it ended; whatever goes wrong ends in a state.
+
+    Args:
+        rooms: what the process works with.
+        job: as the queue gave it.
+        process: the pipeline.
+    """
+    began_s = time.monotonic()
+    read = watch.fingerprint(job.path)
+    try:
+        outcome, delay_s = await _outcome(rooms, job, read, process)
+    except BaseException:  # told to end: the job waits for the next worker
+        rooms.queue.finish(job, JobState.WAITING)
+        raise
+    state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
+    log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
+    return outcome
+
+
+async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Process) -> tuple[Outcome, float]:
+    rest_s = 0.0 if job.named else _rest_s(rooms, job, seen)
+    if rest_s:
+        return Outcome(JobState.WAITING, "it is still being written"), rest_s
+    try:
+        return Outcome(JobState.DONE, notes=tuple(await process(rooms, job))), 0.0
+    except JobError as error:
+        return Outcome(error.state, str(error)), error.delay_s if isinstance(error, Waiting) else 0.0
+    except (StoreError, Busy) as error:
+        return Outcome(JobState.WAITING, str(error)), STORE_RETRY_S
+    except SessiontrackdError as error:
+        return Outcome(JobState.FAILED, str(error)), 0.0
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one transcript must not stop the others
+        # The error's own text may quote the transcript, so the log gets its kind and its place only.
+        log.error("%s: %s at\n%s", job.display, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        return Outcome(JobState.FAILED, f"a fault of sessiontrackd ({type(error).__name__}); its log says where"), 0.0
+
+
+def _rest_s(rooms: Rooms, job: Job, seen: Fingerprint | None) -> float:
+    """Return how long the file must still rest, where it is no longer the one that was offered."""
+    if seen is None or seen == job.fingerprint:
+        return 0.0
+    folder = rooms.settings.folder_of(job.path)
+    return watch.rest_s(seen, datetime.now(UTC), folder.stable_s if folder else DEFAULT_STABLE_S)
+
+
+def _because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+async def process_path(
+    rooms: Rooms,
+    path: Path,
+    *,
+    level: str | None = None,
+    engine: str | None = None,
+    again: bool = False,
+    by_name: bool = True,
+) -> dict[str, Any]:
+    """Take one transcript through the queue now, in this process, and return what became of it.
+
+    Where another process works on it just now, wait for that one.
+
+    Args:
+        rooms: what the process works with.
+        path: the transcript.
+        level: instead of the folder's.
+        engine: instead of the folder's.
+        again: make the insight anew.
+        by_name: a person named this path, not only its folder.
+
+    Returns:
+        {"path", "state", "reason", "sessions"}, the shape of `process --json`.
+    """
+    raw, seen = os.fsencode(path), watch.fingerprint(os.fsencode(path))
+    if seen is None:
+        return _result(path, Outcome(JobState.FAILED, _absence(path)))
+    folder = rooms.settings.folder_of(raw)
+    name = str(folder.path) if folder else None
+    rooms.queue.recover()
+    rooms.queue.offer(raw, watch.display(raw), seen, name, level=level, engine=engine, again=again, named=by_name)
+    while (job := rooms.queue.take(rooms.store.owner, path=raw)) is None:
+        standing = rooms.queue.job(raw)
+        if standing is None or standing.state not in (JobState.RUNNING, JobState.WAITING):
+            return _result(
+                path, Outcome(standing.state if standing else JobState.FAILED, standing.reason if standing else None)
+            )
+        await asyncio.sleep(OTHERS_S)
+    return _result(path, await do(rooms, job))
+
+
+def _absence(path: Path) -> str:
+    return "there is no such file" if not os.path.lexists(path) else "it is no regular file"
+
+
+def _result(path: Path, outcome: Outcome) -> dict[str, Any]:
+    sessions = [as_result(note) for note in outcome.notes]
+    return {
+        "path": os.fsencode(path).decode("utf-8", "replace"),
+        "state": outcome.state.value,
+        "reason": outcome.reason,
+        "sessions": sessions,
+    }
+
+
+class Worker:
+    """Works until nothing is left to do for a while, or until told to stop.
+
+    Args:
+        rooms: what it works with.
+        idle_s: how long it stays without work.
+        process: the pipeline.
+    """
+
+    def __init__(self, rooms: Rooms, idle_s: float, process: Process = process_job) -> None:
+        """Keep the parts."""
+        self._rooms = rooms
+        self._idle_s = idle_s
+        self._process = process
+        self._is_ending = False
+        self._poked = asyncio.Event()
+
+    def poke(self) -> None:
+        """Look at the queue now."""
+        self._poked.set()
+
+    def end(self) -> None:
+        """Start no new job."""
+        self._is_ending = True
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Work."""
+        clock, queue = asyncio.get_running_loop().time, self._rooms.queue
+        idle_since_s = clock()
+        while not self._is_ending:
+            job = queue.take(self._rooms.store.owner)
+            if job is not None:
+                await do(self._rooms, job, self._process)
+                await asyncio.sleep(0)  # what was told meanwhile is heard
+                idle_since_s = clock()
+                continue
+            due_s = self._due_s()
+            left_s = self._idle_s - (clock() - idle_since_s)
+            if left_s <= 0 and due_s > SOON_S:
+                return
+            await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
+
+    def _due_s(self) -> float:
+        due_at = self._rooms.queue.next_due()
+        return float("inf") if due_at is None else (due_at - datetime.now(UTC)).total_seconds()
+
+    async def _rest(self, for_s: float) -> None:
+        """Wait to be poked; a little in any case, for a job that is due may be another worker's."""
+        self._poked.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(for_s, 0.001)):
+                await self._poked.wait()
+
+
+def listen(worker: Worker, descriptor: int) -> None:
+    """Heed the daemon at the other end of a pipe: a line means work, the end of the pipe means that it is gone."""
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return
+    os.set_blocking(descriptor, False)
+    loop = asyncio.get_running_loop()
+
+    def heed() -> None:
+        try:
+            said = os.read(descriptor, 4096)
+        except BlockingIOError:
+            return
+        if said:
+            worker.poke()
+        else:
+            loop.remove_reader(descriptor)
+            worker.end()
+
+    loop.add_reader(descriptor, heed)
+
+
+def heed_signals(worker: Worker) -> None:
+    """On SIGTERM start no new job, and put the present one back when it does not end in time.
+
+    Plain handlers, not the loop's own: a job may keep the loop busy for longer than that.
+    """
+    loop = asyncio.get_running_loop()
+
+    def on_term(_signal: int, _frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        loop.call_soon_threadsafe(worker.end)
+
+    def on_alarm(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(KILLED)
+
+    signal.signal(signal.SIGTERM, on_term)
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the daemon, which ends us in order
+
+
+async def work(home: Home, idle_s: float | None) -> None:
+    """Be the worker of a home."""
+    rooms = open_rooms(home)
+    try:
+        start_logging(rooms.settings.log_level)
+        worker = Worker(rooms, rooms.settings.worker_idle_s if idle_s is None else idle_s)
+        heed_signals(worker)
+        listen(worker, sys.stdin.fileno())
+        await worker.run()
+    finally:
+        rooms.close()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run as `python -m sessiontrackd.worker`."""
+    parser = argparse.ArgumentParser(prog="sessiontrackd.worker", description="The daemon starts this; no person need.")
+    parser.add_argument("--home")
+    parser.add_argument("--idle-s", type=float, help="instead of the setting")
+    parser.add_argument("--prepare", action="store_true", help="bring the database up to date and end")
+    chosen = parser.parse_args(words)
+    try:
+        home = Home.find(chosen.home)
+        if chosen.prepare:
+            open_rooms(home).close()
+        else:
+            asyncio.run(work(home, chosen.idle_s))
+    except SessiontrackdError as error:
+        print(f"sessiontrackd: {error}", file=sys.stderr)  # noqa: T201 - logging may not have begun
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""Whatever happens to one transcript ends in a state with a reason; the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd import config, watch, worker
+from sessiontrackd.errors import Busy, Held, JobError, NotAConversation, SessiontrackdError, StoreFull, Waiting
+from sessiontrackd.model import Job, JobState
+from sessiontrackd.pipeline import Note, Rooms, open_rooms
+
+TALK = "".join(
+    json.dumps(
+        {"type": role, "sessionId": "s1", "uuid": str(number), "parentUuid": None, "cwd": "/p", "isSidechain": False}
+        | {"timestamp": f"2026-03-14T09:00:0{number}Z", "message": {"role": role, "content": f"words {number}"}}
+    )
+    + "\n"
+    for number, role in enumerate(("user", "assistant", "user", "assistant"))
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def rooms(home: Path, folder: Path) -> Iterator[Rooms]:
+    place = config.Home.find(home)
+    config.add_folder(place, folder, stable_s=0.2)
+    rooms = open_rooms(place)
+    yield rooms
+    rooms.close()
+
+
+def offer(rooms: Rooms, path: Path, *, named: bool = False, delay_s: float = 0.0) -> None:
+    name = os.fsencode(path)
+    seen = watch.fingerprint(name)
+    assert seen is not None
+    rooms.queue.offer(name, watch.display(name), seen, os.fspath(path.parent), named=named, delay_s=delay_s)
+
+
+def talk(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text(TALK, encoding="utf-8")
+    os.utime(path, (1_700_000_000,) * 2)
+    return path
+
+
+def raising(error: BaseException) -> worker.Process:
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        raise error
+
+    return process
+
+
+async def succeed(rooms: Rooms, job: Job) -> list[Note]:
+    return []
+
+
+def state_of(rooms: Rooms, path: Path) -> tuple[JobState, str | None]:
+    job = rooms.queue.job(os.fsencode(path))
+    assert job is not None
+    return job.state, job.reason
+
+
+def work(rooms: Rooms, process: worker.Process, idle_s: float = 0.0) -> None:
+    asyncio.run(worker.Worker(rooms, idle_s, process).run())
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (NotAConversation("no conversation"), JobState.SKIPPED),
+        (JobError("broken"), JobState.FAILED),
+        (Held("over budget"), JobState.HELD),
+        (Waiting("later", 60.0), JobState.WAITING),
+        (SessiontrackdError("who knows"), JobState.FAILED),
+        (StoreFull("the disk is full"), JobState.WAITING),
+        (Busy("locked"), JobState.WAITING),
+    ],
+)
+def test_the_class_of_an_error_is_the_state(
+    rooms: Rooms, folder: Path, error: SessiontrackdError, state: JobState
+) -> None:
+    """And its text is the reason that people read."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    work(rooms, raising(error))
+
+    assert state_of(rooms, path) == (state, str(error))
+
+
+@pytest.mark.parametrize("error", [ValueError("the text of a message"), MemoryError(), RecursionError("deep")])
+def test_a_fault_of_ours_ends_one_job_and_quotes_nothing(
+    rooms: Rooms, folder: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says kind and place; the error's own text may be the transcript's."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    work(rooms, raising(error))
+
+    state, reason = state_of(rooms, path)
+    assert state is JobState.FAILED
+    assert reason is not None
+    assert type(error).__name__ in reason
+    assert type(error).__name__ in caplog.text
+    assert "test_worker.py" in caplog.text
+    assert "the text of a message" not in caplog.text + reason
+
+
+def test_a_line_is_logged_for_each_transcript(rooms: Rooms, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its name and where it went; a name cannot break the line."""
+    offer(rooms, talk(folder, "a\nb.md"))
+    with caplog.at_level(logging.INFO, "sessiontrackd"):
+        work(rooms, succeed)
+
+    assert f"{folder}/a\\nb.md: done in " in caplog.text
+
+
+def test_a_file_that_grew_since_it_was_offered_rests_first(rooms: Rooms, folder: Path) -> None:
+    """It is read only when it has stood still for the folder's stable time."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    path.write_text(TALK * 2)
+    read: list[float] = []
+
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        read.append(time.time() - path.stat().st_mtime)
+        return []
+
+    work(rooms, process)
+    assert state_of(rooms, path) == (JobState.DONE, None)
+    assert 0.2 <= read[0] < 2.0
+
+
+def test_what_a_person_named_is_read_at_once(rooms: Rooms, folder: Path) -> None:
+    """Who types the path knows that it is whole."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path, named=True)
+    path.write_text(TALK * 2)
+    job = rooms.queue.take(rooms.store.owner)
+    assert job is not None
+
+    outcome = asyncio.run(worker.do(rooms, job, succeed))
+    assert outcome == worker.Outcome(JobState.DONE)
+
+
+def test_a_change_during_the_work_is_worked_on_again(rooms: Rooms, folder: Path) -> None:
+    """The daemon sees it and offers it; the job waits again as soon as it is done."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    seen: list[int] = []
+
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        seen.append(path.stat().st_size)
+        if len(seen) == 1:
+            path.write_text(TALK * 2)
+            offer(rooms, path)
+        return []
+
+    work(rooms, process)
+    assert seen == [len(TALK), 2 * len(TALK)]
+    assert state_of(rooms, path) == (JobState.DONE, None)
+
+
+def test_it_stays_for_a_job_that_is_due_soon(rooms: Rooms, folder: Path) -> None:
+    """However short its idle time: the file's rest is nearly over."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path, delay_s=0.1)
+    work(rooms, succeed)
+
+    assert state_of(rooms, path)[0] is JobState.DONE
+
+
+def test_it_ends_when_idle_and_leaves_what_is_due_later(rooms: Rooms, folder: Path) -> None:
+    """The daemon starts the next one in time."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path, delay_s=3600)
+    work(rooms, succeed)
+
+    assert state_of(rooms, path)[0] is JobState.WAITING
+
+
+def test_told_to_end_it_starts_no_new_job(rooms: Rooms, folder: Path) -> None:
+    """What has begun is finished."""
+    paths = [talk(folder, f"{number}.jsonl") for number in range(3)]
+    for path in paths:
+        offer(rooms, path)
+    made: list[worker.Worker] = []
+
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        made[0].end()
+        return []
+
+    async def run() -> None:
+        made.append(worker.Worker(rooms, 60.0, process))
+        await made[0].run()
+
+    asyncio.run(run())
+    assert [state_of(rooms, path)[0] for path in paths] == [JobState.DONE, JobState.WAITING, JobState.WAITING]
+
+
+def test_a_cancelled_job_waits_again(rooms: Rooms, folder: Path) -> None:
+    """Whoever comes next takes it up."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    job = rooms.queue.take(rooms.store.owner)
+    assert job is not None
+
+    with pytest.raises(SystemExit):
+        asyncio.run(worker.do(rooms, job, raising(SystemExit(143))))
+    assert state_of(rooms, path) == (JobState.WAITING, None)
+
+
+@pytest.fixture
+def start(home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start real workers, and end them whatever happens."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        *words: str, code: str = "import sys; from sessiontrackd.worker import main; sys.exit(main())"
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", code, "--home", str(home), *words]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        with process:  # waits, and closes the pipes
+            pass
+
+
+def test_a_real_worker_does_what_waits_and_heeds_its_daemons_end(
+    rooms: Rooms, folder: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """It ends when the pipe to the daemon does, for nobody would tell it of new work."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    process = start("--idle-s", "60")
+    assert process.stderr is not None
+    assert process.stdin is not None
+    line = process.stderr.readline()
+    process.stdin.close()
+
+    assert b"a.jsonl: done" in line
+    assert process.wait(10) == 0
+    assert (folder / "a.jsonl.insights.md").exists()
+
+
+BUSY = """
+import asyncio, sys, time
+from sessiontrackd import worker
+async def process(rooms, job):
+    print("begun", file=sys.stderr, flush=True)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        {pause}
+worker.Worker.__init__.__defaults__ = (process,)
+sys.exit(worker.main())
+"""
+
+
+@pytest.mark.parametrize("pause", ["pass", "await asyncio.sleep(0.01)"])
+def test_sigterm_ends_it_within_two_seconds_even_in_the_middle_of_a_job(
+    rooms: Rooms, folder: Path, start: Callable[..., subprocess.Popen[bytes]], pause: str
+) -> None:
+    """A job that does not end in time is put back, whether it computes or waits."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    process = start(code=BUSY.format(pause=pause))
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"begun\n"
+    began_s = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(10) == worker.KILLED
+    assert time.monotonic() - began_s < 2
+    assert state_of(rooms, path) == (JobState.WAITING, None)
+
+
+def test_settings_that_cannot_be_read_are_one_line(home: Path, start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """No traceback for a user's mistake."""
+    (home / "config.toml").write_text("[[folder]]\n")
+    process = start()
+    assert process.stderr is not None
+    said = process.stderr.read().decode()
+
+    assert process.wait(10) == 1
+    assert said.count("\n") == 1
+    assert "config.toml, line 1" in said
