@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sessiontrackd.facts._text import Span
+
 _DECISION_HINTS = (
     "instead of", "rather than", "i'll use", "i'll keep", "i'll go with", "we'll use", "we'll keep", "going with", "go with", "decided",
     "chose", "opted", "right approach", "simplest", "safest", "safer", "cleanest", "better approach", "best approach", "right fix",
@@ -19,6 +21,7 @@ _TODO_HINTS = (
     "you'll need to", "you will need to", "you need to", "not implemented", "future work", "later on", "remains to", "left as",
     "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
 )  # fmt: skip
+_SAID_HINTS = (*_DECISION_HINTS, *(hint for hint in _CAUSE_HINTS if "because" not in hint))
 _STRONG_DECISION = re.compile(
     r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|switch|avoid|"
     r"skip|drop|leave|treat|reuse|default)\b"
@@ -94,20 +97,36 @@ def lowered(text: str) -> str:
     return text.lower().replace("’", "'")
 
 
-def hints(low: str) -> tuple[bool, bool, bool]:
-    """Say quickly whether a lower-case text may hold a decision, a cause, a to-do: plain substring searches."""
-    return (
-        any(cue in low for cue in _DECISION_HINTS),
-        any(cue in low for cue in _CAUSE_HINTS),
-        any(cue in low for cue in _TODO_HINTS),
-    )
+def near_decisions(text: str) -> list[Span]:
+    """Return the paragraphs that may hold a decision or a cause: plain substring searches, which are fast."""
+    return _near(text, _SAID_HINTS)
 
 
-def decision_weight(sentence: str, word_count: int) -> float:
-    """Say how surely an agent's sentence states a decision; 0 means it does not."""
-    if not 6 <= word_count <= 60 or sentence.rstrip().endswith(("?", ":")) or _DIFF_LINE.match(sentence):
+def near_todos(text: str) -> list[Span]:
+    """Return the paragraphs that may name open work."""
+    return _near(text, _TODO_HINTS)
+
+
+def _near(text: str, hints: tuple[str, ...]) -> list[Span]:
+    low = lowered(text)
+    if len(low) != len(text):
+        return [(0, len(text))]
+    found: set[Span] = set()
+    for hint in hints:
+        at = low.find(hint)
+        while at >= 0:
+            start = text.rfind("\n\n", 0, at) + 2 if "\n\n" in text[:at] else 0
+            end = text.find("\n\n", at)
+            end = len(text) if end < 0 else end
+            found.add((start, end))
+            at = low.find(hint, end)
+    return sorted(found)
+
+
+def decision_weight(low: str, word_count: int) -> float:
+    """Say how surely an agent's sentence (lowered) states a decision; 0 means it does not."""
+    if not 6 <= word_count <= 60 or low.endswith(("?", ":")) or _DIFF_LINE.match(low):
         return 0.0
-    low = lowered(sentence)
     if _NARRATION.match(low):
         return 0.0
     weight = 0.0
@@ -139,13 +158,19 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     return 2.0 if "instead" in low.split() or "instead of" in low or "rather than" in low else 0.0
 
 
-def is_cause(sentence: str, word_count: int) -> bool:
-    """Say whether a sentence names why something went wrong."""
-    return (
-        8 <= word_count <= 60
-        and not sentence.rstrip("*_ ").endswith(("?", ":"))
-        and bool(_CAUSE.search(lowered(sentence)))
-    )
+def is_cause(low: str, word_count: int) -> bool:
+    """Say whether a sentence (lowered) names why something went wrong."""
+    return 8 <= word_count <= 60 and not low.rstrip("*_ ").endswith(("?", ":")) and bool(_CAUSE.search(low))
+
+
+def may_explain(low: str) -> bool:
+    """Say quickly whether a lowered sentence may name a cause."""
+    return any(hint in low for hint in _CAUSE_HINTS)
+
+
+def may_decide(low: str) -> bool:
+    """Say quickly whether a lowered sentence may state a decision."""
+    return any(hint in low for hint in _DECISION_HINTS)
 
 
 def is_todo(sentence: str, word_count: int) -> bool:

@@ -8,7 +8,7 @@ from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._replies import lead, questions, tells_something
 from sessiontrackd.facts._scorer import scores, select
 from sessiontrackd.facts._talk import Segment, Talk, units_of
-from sessiontrackd.facts._text import Clip, Cutter, quoted, squeeze, words
+from sessiontrackd.facts._text import Clip, Cutter, Quote, quoted, squeeze, words
 from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
 from sessiontrackd.model import Finding
 
@@ -32,6 +32,7 @@ class Maker:
     def __init__(self, talk: Talk, work: Work, redactor: Cutter) -> None:
         """Keep the parts."""
         self._talk, self._work, self._redactor = talk, work, redactor
+        self._cut: dict[tuple[int, int, int, int], Quote] = {}
         self.is_chat = work.calls == 0
         self.has_model = talk.replies > 0
 
@@ -58,7 +59,10 @@ class Maker:
     def _quote(
         self, kind: str, kept: Clip, limit: int, parts: Iterable[Finding] = (), **details: str | int | bool
     ) -> Finding:
-        found = quoted(kept, self._redactor, limit)
+        key = (id(kept.source), kept.start, kept.end, limit)
+        found = self._cut.get(key)
+        if found is None:
+            found = self._cut[key] = quoted(kept, self._redactor, limit)
         return Finding(kind, found.text, found.quote, (kept.message,), "quoted", tuple(parts), details)
 
     def _goal(self) -> Iterator[Finding]:
@@ -87,7 +91,7 @@ class Maker:
     def outcome_reply(self) -> Clip | None:
         """Return the last reply worth the name: the end of the last turn, else the last text."""
         talk = self._talk
-        tried = [*(talk.current.replies if talk.current else []), *reversed(talk.finals)]
+        tried = [*(talk.current.replies if talk.current else []), *(reply for reply, _ in reversed(talk.finals))]
         told = next((reply for reply in tried if words(reply.source[:400]) >= 4 and tells_something(reply)), None)
         return told or (tried[0] if tried else talk.last_reply)
 
@@ -180,10 +184,7 @@ class Maker:
     def _todos(self) -> Iterator[Finding]:
         for todo in [todo for todo in self._work.todos if not todo.done][:SECTION]:
             yield self._quote("todo", todo.text, SHORT_CHARS, done=False, planned=True)
-        newest = self._talk.asks
-        left = [kept for segment, kept in self._talk.todos if segment >= newest - 1]
-        left.sort(key=lambda kept: (-kept.weight, -kept.message, kept.start))
-        chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
+        chosen = sorted(_unlike(self._talk.left()[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
         for kept in chosen:
             yield self._quote("todo", kept, SHORT_CHARS, done=False)
 
@@ -202,7 +203,7 @@ class Maker:
             yield self._agent(agent)
 
     def _agent(self, agent: SubAgent) -> Finding:
-        found = lead(agent.result) if agent.result else []
+        found = lead(agent.result, 1) if agent.result else []
         parts = [self._quote("result", kept, SHORT_CHARS) for kept in found[:1]]
         return self._quote("subagent", agent.task, LINE_CHARS, parts)
 
@@ -214,8 +215,8 @@ class Maker:
                 yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
-        found = lead(segment.replies[-1]) if segment.replies else []
-        parts = [self._quote("answer", kept, LONG_CHARS) for kept in found[:2]]
+        found = lead(segment.replies[-1], 2) if segment.replies else []
+        parts = [self._quote("answer", kept, LONG_CHARS) for kept in found]
         return self._quote(
             "segment", segment.ask, SHORT_CHARS, parts, number=segment.number, calls=segment.calls, until=segment.last
         )

@@ -90,7 +90,7 @@ def spoken(text: str) -> list[Span]:
     found: list[Span] = []
     for block in outside(text, holes):
         for span in _own_lines(text, block):
-            for sentence in sentences(text, [(0, span[0]), (span[1], len(text))]):
+            for sentence in sentences(text, span):
                 found += loosely(text, sentence)
     return found
 

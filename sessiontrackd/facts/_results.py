@@ -8,6 +8,7 @@ from sessiontrackd.facts import _actions as actions
 from sessiontrackd.facts._text import Span
 from sessiontrackd.model import ToolCall
 
+TEST_LINES = 40
 ERROR_LINES = 300
 """How many lines of a failed result are looked at, from its end."""
 
@@ -28,6 +29,21 @@ _DULL = re.compile(
 )
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
 _PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
+_TEST_WORDS = (
+    "pass",
+    "PASS",
+    "Pass",
+    "fail",
+    "FAIL",
+    "Fail",
+    "ok",
+    "est",
+    "EST",
+    "Ran ",
+    "examples",
+    "specs",
+    "assert",
+)
 _TEST_LINE = re.compile(
     r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
     r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
@@ -71,14 +87,17 @@ def _first_of_group(text: str, least: int, span: Span) -> Span:
 
 
 def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
+    """Return the last line of a result that says how the tests went."""
     for text, start, end in reversed(actions.whole_parts(call)):
-        last = None
-        for last in _TEST_LINE.finditer(text, max(start, end - 3_000), end):  # noqa: B007
-            pass
-        if last:
-            line_start = max(text.rfind("\n", 0, last.start()) + 1, start)
-            line_end = text.find("\n", last.end(), end)
-            return text, _stripped(text, line_start, end if line_end < 0 else line_end)
+        at = end
+        for _ in range(TEST_LINES):
+            line_start = text.rfind("\n", start, at) + 1 or start
+            line = text[line_start:at]
+            if any(word in line for word in _TEST_WORDS) and _TEST_LINE.search(line):
+                return text, _stripped(text, line_start, at)
+            if line_start <= start:
+                break
+            at = line_start - 1
     return None
 
 

@@ -17,17 +17,19 @@ from sessiontrackd.facts._text import (
     clip,
     is_structural,
     lines,
-    middle,
     sentences,
     squeeze,
     trimmed,
     words,
 )
-from sessiontrackd.facts._words import NO_KEYWORD, terms, tokens
+from sessiontrackd.facts._words import NO_TERM, tokens
 from sessiontrackd.model import Message, Origin, Role
 
 MAX_CHAT_CHARS = 2_000_000
 """A conversation without tools is scored up to this size; beyond it, its first part."""
+
+COUNTED_CHARS = 1_500
+"""How much of an ask and of its answer is counted for keywords."""
 
 _LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
 _LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
@@ -57,10 +59,9 @@ class Talk:
         self.segments: Best[Segment] = Best(400)
         self.first: list[Segment] = []
         self.current: Segment | None = None
-        self.finals: deque[Clip] = deque(maxlen=4)
+        self.finals: deque[tuple[Clip, int]] = deque(maxlen=4)
         self.decisions: Best[Clip] = Best(60)
         self.causes: Best[Clip] = Best(30)
-        self.todos: deque[tuple[int, Clip]] = deque(maxlen=60)
         self.links: dict[str, Clip] = {}
         self.first_reply: Clip | None = None
         self.last_reply: Clip | None = None
@@ -99,7 +100,7 @@ class Talk:
         if self.asks > 1:
             self._settled(text, message.index)
         self._linked(text, message.index, noise(text))
-        self._counted(text[span[0] : span[0] + 2_000])
+        self._counted(text[span[0] : span[0] + COUNTED_CHARS])
 
     def said(self, message: Message) -> Clip | None:
         """Take in what the model said; return the sentence that names a cause, if one does."""
@@ -142,42 +143,39 @@ class Talk:
             return
         reply = segment.replies[-1]
         if segment.tools_after == 0 and words(reply.source[:400]) >= 4:
-            self.finals.append(reply)
-            self._left(reply, segment.number)
-            self._counted(reply.raw[:3_000])
+            self.finals.append((reply, segment.number))
+            self._counted(reply.raw[:COUNTED_CHARS])
 
     def _counted(self, text: str) -> None:
-        found = Counter(term for term in tokens(_LINK.sub(" ", text)) if len(term) > 2)
-        meant = {
-            term: count
-            for term, count in found.items()
-            if term not in NO_KEYWORD and terms([term]) and not term.isdigit()
-        }
-        self.counts.update(meant)
-        self.spread.update(meant.keys())
+        for term, count in Counter(tokens(_LINK.sub(" ", text) if "http" in text else text)).items():
+            if len(term) > 2 and term not in NO_TERM and not term.isdigit():
+                self.counts[term] += count
+                self.spread[term] += 1
         self.units += 1
 
     def _searched(self, text: str, index: int) -> Clip | None:
-        low = cues.lowered(text)
-        decides, explains, _ = cues.hints(low)
-        if "http" in low:
+        """Look for decisions and causes; return the last sentence that names a cause."""
+        if "http" in text:
             self._linked(text, index, [])
-        if not (decides or explains):
-            return None
         cause = None
-        for start, end in sentences(text, middle(text)):
-            if end - start > 600:
-                continue
-            sentence = text[start:end]
-            count = words(sentence)
-            if explains and cues.is_cause(sentence, count):
-                cause = clip(text, (start, end), index)
-                self.causes.offer(1.0 + ("root cause" in sentence.lower()), cause)
-                continue
-            weight = cues.decision_weight(sentence, count) if decides else 0.0
-            if weight >= 1:
-                self.decisions.offer(weight, clip(text, (start, end), index, weight))
+        for paragraph in cues.near_decisions(text):
+            for start, end in sentences(text, paragraph):
+                if end - start <= 600:
+                    cause = self._weighed(text, (start, end), index) or cause
         return cause
+
+    def _weighed(self, text: str, span: Span, index: int) -> Clip | None:
+        low = cues.lowered(text[span[0] : span[1]])
+        explains, decides = cues.may_explain(low), cues.may_decide(low)
+        count = words(low) if explains or decides else 0
+        if explains and cues.is_cause(low, count):
+            cause = clip(text, span, index)
+            self.causes.offer(1.0 + ("root cause" in low), cause)
+            return cause
+        weight = cues.decision_weight(low, count) if decides else 0.0
+        if weight >= 1:
+            self.decisions.offer(weight, clip(text, span, index, weight))
+        return None
 
     def _settled(self, text: str, index: int) -> None:
         for start, end in spoken(text)[:12]:
@@ -186,24 +184,13 @@ class Talk:
             if weight:
                 self.decisions.offer(weight, clip(text, (start, end), index, weight))
 
-    def _left(self, reply: Clip, segment: int) -> None:
-        text = reply.source
-        low = cues.lowered(text)
-        if not cues.hints(low)[2] and "next" not in low:
-            return
-        seen: set[int] = set()
-        for match in _BOX.finditer(text):
-            seen.add(match.start(1))
-            self.todos.append((segment, clip(text, match.span(1), reply.message, 2.0)))
-        for at in cues.todo_headings(text):
-            for span in _items(text, at):
-                if span[0] not in seen:
-                    seen.add(span[0])
-                    self.todos.append((segment, clip(text, span, reply.message, 2.0)))
-        for start, end in sentences(text, middle(text)):
-            sentence = text[start:end]
-            if start not in seen and end - start < 500 and cues.is_todo(sentence, words(sentence)):
-                self.todos.append((segment, clip(text, (start, end), reply.message, 1.0)))
+    def left(self) -> list[Clip]:
+        """Return the work that the last two replies at the end of a turn leave open, boxes and lists first."""
+        found: list[Clip] = []
+        for reply, segment in self.finals:
+            if segment >= self.asks - 1:
+                found += _left(reply)
+        return sorted(found, key=lambda kept: (-kept.weight, -kept.message, kept.start))
 
     def _linked(self, text: str, index: int, holes: list[Span]) -> None:
         if len(self.links) >= 100 or "http" not in text:
@@ -225,6 +212,22 @@ def _alike(one: str, two: str) -> bool:
 
 def _head(text: str) -> str:
     return text if len(text) <= 2 * MAX_TURN_CHARS else text[: 2 * MAX_TURN_CHARS]
+
+
+def _left(reply: Clip) -> list[Clip]:
+    text = reply.source
+    found: dict[int, Clip] = {}
+    for match in _BOX.finditer(text):
+        found[match.start(1)] = clip(text, match.span(1), reply.message, 2.0)
+    for at in cues.todo_headings(text):
+        for span in _items(text, at):
+            found.setdefault(span[0], clip(text, span, reply.message, 2.0))
+    for paragraph in cues.near_todos(text):
+        for start, end in sentences(text, paragraph):
+            sentence = text[start:end]
+            if end - start < 500 and cues.is_todo(sentence, words(sentence)):
+                found.setdefault(start, clip(text, (start, end), reply.message, 1.0))
+    return list(found.values())
 
 
 def _items(text: str, at: int) -> list[Span]:

@@ -12,6 +12,7 @@ Span = tuple[int, int]
 WINDOW_CHARS = 65_536
 """How much source a candidate keeps on each side of its span: more than any secret is long, and bounded."""
 
+
 MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
@@ -140,10 +141,16 @@ def outside(text: str, holes: list[Span]) -> Iterator[Span]:
         yield at, len(text)
 
 
-def sentences(text: str, holes: list[Span] | None = None) -> Iterator[Span]:
-    """Yield the spans of sentences outside fenced code and `holes`, without list markers, tables and quoted diffs."""
-    for start, end in outside(text, sorted([*fences(text), *(holes or [])])):
-        yield from _sentences_in(text, start, end)
+def sentences(text: str, region: Span | None = None) -> Iterator[Span]:
+    """Yield the spans of a text's (or a region's) sentences: no fenced code, tables, list markers, overlong middle."""
+    low, high = region or (0, len(text))
+    holes = [*fences(text), *middle(text)] if "```" in text or "~~~" in text or len(text) > 2 * MAX_TURN_CHARS else []
+    if not holes:
+        yield from _sentences_in(text, low, high)
+        return
+    for start, end in outside(text, sorted(holes)):
+        if start < high and end > low:
+            yield from _sentences_in(text, max(start, low), min(end, high))
 
 
 def _sentences_in(text: str, start: int, end: int) -> Iterator[Span]:

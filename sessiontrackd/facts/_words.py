@@ -29,6 +29,8 @@ NO_KEYWORD = _set(
 )
 """Words of every working session, which say nothing about this one."""
 
+NO_TERM = STOP_WORDS | NO_KEYWORD
+
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _WIDE_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
 _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
