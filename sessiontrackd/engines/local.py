@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from sessiontrackd.facts import KINDS
 from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usage
 
 SECTION = 7
@@ -12,18 +13,6 @@ SECTION = 7
 FEW = 5
 SHORT_CHARS = 60
 """A lead sentence shorter than this ("All tests pass.") is shown with the next one."""
-
-_KINDS = {
-    InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "figures"),
-    InsightLevel.STANDARD: (
-        "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
-        "todo", "question", "subagent", "point", "figures",
-    ),
-    InsightLevel.COMPREHENSIVE: (
-        "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
-        "todo", "question", "subagent", "segment", "point", "link", "figures",
-    ),
-}  # fmt: skip
 
 
 class LocalEngine:
@@ -40,7 +29,7 @@ class LocalEngine:
 
 
 def _chosen(ask: Ask) -> Iterable[Finding]:
-    for kind in _KINDS[ask.level]:
+    for kind in KINDS[ask.level]:
         found = [finding for finding in ask.facts if finding.kind == kind]
         if kind == "file":
             found = [_relative(finding, ask.session) for finding in found]

@@ -18,16 +18,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sessiontrackd.facts._findings import Maker
+from sessiontrackd.facts._findings import KINDS, Maker
 from sessiontrackd.facts._human import gist, shortened, spoken, title_of
 from sessiontrackd.facts._scorer import Unit, keywords, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, quoted, sentences
 from sessiontrackd.facts._words import tokens
 from sessiontrackd.facts._work import SubAgent, Work
-from sessiontrackd.model import Finding, Message, Origin, Role, Session
+from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 
-__all__ = ["Facts", "Unit", "extract", "gist", "key_messages", "scores", "select", "sentences", "spoken", "title_of"]
+__all__ = [
+    "KINDS",
+    "Facts",
+    "Unit",
+    "extract",
+    "gist",
+    "key_messages",
+    "scores",
+    "select",
+    "sentences",
+    "spoken",
+    "title_of",
+]
 
 KEYWORDS = 8
 
@@ -46,15 +58,22 @@ class Facts:
         return tuple(finding for finding in self.findings if finding.kind == kind)
 
 
-def extract(messages: Iterable[Message], redactor: Cutter, *, title: str | None = None) -> Facts:
+def extract(
+    messages: Iterable[Message],
+    redactor: Cutter,
+    *,
+    title: str | None = None,
+    level: InsightLevel = InsightLevel.COMPREHENSIVE,
+) -> Facts:
     """Read a session's messages once and return what it contains.
 
     Args:
         messages: in order; they may stream.
         redactor: replaces what is private; it sees the uncut text around each kept span.
         title: the recorded title, which wins over one made from the first ask.
+        level: lower levels want less, which is faster.
     """
-    talk, work = Talk(), Work()
+    talk, work = Talk(searches=level is not InsightLevel.MINIMAL), Work()
     side = _SideChain()
     for message in messages:
         if message.origin is Origin.SIDECHAIN:
@@ -71,7 +90,7 @@ def extract(messages: Iterable[Message], redactor: Cutter, *, title: str | None 
     if talk.asks == 0 and talk.replies == 0:
         side.replay(talk, work)
     talk.end()
-    maker = Maker(talk, work, redactor)
+    maker = Maker(talk, work, redactor, level)
     findings = tuple(maker.findings())
     counts = {key: value for key, value in findings[-1].details.items() if isinstance(value, int)}
     return Facts(findings, _keywords(talk, findings), _title(title, talk, work, redactor), counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._replies import lead, questions, tells_something
@@ -10,7 +10,18 @@ from sessiontrackd.facts._scorer import scores, select
 from sessiontrackd.facts._talk import Segment, Talk, units_of
 from sessiontrackd.facts._text import Clip, Cutter, Quote, quoted, squeeze, words
 from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
-from sessiontrackd.model import Finding
+from sessiontrackd.model import Finding, InsightLevel
+
+_STANDARD = (
+    "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
+    "todo", "question", "subagent", "point", "figures",
+)  # fmt: skip
+KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
+    InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "figures"),
+    InsightLevel.STANDARD: _STANDARD,
+    InsightLevel.COMPREHENSIVE: (*_STANDARD[:-2], "segment", "point", "link", "figures"),
+}
+"""Which kinds of findings a level shows, in the order of a report."""
 
 SECTION = 7
 """More than about seven items nobody reads."""
@@ -27,34 +38,27 @@ class Maker:
         talk: what was said.
         work: what was done.
         redactor: replaces what is private, in the uncut sources.
+        level: how much of it is wanted.
     """
 
-    def __init__(self, talk: Talk, work: Work, redactor: Cutter) -> None:
+    def __init__(self, talk: Talk, work: Work, redactor: Cutter, level: InsightLevel) -> None:
         """Keep the parts."""
-        self._talk, self._work, self._redactor = talk, work, redactor
+        self._talk, self._work, self._redactor, self._level = talk, work, redactor, level
         self._cut: dict[tuple[int, int, int, int], Quote] = {}
         self.is_chat = work.calls == 0
         self.has_model = talk.replies > 0
+        self._makers: dict[str, Callable[[], Iterator[Finding]]] = {
+            "goal": self._goal, "ask": self._asks, "outcome": self._outcome, "decision": self._decisions,
+            "problem": self._problems, "cause": self._causes, "file": self._files, "command": self._commands,
+            "test": self._tests, "commit": self._commits, "pull_request": self._pulls, "todo": self._todos,
+            "question": self._questions, "subagent": self._agents, "segment": self._segments, "point": self._points,
+            "link": self._links, "figures": self._figures,
+        }  # fmt: skip
 
     def findings(self) -> Iterator[Finding]:
-        """Yield everything, kind by kind."""
-        yield from self._goal()
-        yield from self._asks()
-        yield from self._outcome()
-        yield from self._decisions()
-        yield from self._problems()
-        yield from self._causes()
-        yield from self._files()
-        yield from self._commands()
-        yield from self._tests()
-        yield from self._commits()
-        yield from self._todos()
-        yield from self._questions()
-        yield from self._agents()
-        yield from self._segments()
-        yield from self._points()
-        yield from self._links()
-        yield self._figures()
+        """Yield what the level shows, kind by kind."""
+        for kind in KINDS[self._level]:
+            yield from self._makers[kind]()
 
     def _quote(
         self, kind: str, kept: Clip, limit: int, parts: Iterable[Finding] = (), **details: str | int | bool
@@ -178,6 +182,8 @@ class Maker:
     def _commits(self) -> Iterator[Finding]:
         for kept, sha, branch in list(self._work.commits.values())[-SECTION:]:
             yield self._quote("commit", kept, LINE_CHARS, sha=sha, branch=self._redactor.redact(branch))
+
+    def _pulls(self) -> Iterator[Finding]:
         for kept in list(self._work.pulls.values())[:SECTION]:
             yield self._quote("pull_request", kept, LINE_CHARS)
 
@@ -233,7 +239,7 @@ class Maker:
         for kept in list(self._talk.links.values())[: 2 * SECTION]:
             yield self._quote("link", kept, 300)
 
-    def _figures(self) -> Finding:
+    def _figures(self) -> Iterator[Finding]:
         work = self._work
         details: dict[str, str | int | bool] = {
             "asks": self._talk.asks,
@@ -247,7 +253,7 @@ class Maker:
             "commits": len(work.commits),
             "decisions": self._talk.decisions.offered,
         }
-        return Finding("figures", "", None, (), "computed", (), details)
+        yield Finding("figures", "", None, (), "computed", (), details)
 
 
 def _problem_weight(problem: Problem) -> float:

@@ -147,9 +147,14 @@ def is_thin(text: str) -> bool:
     return bool(_THIN.match(text)) or words(text) < 2
 
 
-def gist(text: str) -> Span | None:
-    """Return where a human turn says what it wants: from its first sentence of at least three words on."""
-    spans = _without_greeting(text, spoken(text))
+def gist(text: str, own: list[Span] | None = None) -> Span | None:
+    """Return where a human turn says what it wants: from its first sentence of at least three words on.
+
+    Args:
+        text: the turn.
+        own: its own sentences, where they are known already.
+    """
+    spans = _without_greeting(text, spoken(text) if own is None else own)
     if not spans:
         return None
     plan = _PLAN.match(text)

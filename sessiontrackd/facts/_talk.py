@@ -52,10 +52,15 @@ class Segment:
 
 
 class Talk:
-    """Follow what people and the model say."""
+    """Follow what people and the model say.
 
-    def __init__(self) -> None:
+    Args:
+        searches: look for decisions, causes and links too.
+    """
+
+    def __init__(self, *, searches: bool = True) -> None:
         """Start with nothing said."""
+        self._searches = searches
         self.segments: Best[Segment] = Best(400)
         self.first: list[Segment] = []
         self.current: Segment | None = None
@@ -77,7 +82,8 @@ class Talk:
         """Take in what a person said."""
         text = message.text
         self._keep(message)
-        span = gist(text)
+        own = spoken(text)
+        span = gist(text, own)
         if span is None:
             return
         self._close()
@@ -97,9 +103,10 @@ class Talk:
             self.first.append(self.current)
         self.segments.offer(weight, self.current)
         self.unanswered = self.current.ask if text[span[0] : span[1]].rstrip().endswith(("?", "？")) else None
-        if self.asks > 1:
-            self._settled(text, message.index)
-        self._linked(text, message.index, noise(text))
+        if self._searches:
+            if self.asks > 1:
+                self._settled(text, own, message.index)
+            self._linked(text, message.index, noise(text) if "http" in text else [])
         self._counted(text[span[0] : span[0] + COUNTED_CHARS])
 
     def said(self, message: Message) -> Clip | None:
@@ -116,7 +123,7 @@ class Talk:
             if self.current:
                 self.current.replies.append(kept)
                 self.current.tools_after = 0
-            cause = self._searched(text, message.index)
+            cause = self._searched(text, message.index) if self._searches else None
         if self.current:
             self.current.calls += len(message.tool_calls)
             self.current.tools_after += len(message.tool_calls)
@@ -177,8 +184,8 @@ class Talk:
             self.decisions.offer(weight, clip(text, span, index, weight))
         return None
 
-    def _settled(self, text: str, index: int) -> None:
-        for start, end in spoken(text)[:12]:
+    def _settled(self, text: str, own: list[Span], index: int) -> None:
+        for start, end in own[:12]:
             sentence = text[start:end]
             weight = cues.human_decision_weight(sentence, words(sentence))
             if weight:
