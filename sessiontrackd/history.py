@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sessiontrackd.errors import Unpriced
-from sessiontrackd.model import Insight, InsightLevel, Message, Origin, Session, Usage
+from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Schema, Store
 
@@ -110,18 +110,6 @@ ON CONFLICT (key) DO UPDATE SET
                iif(excluded.total_tokens > total_tokens, excluded.noted_at, noted_at)
         FROM (SELECT excluded.total_tokens >= total_tokens AS wins))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What one reply used, as its transcript says. Without a message id its place in the session names it."""
-
-    index: int
-    usage: Usage
-    message_id: str | None = None
-    at: datetime | None = None
-    model: str | None = None
-    is_sidechain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,17 +248,15 @@ class History:
         self,
         session: Session,
         source: bytes,
-        records: Iterable[Recorded],
         *,
         folder: str | None = None,
         project: str | None = None,
     ) -> None:
-        """Note that a session was read, and the usage it records.
+        """Note that a session was read, and the usage it records: of each reply, else its sums.
 
         Args:
             session: read to its end.
             source: its transcript.
-            records: what its replies used; without any, the session's own sums are taken.
             folder: the watched folder.
             project: the folder's setting; else the last part of the recorded working directory.
         """
@@ -282,13 +268,17 @@ class History:
             "project": name,
             "now": self._ms(),
         }
-        rows = [_usage_row(session, record) | origin for record in records] or _sums(session, origin)
+        rows = [
+            _usage_row(session, record, nth) | origin for nth, record in enumerate(session.usage_records, 1)
+        ] or _sums(session, origin)
         times = [None if at is None else _ms(at) for at in (session.started_at, session.ended_at)]
         turns = (session.human_turns, session.assistant_turns)
         key = (session.session_id, source)
         values = (*key, session.format, session.title, folder, name, *times, *turns, bool(rows), origin["now"])
         with self._store.immediate() as connection:
             connection.execute(f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * len(values))})", values)
+            if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
+                connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
             connection.executemany(_NOTE_USAGE, rows)
 
     def recorded(self, by: str = "day", period: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
@@ -370,21 +360,13 @@ class History:
         return _ms(at or self._now())
 
 
-def recorded_usage(message: Message) -> Recorded | None:
-    """Return what a message records, if anything: to be gathered while a session is read."""
-    if message.usage is None:
-        return None
-    is_sidechain = message.origin is Origin.SIDECHAIN
-    return Recorded(message.index, message.usage, message.message_id, message.at, message.model, is_sidechain)
-
-
-def _usage_row(session: Session, record: Recorded) -> dict[str, Any]:
+def _usage_row(session: Session, record: UsageRecord, nth: int) -> dict[str, Any]:
     at = record.at or session.ended_at or session.started_at
     return {
-        "key": record.message_id or f"{session.session_id}#{record.index}",
+        "key": record.message_id or f"{session.session_id}#{nth}",
         "model": record.model,
         "at": None if at is None else _ms(at),
-        "is_sidechain": record.is_sidechain,
+        "is_sidechain": record.sidechain,
         "is_sum": False,
         **_buckets(record.usage),
     }

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sessiontrackd.history import SCHEMA, History, Recorded, recorded_usage
-from sessiontrackd.model import Finding, Insight, InsightLevel, Message, Origin, Role, Session, Usage
+from sessiontrackd.history import SCHEMA, History
+from sessiontrackd.model import Finding, Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.store import open_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -82,14 +82,21 @@ def test_notes_are_listed_newest_first(history: History) -> None:
     assert first.at == NOW
 
 
-def reply(tokens: int, message_id: str = "m1", *, sidechain: bool = False, complete: bool = True) -> Recorded:
-    return Recorded(1, Usage(10, tokens, complete=complete), message_id, NOW, "claude-haiku-5-5", sidechain)
+def reply(tokens: int, message_id: str = "m1", *, sidechain: bool = False, complete: bool = True) -> UsageRecord:
+    return UsageRecord(message_id, None, "claude-haiku-5-5", NOW, Usage(10, tokens, complete=complete), sidechain)
+
+
+def record(
+    history: History, source: bytes, replies: list[UsageRecord], session: Session = SESSION, folder: str | None = None
+) -> None:
+    """Note a session with these replies."""
+    history.record_session(replace(session, usage_records=tuple(replies)), source, folder=folder)
 
 
 def test_the_largest_record_of_a_reply_wins(history: History) -> None:
     """A reply stands on several lines, some of them before its end; of equal ones the later holds."""
-    history.record_session(SESSION, b"/a", [reply(1), reply(90), reply(5)])
-    history.record_session(SESSION, b"/a", [reply(90, complete=False), reply(2)])
+    record(history, b"/a", [reply(1), reply(90), reply(5)])
+    record(history, b"/a", [reply(90, complete=False), reply(2)])
 
     total = history.recorded()["total"]
     assert (total["calls"], total["output_tokens"], total["incomplete"]) == (1, 90, True)
@@ -97,9 +104,9 @@ def test_the_largest_record_of_a_reply_wins(history: History) -> None:
 
 def test_a_reply_in_several_files_counts_once(history: History) -> None:
     """A copy in a forked session or a sub-agent's file changes nothing; the main conversation's copy is kept."""
-    history.record_session(SESSION, b"/sub", [reply(90, sidechain=True)], folder="/sub")
-    history.record_session(SESSION, b"/a", [reply(90)], folder="/main")
-    history.record_session(replace(SESSION, session_id="fork"), b"/fork", [reply(90), reply(7, "m2")], folder="/fork")
+    record(history, b"/sub", [reply(90, sidechain=True)], folder="/sub")
+    record(history, b"/a", [reply(90)], folder="/main")
+    record(history, b"/fork", [reply(90), reply(7, "m2")], replace(SESSION, session_id="fork"), folder="/fork")
 
     rows = history.recorded("folder")["rows"]
     assert [(row["key"], row["output_tokens"], row["sessions"]) for row in rows] == [("/fork", 7, 1), ("/main", 90, 1)]
@@ -107,18 +114,18 @@ def test_a_reply_in_several_files_counts_once(history: History) -> None:
 
 def test_reading_again_changes_no_sum(history: History) -> None:
     """A transcript that grew is read whole, and only what is new adds up."""
-    records = [reply(10, "m1"), Recorded(2, Usage(1, 1))]
+    records = [reply(10, "m1"), UsageRecord(None, None, None, None, Usage(1, 1))]
     for _ in range(2):
-        history.record_session(SESSION, b"/a", records)
-    history.record_session(SESSION, b"/a", [*records, reply(10, "m3")])
+        record(history, b"/a", records)
+    record(history, b"/a", [*records, reply(10, "m3")])
 
     assert history.recorded()["total"]["calls"] == 3
 
 
 def test_days_are_local(history: History) -> None:
     """An evening in New York belongs to that day there."""
-    late = Recorded(1, Usage(1), "m1", datetime(2026, 12, 1, 3, tzinfo=UTC), "claude-haiku-5-5")
-    history.record_session(SESSION, b"/a", [late])
+    late = UsageRecord("m1", None, "claude-haiku-5-5", datetime(2026, 12, 1, 3, tzinfo=UTC), Usage(1))
+    record(history, b"/a", [late])
 
     assert [row["key"] for row in history.recorded("day", "2026-11", "America/New_York")["rows"]] == ["2026-11-30"]
     assert history.recorded("day", "2026-11", "UTC")["rows"] == []
@@ -126,9 +133,7 @@ def test_days_are_local(history: History) -> None:
 
 def test_costs_are_counted_request_by_request(history: History) -> None:
     """Two requests below a price step are not one above it."""
-    history.record_session(
-        SESSION, b"/a", [Recorded(n, Usage(80_000), f"m{n}", NOW, "claude-haiku-5-5") for n in (1, 2)]
-    )
+    record(history, b"/a", [UsageRecord(f"m{n}", None, "claude-haiku-5-5", NOW, Usage(80_000)) for n in (1, 2)])
 
     assert history.recorded("project")["rows"][0] == {
         "key": "agentv", "sessions": 1, "calls": 2, "input_tokens": 160_000, "output_tokens": 0, "cache_read_tokens": 0,
@@ -139,9 +144,9 @@ def test_costs_are_counted_request_by_request(history: History) -> None:
 
 def test_what_has_no_price_is_not_zero(history: History) -> None:
     """Unknown models, and sums under a price with steps, are shown as unpriced."""
-    history.record_session(SESSION, b"/a", [Recorded(1, Usage(5), "m1", NOW, "llama"), reply(1, "m2")])
+    record(history, b"/a", [UsageRecord("m1", None, "llama", NOW, Usage(5)), reply(1, "m2")])
     by_model = {"claude-haiku-5-5": Usage(100), "claude-sonnet-5-5": Usage(100)}
-    history.record_session(replace(SESSION, session_id="s2", usage_by_model=by_model), b"/b", [])
+    record(history, b"/b", [], replace(SESSION, session_id="s2", usage_by_model=by_model))
 
     found = {
         row["key"]: (row["cost_usd"], row["unpriced_tokens"], row["calls"]) for row in history.recorded("model")["rows"]
@@ -159,19 +164,11 @@ def test_recorded_usage_has_no_level(history: History) -> None:
         history.recorded("level")
 
 
-def test_a_message_without_usage_records_nothing() -> None:
-    """Only what the source says is counted."""
-    message = Message(1, Role.ASSISTANT, Origin.SIDECHAIN, "x", NOW, "m", Usage(1), "id")
-
-    assert recorded_usage(replace(message, usage=None)) is None
-    assert recorded_usage(message) == Recorded(1, Usage(1), "id", NOW, "m", is_sidechain=True)
-
-
 def test_what_is_forgotten_leaves_amounts_only(history: History) -> None:
     """Insight, note, names and paths go; sums stay."""
     history.keep_insight("s1", "ab", INSIGHT)
     history.keep_report(b"/a", "s1", b"/a.md", level="minimal", engine="local", title="t", body_sha256="x")
-    history.record_session(SESSION, b"/a", [reply(90)])
+    record(history, b"/a", [reply(90)])
 
     assert history.forget(source=b"/a") == 3
     assert (history.insights_of("s1"), history.reports()) == ([], [])

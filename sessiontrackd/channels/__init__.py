@@ -1,0 +1,1 @@
+"""The register of channels: ways to tell the user something."""

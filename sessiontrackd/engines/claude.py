@@ -1,0 +1,159 @@
+"""Ask Claude, or a server that speaks its protocol: one request through the anthropic package."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sessiontrackd.errors import EngineError, Refused, Unknown
+from sessiontrackd.model import Ask, Reply, Usage
+
+if TYPE_CHECKING:
+    import anthropic
+    from anthropic.types import Message
+
+TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
+SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
+HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
+FINISHED = frozenset({"end_turn", "stop_sequence"})
+
+
+class ClaudeEngine:
+    """Ask one model by `messages.create`.
+
+    Args:
+        model: the model's id.
+        api_key: sent as the only credential; the environment and profiles on disk are not searched.
+        base_url: the server. Only a loopback address is accepted until consent guards the others.
+    """
+
+    NAME = "claude"
+    leaves_machine = True
+
+    def __init__(self, *, model: str, api_key: str, base_url: str) -> None:
+        """Keep the address and the key; nothing is opened before the first attempt."""
+        if not is_loopback(base_url):
+            raise Refused(
+                f"{urlsplit(base_url).hostname or base_url} is not on this machine: this version sends to a loopback "
+                'base_url only. Set base_url to a server on 127.0.0.1, or use engine = "local".',
+                circuit=True,
+            )
+        self.price_model: str | None = model
+        self._api_key = api_key
+        self._base_url = base_url
+        self._client: anthropic.AsyncAnthropic | None = None
+
+    async def attempt(self, ask: Ask) -> Reply:
+        """Send one request and return what came back, not yet parsed.
+
+        Raises:
+            Refused: the server answered with a status that bills nothing.
+            Unknown: anything else went wrong; the request may have been billed.
+        """
+        import httpx2
+        from anthropic import AnthropicError, APIStatusError
+
+        client = self._connected()
+        try:
+            answer: object = await client.messages.create(**_request(ask))
+        except APIStatusError as error:
+            raise _from_status(error) from None
+        except (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
+            raise Unknown(
+                f"no usable answer from the server ({type(error).__name__}): it may have been billed"
+            ) from None
+        return _reply(answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _connected(self) -> anthropic.AsyncAnthropic:
+        """Return the one client: no retries, no redirects, no proxy, no credentials but ours."""
+        if self._client is None:
+            import httpx2
+            from anthropic import AsyncAnthropic
+
+            transport = httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S)
+            self._client = AsyncAnthropic(
+                api_key=self._api_key, base_url=self._base_url, max_retries=0, timeout=TIMEOUT_S, http_client=transport
+            )
+        return self._client
+
+
+def is_loopback(base_url: str) -> bool:
+    """Say whether the address is on this machine by its number or the name localhost; nothing is looked up."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _request(ask: Ask) -> dict[str, Any]:
+    """Return the arguments of `messages.create`: no temperature, no prefill, no forced tool (5.x refuses them)."""
+    request: dict[str, Any] = {
+        "model": ask.model,
+        "max_tokens": ask.max_output_tokens,
+        "messages": [{"role": "user", "content": ask.text}],
+    }
+    if ask.schema:
+        request["output_config"] = {"format": {"type": "json_schema", "schema": dict(ask.schema)}}
+    return request
+
+
+def _from_status(error: anthropic.APIStatusError) -> EngineError:
+    """Tell a sure refusal from an unknown outcome by the status; the body is not repeated (it may quote the text)."""
+    status = error.status_code
+    words = f"the server answered {status} ({type(error).__name__})"
+    if status in SURELY_UNBILLED:
+        return Refused(words, retry_after_s=_retry_after_s(error), circuit=status in HOPELESS)
+    return Unknown(f"{words}: it may have been billed", retry_after_s=_retry_after_s(error))
+
+
+def _retry_after_s(error: anthropic.APIStatusError) -> float | None:
+    """Return the server's retry-after, in seconds, where it is a sane number."""
+    try:
+        seconds = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= 86_400 else None
+
+
+def _reply(answer: object) -> Reply:
+    """Return the reply of a Message; anything else that came with status 200 is an unknown outcome.
+
+    A captive portal's page arrives as a str, other JSON as a Message without id and usage.
+    """
+    from anthropic.types import Message
+
+    if not isinstance(answer, Message) or not all((answer.id, answer.usage, answer.stop_reason)):
+        raise Unknown("the answer is not a finished message of the API: it may have been billed")
+    return Reply(
+        title="",
+        summary="",
+        findings=(),
+        usage=_usage(answer),
+        model=answer.model,
+        stop_reason=answer.stop_reason,
+        text="".join(block.text for block in answer.content if block.type == "text"),
+        request_id=getattr(answer, "_request_id", None),
+    )
+
+
+def _usage(answer: Message) -> Usage:
+    """Return the five buckets; `input_tokens` of the API is without cache already."""
+    usage = answer.usage
+    writes = usage.cache_creation_input_tokens or 0
+    one_hour = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0
+    return Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_input_tokens or 0,
+        cache_write_5m_tokens=max(writes - one_hour, 0),
+        cache_write_1h_tokens=one_hour,
+    )

@@ -1,0 +1,239 @@
+"""The path of one file: read it, make the insights of its sessions, keep them, write the notes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from sessiontrackd import budget, engines, history, notes, queue, readers, report
+from sessiontrackd.config import Home, Settings, load
+from sessiontrackd.contracts import OpenSession
+from sessiontrackd.errors import NotAConversation, Skipped
+from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
+from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
+from sessiontrackd.pricing import usd_text
+from sessiontrackd.records import Source, open_source
+from sessiontrackd.store import Store, open_store
+
+LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything that one process works with, opened once."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    queue: queue.Queue
+    history: history.History
+    budget: budget.TokenManager
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One job, with what was decided about it before it starts."""
+
+    source: Source
+    path: bytes
+    folder: Folder
+    is_watched: bool
+    level: InsightLevel
+    engine: str
+    again: bool
+    named: bool
+
+    @property
+    def folder_name(self) -> str | None:
+        """The watched folder, as the database names it."""
+        return str(self.folder.path) if self.is_watched else None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of one session. `insight` is None where it has a line in the index only."""
+
+    reading: Reading
+    insight: Insight | None
+    report_path: Path | None
+
+    @property
+    def entry(self) -> report.IndexEntry:
+        """The line of this session in an index."""
+        return notes.index_entry(self.reading.session, self.reading.title, self.insight, self.report_path)
+
+
+def open_rooms(home: Home) -> Rooms:
+    """Open the store of a home and everything that lives in it."""
+    home.prepare()
+    settings = load(home)
+    store = open_store(home.db_path, queue.SCHEMA, history.SCHEMA, budget.SCHEMA)
+    manager = budget.TokenManager(store=store, timezone=settings.timezone)
+    return Rooms(home, settings, store, queue.Queue(store), history.History(store), manager)
+
+
+async def process_job(rooms: Rooms, job: Job) -> list[Note]:
+    """Take one transcript from its file to its notes.
+
+    Raises:
+        JobError: it ends otherwise; the class says in which state.
+    """
+    work = plan(rooms.settings, job)
+    generator = AIInsightGenerator(engine=engines.engine_class(work.engine)(), known=rooms.history.insight)
+    done: list[Note] = []
+    for reading, is_one_of_many in readings(rooms, work):
+        shelf = shelf_of(rooms, work, is_one_of_many)
+        if not deserves_note(work, reading, is_one_of_many):
+            done.append(Note(reading, None, None))
+            continue
+        insight = None if work.again else generator.stored(reading, work.level)
+        insight = insight or await made(rooms, work, generator, reading)
+        done.append(Note(reading, insight, notes.write_note(rooms.history, shelf, reading.session, insight)))
+    notes.write_index(shelf, [note.entry for note in done])
+    return done
+
+
+def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
+    """Return the note of a transcript's newest session, made by the local engine; nothing is written or kept.
+
+    Raises:
+        JobError: the file holds no session that can be read.
+    """
+    source = open_source(path)
+    transcript = readers.read(source)
+    if not transcript.is_conversation:
+        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
+    found = [read_session(opened) for opened in transcript.sessions]
+    if not found:
+        raise NotAConversation("there is no message in it yet")
+    newest = max(found, key=_ended)
+    insight = asyncio.run(AIInsightGenerator().insight(newest, level))
+    return report.render(newest.session, insight, source=path, source_sha256=source.sha256, zone=zone)
+
+
+def _ended(reading: Reading) -> float:
+    """Return when a session ended, for sorting; one without times comes first."""
+    ended_at = reading.session.ended_at
+    return ended_at.timestamp() if ended_at else 0.0
+
+
+def plan(settings: Settings, job: Job) -> Work:
+    """Open the file of a job and decide how it is worked on.
+
+    Raises:
+        JobError: the file cannot be worked on.
+    """
+    source = open_source(Path(os.fsdecode(job.path)))
+    if report.is_ours(source.head):
+        raise Skipped("this is a note of ours, not a transcript")
+    watched = settings.folder_of(job.path)
+    folder = watched or Folder(source.path.parent)
+    return Work(
+        source=source,
+        path=job.path,
+        folder=folder,
+        is_watched=watched is not None,
+        level=InsightLevel(job.level) if job.level else folder.level,
+        engine=job.engine or folder.engine,
+        again=job.again,
+        named=job.named,
+    )
+
+
+def readings(rooms: Rooms, work: Work) -> Iterator[tuple[Reading, bool]]:
+    """Yield each session of a transcript, read, and whether the transcript holds more than one."""
+    transcript = readers.read(work.source)
+    if not transcript.is_conversation:
+        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
+    found = (recorded(rooms, work, opened) for opened in transcript.sessions)
+    first, second = next(found, None), next(found, None)
+    if first is None:
+        raise NotAConversation("there is no message in it yet")
+    yield first, second is not None
+    if second is not None:
+        yield second, True
+        yield from ((reading, True) for reading in found)
+
+
+def recorded(rooms: Rooms, work: Work, opened: OpenSession) -> Reading:
+    """Read one session, and keep what its transcript records of the agent's own usage."""
+    reading = read_session(opened)
+    rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
+    return reading
+
+
+def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:
+    """Return what the notes of this transcript have in common."""
+    return notes.Shelf(work.source, work.path, work.folder, is_archive, work.named, rooms.settings.zone)
+
+
+def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
+    """Say whether a session gets a note and an engine's time.
+
+    A sub-agent is a line in its parent's note; a short session of an archive is a line in the index.
+
+    Raises:
+        Skipped: the transcript is a sub-agent's, and nobody named it.
+    """
+    session = reading.session
+    if session.details.get("subagent") and not work.named:
+        raise Skipped(f"a sub-agent's transcript: it counts under session {session.parent_id}")
+    return not is_one_of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
+
+
+async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
+    """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
+    insight = await generator.insight(reading, work.level)
+    session_id = reading.session.session_id
+    rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
+    rooms.budget.record(
+        reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
+    )
+    return insight
+
+
+def as_result(note: Note) -> dict[str, Any]:
+    """Return one session of `process --json`."""
+    insight = note.insight
+    usage = insight.usage if insight else Usage()
+    return {
+        "session_id": note.reading.session.session_id,
+        "report": str(note.report_path) if note.report_path else None,
+        "level": insight.level.value if insight else None,
+        "engine": insight.engine if insight else None,
+        "title": insight.title if insight else note.reading.title,
+        "summary": insight.summary if insight else "",
+        "findings": [_finding(finding) for finding in insight.findings] if insight else [],
+        "usage": {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_tokens": usage.cache_read_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
+        },
+        "cost_usd": usd_text(insight.cost_picousd if insight else 0),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    """Return one finding as plain values."""
+    plain: dict[str, Any] = {
+        "kind": finding.kind,
+        "text": finding.text,
+        "quote": finding.quote,
+        "messages": list(finding.messages),
+        "origin": finding.origin,
+    }
+    if finding.details:
+        plain["details"] = dict(finding.details)
+    if finding.parts:
+        plain["parts"] = [_finding(part) for part in finding.parts]
+    return plain

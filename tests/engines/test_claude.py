@@ -1,0 +1,95 @@
+"""The Claude engine against a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sessiontrackd.engines.claude import ClaudeEngine
+from sessiontrackd.errors import Refused, Unknown
+from sessiontrackd.model import Ask, InsightLevel, Reply, Session
+from tests.counterpart import Counterpart, Fault
+
+KEY = "not-a-real-key"
+SCHEMA = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}},
+    "required": ["title"],
+    "additionalProperties": False,
+}
+
+
+def ask(text: str = "Say what was decided.") -> Ask:
+    """Return a small ask."""
+    session = Session("s1", "openai_messages")
+    return Ask(session, InsightLevel.MINIMAL, text=text, schema=SCHEMA, model="claude-haiku-5-5", max_output_tokens=400)
+
+
+def attempt(server: Counterpart, fault: Fault | None = None) -> Reply:
+    """Make one attempt against the server, which behaves as the fault says."""
+    if fault:
+        server.script.append(fault)
+
+    async def once() -> Reply:
+        engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
+        try:
+            return await engine.attempt(ask())
+        finally:
+            await engine.close()
+
+    return asyncio.run(once())
+
+
+def test_a_request_is_valid_by_the_sdks_own_types_and_its_usage_equals_the_bill() -> None:
+    """The server finds nothing wrong with the request, and both sides count the same."""
+    with Counterpart() as server:
+        reply = attempt(server)
+
+        assert server.invalid == []
+        assert [(c.input_tokens, c.output_tokens) for c in server.bill] == [
+            (reply.usage.input_tokens, reply.usage.output_tokens)
+        ]
+        assert reply.stop_reason == "end_turn"
+        assert '"title"' in reply.text
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 429, 529])
+def test_a_sure_refusal_is_told_and_sent_once(status: int) -> None:
+    """These statuses bill nothing, so the reservation may be released; there is no second request."""
+    with Counterpart() as server:
+        with pytest.raises(Refused) as caught:
+            attempt(server, Fault("status", status=status, headers={"retry-after": "7"}))
+
+        assert len(server.requests) == 1
+        assert caught.value.circuit == (status in (401, 402, 403, 404))
+        assert caught.value.retry_after_s == 7
+
+
+FAULTS = {
+    "500": Fault("status", status=500),
+    "503": Fault("status", status=503),
+    "cut after billing": Fault("cut", billed=True),
+    "reset after billing": Fault("reset", billed=True),
+    "reset before": Fault("reset"),
+    "a portal's page": Fault("body", body=b"<html>log in</html>"),
+    "other JSON": Fault("body", body=b'{"hello": 1}', headers={"content-type": "application/json"}),
+    "broken JSON": Fault("body", body=b'{"id": ', headers={"content-type": "application/json"}),
+    "redirect": Fault("status", status=307, headers={"location": "/v1/messages"}),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_any_other_outcome_is_unknown_and_sent_once(name: str) -> None:
+    """What may have been billed is told as unknown, and nothing is sent again behind our back."""
+    with Counterpart() as server:
+        with pytest.raises(Unknown):
+            attempt(server, FAULTS[name])
+
+        assert len(server.requests) == 1
+
+
+def test_an_address_elsewhere_is_refused_with_the_reason() -> None:
+    """Nothing leaves this machine until consent guards it."""
+    with pytest.raises(Refused, match="not on this machine"):
+        ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url="https://api.example.com")
