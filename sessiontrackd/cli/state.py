@@ -2,11 +2,205 @@
 
 from __future__ import annotations
 
+import csv
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
 import click
 
-from sessiontrackd import history
-from sessiontrackd.cli._command import command, existing_store, json_option
-from sessiontrackd.cli._screen import local_time, print_json, print_table
+from sessiontrackd import budget, config, history, queue
+from sessiontrackd.cli._command import command, current_home, existing_store, json_option
+from sessiontrackd.cli._screen import count, cut_path, duration, local_time, print_json, print_table, safe
+from sessiontrackd.cli._usage import COLUMNS, COUNTS, money, print_usage
+from sessiontrackd.config import Home, Settings
+from sessiontrackd.errors import SettingsError, UsageError
+from sessiontrackd.model import Folder, JobState
+from sessiontrackd.pricing import usd, usd_text
+from sessiontrackd.store import Store
+
+PATH_CELLS = 56
+
+
+@command("status", example="sessiontrackd status\nsessiontrackd status --json")
+@json_option
+def status(as_json: bool) -> None:
+    """Show what is running, waiting and held, and how the month's budget stands."""
+    home = current_home()
+    settings, mistake = _settings(home)
+    heard = config.heard(home)
+    document = _daemon(heard) | _state(settings) | {"folders": [_folder(each, heard) for each in settings.folders]}
+    document["problem"] = mistake or (heard or {}).get("problem")
+    if as_json:
+        print_json(document)
+    else:
+        _print_status(document)
+
+
+def _settings(home: Home) -> tuple[Settings, str | None]:
+    """Load the settings; where they are broken the status still shows, with what is wrong."""
+    try:
+        return config.load(home), None
+    except SettingsError as mistake:
+        return Settings(), str(mistake)
+
+
+def _daemon(heard: dict[str, Any] | None) -> dict[str, Any]:
+    if heard is None:
+        return {"daemon": {"running": False, "pid": None, "since": None}, "scanning": None}
+    daemon = {"running": True, "pid": heard["pid"], "since": heard["since"]}
+    return {"daemon": daemon, "scanning": heard["scanning"]}
+
+
+def _state(settings: Settings) -> dict[str, Any]:
+    """Return switches, queue and budget; where nothing was stored yet, what holds on a new machine."""
+    with existing_store(queue.SCHEMA, budget.SCHEMA) as store:
+        if store is None:
+            nothing = {state.value: 0 for state in JobState}
+            return {"paused": False, "ai": True, "queue": nothing, "budget": _untouched_budget(settings)}
+        jobs = queue.Queue(store)
+        return {
+            "paused": jobs.is_on("paused"),
+            "ai": jobs.is_on("ai"),
+            "queue": {state.value: number for state, number in jobs.counts().items()},
+            "budget": _manager(store, settings).summary(settings.thresholds),
+        }
+
+
+def _untouched_budget(settings: Settings) -> dict[str, Any]:
+    limit = settings.monthly_budget_picousd
+    return {
+        "period": budget.period_of(datetime.now(UTC), settings.zone),
+        "limit_usd": None if limit is None else usd_text(limit),
+        "spent_usd": usd_text(0),
+        "reserved_usd": usd_text(0),
+        "assumed_usd": usd_text(0),
+        "remaining_usd": None if limit is None else usd_text(limit),
+        "thresholds": list(settings.thresholds),
+        "folders": [],
+        "projects": [],
+    }
+
+
+def _manager(store: Store, settings: Settings) -> budget.TokenManager:
+    limit = settings.monthly_budget_picousd
+    return budget.TokenManager(None if limit is None else usd(limit), store=store, timezone=settings.timezone)
+
+
+def _folder(folder: Folder, heard: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a folder with its state: watched, offline, new (not scanned yet), disabled or not watched."""
+    seen = (heard or {}).get("folders", {}).get(str(folder.path), {})
+    state = seen.get("state", "new") if heard else "not watched"
+    if not folder.path.is_dir():
+        state = "offline"
+    return {
+        "path": str(folder.path),
+        "level": folder.level.value,
+        "engine": folder.engine,
+        "state": state if folder.enabled else "disabled",
+        "seen": seen.get("seen") if state == "watched" else None,
+    }
+
+
+def _print_status(document: dict[str, Any]) -> None:
+    for line in (_daemon_line(document), _queue_line(document["queue"]), _budget_line(document["budget"])):
+        click.echo(line)
+    if not document["ai"]:
+        click.echo("AI       off: nothing leaves this machine")
+    if document["problem"]:
+        click.secho(f"problem  {safe(document['problem'])}", fg="red")
+    click.echo()
+    if not document["folders"]:
+        click.echo("No folder is watched. Add one with: sessiontrackd watch add DIR")
+        return
+    rows = [
+        (cut_path(safe(each["path"]), PATH_CELLS), each["level"], each["engine"], _folder_state(each))
+        for each in document["folders"]
+    ]
+    print_table(("folder", "level", "engine", "state"), rows)
+
+
+def _daemon_line(document: dict[str, Any]) -> str:
+    daemon, scanning = document["daemon"], document["scanning"]
+    paused = "; paused, go on with: sessiontrackd resume" if document["paused"] else ""
+    if not daemon["running"]:
+        return f"daemon   not running; start it with: sessiontrackd run{paused}"
+    since = ""
+    if daemon["since"]:
+        began_at = datetime.fromisoformat(daemon["since"])
+        since = f" for {duration((datetime.now(UTC) - began_at).total_seconds())}"
+    work = f"; still scanning {safe(scanning['folder'])}, {scanning['seen']:,} files so far" if scanning else ""
+    return f"daemon   running{since} (process {daemon['pid']}){work}{paused}"
+
+
+def _queue_line(counts: dict[str, int]) -> str:
+    shown = [f"{number:,} {state}" for state, number in counts.items() if number]
+    more = "; reasons: sessiontrackd queue" if counts["held"] or counts["failed"] else ""
+    return f"queue    {', '.join(shown) or 'empty'}{more}"
+
+
+def _budget_line(held: dict[str, Any]) -> str:
+    if held["limit_usd"] is None:
+        return f"budget   none set, so nothing paid runs; {money(held['spent_usd'])} spent in {held['period']}"
+    parts = [f"{money(held['spent_usd'])} of {money(held['limit_usd'])} spent in {held['period']}"]
+    parts += [f"{money(held[f'{name}_usd'])} {name}" for name in ("reserved", "assumed") if float(held[f"{name}_usd"])]
+    return f"budget   {', '.join(parts)}; {money(held['remaining_usd'])} left"
+
+
+def _folder_state(folder: dict[str, Any]) -> str:
+    if folder["seen"] is not None:
+        return f"{folder['state']}, {count(folder['seen'], 'file')}"
+    return str(folder["state"])
+
+
+@command("usage", example="sessiontrackd usage --by model\nsessiontrackd usage --recorded --period 2026-03 --csv")
+@click.option(
+    "--recorded", is_flag=True, help="What the transcripts themselves record: the agents' spending, not ours."
+)
+@click.option("--by", type=click.Choice(history.BY), default="day", show_default=True, help="What a row stands for.")
+@click.option("--period", metavar="YYYY-MM", help="A month. Default: this one; with --recorded everything.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+@json_option
+def usage(recorded: bool, by: str, period: str | None, as_csv: bool, as_json: bool) -> None:
+    """Show what was spent by us, or with --recorded what the transcripts record. The two are never added."""
+    if period is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", period):
+        raise UsageError(f"--period cannot be '{period}'. Write a month such as 2026-03.")
+    if recorded and by == "level":
+        raise UsageError("Transcripts know no levels. Show recorded usage by day, folder, project or model.")
+    document = _usage(recorded, by, period)
+    if as_json:
+        print_json(document)
+    elif as_csv:
+        _print_csv(document)
+    elif not document["rows"]:
+        click.echo(f"{'Nothing is recorded' if recorded else 'Nothing ran'}{_in(document['period'])}.")
+    else:
+        whose = "Recorded in the transcripts" if recorded else "Spent by sessiontrackd"
+        click.secho(f"{whose}{_in(document['period'])}", bold=True)
+        print_usage(document, by)
+
+
+def _in(period: str | None) -> str:
+    return f" in {period}" if period else ""
+
+
+def _usage(recorded: bool, by: str, period: str | None) -> dict[str, Any]:
+    settings = config.load(current_home())
+    with existing_store(history.SCHEMA, budget.SCHEMA) as store:
+        if store is None:
+            this_month = None if recorded else budget.period_of(datetime.now(UTC), settings.zone)
+            nothing = dict.fromkeys(COUNTS, 0) | {"cost_usd": usd_text(0)}
+            return {"period": period or this_month, "rows": [], "total": nothing}
+        if recorded:
+            return history.History(store).recorded(by, period, settings.timezone)
+        return _manager(store, settings).usage(by, period)
+
+
+def _print_csv(document: dict[str, Any]) -> None:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(document["rows"])
 
 
 @command("reports", example="sessiontrackd reports\nsessiontrackd reports --limit 100 --json")
