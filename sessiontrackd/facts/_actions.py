@@ -85,30 +85,16 @@ class Command:
     words: tuple[str, ...]
     failed: bool
     exit_status: int | None
-
-    @property
-    def key(self) -> str:
-        """The first three words that are no options: what makes two runs the same command."""
-        if self.words[:1] and self.words[0].rsplit("/", 1)[-1] in _INLINE and set(self.words) & {"-c", "-e", "-"}:
-            return self.bare[:300]
-        return " ".join([word for word in self.words if not word.startswith(("-", "2>", ">", "|", "&"))][:3])
-
-    @property
-    def acts(self) -> bool:
-        """Whether it may change or check something, rather than only read."""
-        return not all(_only_reads(part) for part in _parts(self.bare))
-
-    @property
-    def tests(self) -> bool:
-        """Whether it runs tests."""
-        return bool(_TEST.search(self.bare[:400]))
+    key: str  # what makes two runs the same command
+    acts: bool  # it may change or check something, rather than only read
+    tests: bool
 
     @property
     def is_quiet_failure(self) -> bool:
         """Whether status 1 is only this command's way to say no: grep, diff, test."""
         parts = _parts(self.bare)
         last = parts[-1].split(None, 1)[0].rsplit("/", 1)[-1] if parts and parts[-1].split() else ""
-        return self.exit_status in {1, None} and (last in _QUIET_ONE or self.words[:1] == ("grep",) or not self.acts)
+        return self.exit_status in {1, None} and (last in _QUIET_ONE or not self.acts)
 
 
 def is_shell(call: ToolCall) -> bool:
@@ -149,7 +135,16 @@ def command(call: ToolCall) -> Command | None:
         bare = _HEREDOC.sub("", bare, count=1).strip() or bare
     status = exit_status(call)
     failed = call.failed or bool(status)
-    return Command(typed, bare, tuple(_SEPARATOR.split(bare[:300], maxsplit=1)[0].split()[:8]), failed, status)
+    first = tuple(_SEPARATOR.split(bare[:300], maxsplit=1)[0].split()[:8])
+    acts = not all(_only_reads(part) for part in _parts(bare))
+    return Command(typed, bare, first, failed, status, _key(first, bare), acts, bool(_TEST.search(bare[:400])))
+
+
+def _key(first: tuple[str, ...], bare: str) -> str:
+    """Return the first three words that are no options; a script given in the command counts as a whole."""
+    if first and first[0].rsplit("/", 1)[-1] in _INLINE and set(first) & {"-c", "-e", "-"}:
+        return bare[:300]
+    return " ".join([word for word in first if not word.startswith(("-", "2>", ">", "|", "&"))][:3])
 
 
 def exit_status(call: ToolCall) -> int | None:

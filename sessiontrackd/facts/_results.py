@@ -9,6 +9,7 @@ from sessiontrackd.facts._text import Span
 from sessiontrackd.model import ToolCall
 
 TEST_LINES = 40
+TAIL_CHARS = 4_000
 ERROR_LINES = 300
 """How many lines of a failed result are looked at, from its end."""
 
@@ -29,21 +30,7 @@ _DULL = re.compile(
 )
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
 _PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
-_TEST_WORDS = (
-    "pass",
-    "PASS",
-    "Pass",
-    "fail",
-    "FAIL",
-    "Fail",
-    "ok",
-    "est",
-    "EST",
-    "Ran ",
-    "examples",
-    "specs",
-    "assert",
-)
+_TEST_WORDS = ("pass", "PASS", "fail", "FAIL", "ok ", "tests", "Tests", "Ran ", "examples", "specs", "assertions", "test result")  # fmt: skip
 _TEST_LINE = re.compile(
     r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
     r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
@@ -90,10 +77,11 @@ def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
     """Return the last line of a result that says how the tests went."""
     for text, start, end in reversed(actions.whole_parts(call)):
         at = end
-        for _ in range(TEST_LINES):
+        tail = text[max(start, end - TAIL_CHARS) : end]
+        for _ in range(TEST_LINES if any(word in tail for word in _TEST_WORDS) else 0):
             line_start = text.rfind("\n", start, at) + 1 or start
             line = text[line_start:at]
-            if any(word in line for word in _TEST_WORDS) and _TEST_LINE.search(line):
+            if _TEST_LINE.search(line):
                 return text, _stripped(text, line_start, at)
             if line_start <= start:
                 break

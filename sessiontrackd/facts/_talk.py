@@ -28,7 +28,7 @@ from sessiontrackd.model import Message, Origin, Role
 MAX_CHAT_CHARS = 2_000_000
 """A conversation without tools is scored up to this size; beyond it, its first part."""
 
-COUNTED_CHARS = 1_500
+COUNTED_CHARS = 800
 """How much of an ask and of its answer is counted for keywords."""
 
 _LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
