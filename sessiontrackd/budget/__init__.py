@@ -1,0 +1,397 @@
+"""TokenManager: may this be spent, what was spent, and what is left. The ledger is the only way to money."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sessiontrackd.budget import _usage
+from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
+from sessiontrackd.budget._ledger import Ledger
+from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
+from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
+from sessiontrackd.budget._tables import SCHEMA
+from sessiontrackd.config import Home, load
+from sessiontrackd.errors import LedgerDamaged, Unpriced
+from sessiontrackd.model import BudgetStatus, Insight, Reservation, Session, Usage
+from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prompt_tokens
+from sessiontrackd.store import Store, open_store
+
+__all__ = [
+    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "TokenManager", "bounds", "days_left",
+    "period_of", "scopes", "share_passed",
+]  # fmt: skip
+
+DEFAULT_MODEL = "claude-haiku-5-5"  # what a call without a model is priced at
+EDGE = Decimal("2.5")  # below this multiple of an estimate, what is left is too little for a learned bound
+
+
+class TokenManager:
+    """Hold spending to a monthly budget, across processes.
+
+    Args:
+        monthly_budget: USD; can only tighten what the settings say. None: what they say.
+        store: opened with SCHEMA; else that of the home in use, opened at the first question.
+        home: the folder of that home; else SESSIONTRACKD_HOME or the platform's.
+        timezone: IANA name of the zone whose months are counted; that of the settings.
+        now: the clock.
+        prices: what tokens cost.
+        model: what calls without a model are priced at.
+    """
+
+    def __init__(
+        self,
+        monthly_budget: float | Decimal | str | None = None,
+        *,
+        store: Store | None = None,
+        home: Home | str | os.PathLike[str] | None = None,
+        timezone: str | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        prices: Prices | None = None,
+        model: str = DEFAULT_MODEL,
+    ) -> None:
+        """Keep the parts; nothing is opened yet."""
+        self._argument = Limit(None if monthly_budget is None else picousd(monthly_budget))
+        self._home = home if isinstance(home, Home) else Home.find(home) if store is None else None
+        self._store = store
+        self._timezone = timezone
+        self._now = now
+        self._opened: Ledger | None = None
+        self.prices = prices or Prices()
+        self.model = model
+
+    # -- the design's own names ---------------------------------------------------------------------------------
+
+    @property
+    def monthly_budget(self) -> float | None:
+        """The monthly limit in force in USD, None where there is none."""
+        limit = self.limit().picousd
+        return None if limit is None else limit / PICOUSD_PER_USD
+
+    @property
+    def current_month_spend(self) -> float:
+        """What was spent this month in USD: what was billed, and the most that unknown outcomes can have cost."""
+        return self.status().spent_picousd / PICOUSD_PER_USD
+
+    def calculate_token_cost(self, input_tokens: int, output_tokens: int, *, model: str | None = None) -> float:
+        """Return what one request costs in USD.
+
+        Raises:
+            Unpriced: nobody knows the model's price.
+        """
+        usage = Usage(input_tokens, output_tokens)
+        return self.prices.cost_picousd(model or self.model, usage, self._now()) / PICOUSD_PER_USD
+
+    def can_process(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        model: str | None = None,
+        folder: str | None = None,
+        project: str | None = None,
+    ) -> bool:
+        """Say whether a request of at most this size fits every budget just now; only `reserve` promises it."""
+        usage = Usage(input_tokens, output_tokens)
+        try:
+            _, cost = self._bound(usage, model or self.model, batch=False, provider=None)
+            left, tokens = self._left(folder, project)
+        except (Unpriced, LedgerDamaged):
+            return False
+        if left is None and tokens is None:
+            return cost == 0
+        return (left is None or cost <= left) and (tokens is None or usage.total_tokens <= tokens)
+
+    def record_token_usage(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        model: str | None = None,
+        folder: str | None = None,
+        project: str | None = None,
+        level: str | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        """Book what was spent already, in full, whether it fits or not.
+
+        Args:
+            input_tokens: without cached ones.
+            output_tokens: thinking included.
+            model: that was used.
+            folder: it was used for.
+            project: it was used for.
+            level: it was used for.
+            usage: all buckets, in place of the two numbers.
+        """
+        spent = usage or Usage(input_tokens, output_tokens)
+        entry = self._reservation(spent, model or self.model, folder=folder, project=project, level=level, engine=None)
+        with self._ledger.store.immediate(durable=True):
+            booked = self._ledger.book(replace(entry, note="recorded after the fact"))
+            self._ledger.go_on(booked.id, ("reserve",), following_by("send"))
+            self._ledger.go_on(booked.id, ("send",), settlement(spent, self._now()))
+
+    # -- one attempt --------------------------------------------------------------------------------------------
+
+    def reserve(
+        self,
+        most: Usage,
+        *,
+        model: str | None = None,
+        folder: str | None = None,
+        project: str | None = None,
+        level: str | None = None,
+        engine: str = "claude",
+        provider: str | None = None,
+        batch: bool = False,
+        session_id: str | None = None,
+        source: bytes | None = None,
+        title: str | None = None,
+        cost_picousd: int | None = None,
+    ) -> Reservation:
+        """Set the money for one request aside, in every budget it counts against; committed when this returns.
+
+        Args:
+            most: the most the request can use, by bucket.
+            model: to be asked.
+            folder: the work is for.
+            project: the work is for.
+            level: of the insight.
+            engine: that asks.
+            provider: who sells, where the model's name does not tell.
+            batch: at batch price.
+            session_id: the work is for; can be forgotten later, as source and title can.
+            source: the transcript.
+            title: of the session.
+            cost_picousd: in place of the price of `most`.
+
+        Raises:
+            OverBudget: it does not fit, or no budget is set.
+            Unpriced: nobody knows what the model costs.
+            LedgerDamaged: the entries cannot be trusted.
+        """
+        entry = self._reservation(
+            most, model or self.model, folder=folder, project=project, level=level, engine=engine, provider=provider,
+            batch=batch,
+        )  # fmt: skip
+        if cost_picousd is not None:
+            entry = replace(entry, picousd=cost_picousd)
+        ledger = self._ledger
+        with ledger.store.immediate(durable=True) as connection:
+            made = ledger.reserve(entry, self._argument)
+            if session_id or source or title:
+                connection.execute("INSERT INTO purpose VALUES (?, ?, ?, ?)", (made.id, session_id, source, title))
+        return Reservation(made.id, folder, project, made.picousd or 0)
+
+    def send(self, reservation: Reservation | int, *, batch_id: str | None = None) -> None:
+        """Note that the first byte is about to leave: from now on an unknown outcome counts as spent."""
+        self._ledger.go_on(_id(reservation), ("reserve",), following_by("send", batch_id=batch_id))
+
+    def settle(self, reservation: Reservation | int, usage: Usage) -> int:
+        """Book what was billed, in full even above the reservation.
+
+        Args:
+            reservation: of the attempt; one whose outcome was assumed may be settled when it is known after all.
+            usage: as the reply tells it.
+
+        Returns:
+            The cost in pico-USD.
+        """
+        kinds = ("reserve", "send", "assume")
+        return self._ledger.go_on(_id(reservation), kinds, settlement(usage, self._now())).picousd or 0
+
+    def release(self, reservation: Reservation | int, note: str | None = None) -> None:
+        """Give the money back: surely nothing was billed."""
+        self._ledger.go_on(_id(reservation), ("reserve", "send"), following_by("release", self._now(), note=note))
+
+    def assume(self, reservation: Reservation | int, note: str | None = None) -> None:
+        """Count the whole reservation as spent: nobody knows what was billed."""
+        self._ledger.go_on(_id(reservation), ("reserve", "send"), assumption(self._now(), note))
+
+    def correct(self, attempt_id: int, cost_picousd: int, note: str = "corrected by a person") -> int:
+        """Replace an assumed cost by what a person says it was; 0 releases it. The month stays that of the reservation.
+
+        Returns:
+            The change in pico-USD.
+
+        Raises:
+            ValueError: the attempt is not assumed, or the cost negative.
+        """
+        if cost_picousd < 0:
+            raise ValueError("a cost is not negative")
+
+        def change(attempt: Attempt) -> Entry:
+            kind = "settle" if cost_picousd else "release"
+            entry = following(attempt, kind, self._now(), note=note)
+            return replace(entry, picousd=cost_picousd, tokens=attempt.last.tokens if cost_picousd else 0)
+
+        before = self._ledger.attempt(attempt_id)
+        self._ledger.go_on(attempt_id, ("assume",), change)
+        return cost_picousd - (before.holding.picousd if before.holding else 0)
+
+    def recover(self) -> list[Attempt]:
+        """End the attempts of processes that died: unsent ones are released, sent ones assumed at their most.
+
+        Returns:
+            Those that were ended.
+        """
+        return self._ledger.end_orphans()
+
+    # -- how things stand ---------------------------------------------------------------------------------------
+
+    def limit(self, folder: str | None = None, project: str | None = None) -> Limit:
+        """Return the limit in force, of the total or of one folder or project."""
+        scope = scopes(folder, project)[-1]
+        found = self._ledger.limits((scope,)).get(scope, Limit())
+        return found.tighter(self._argument) if scope == TOTAL else found
+
+    def set_limits(
+        self, total: Limit, *, folders: Mapping[str, Limit] | None = None, projects: Mapping[str, Limit] | None = None
+    ) -> bool:
+        """Put limits in force for every process; those that are not named are lifted. Return whether any changed."""
+        limits = {TOTAL: total}
+        limits |= {f"folder:{name}": limit for name, limit in (folders or {}).items()}
+        limits |= {f"project:{name}": limit for name, limit in (projects or {}).items()}
+        return self._ledger.set_limits({scope: limit for scope, limit in limits.items() if limit.is_set})
+
+    def status(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
+        """Return how the month stands, in total or for one folder or project."""
+        period = self._ledger.period()
+        balance = self._ledger.balance(scopes(folder, project)[-1], period)
+        return BudgetStatus(
+            period,
+            self.limit(folder, project).picousd,
+            balance.settled_picousd + balance.assumed_picousd,
+            balance.reserved_picousd,
+            balance.assumed_picousd,
+        )
+
+    def summary(self, thresholds: tuple[int, ...] = (50, 80, 95, 100)) -> dict[str, Any]:
+        """Return how the month stands in the shape of `budget --json`."""
+        ledger, period = self._ledger, self._ledger.period()
+        limits = ledger.limits()
+        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
+        shown = {scope: _usage.shown(ledger.balance(scope, period), limit) for scope, limit in sorted(limits.items())}
+        kinds = {kind: [{kind: s.partition(":")[2], **shown[s]} for s in shown if s.startswith(f"{kind}:")]
+                 for kind in ("folder", "project")}  # fmt: skip
+        return {
+            "period": period,
+            **shown[TOTAL],
+            "thresholds": list(thresholds),
+            "folders": kinds["folder"],
+            "projects": kinds["project"],
+        }
+
+    def is_at_edge(self, estimate_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
+        """Say whether so little is left that a reservation has to be the hard bound."""
+        left, _ = self._left(folder, project)
+        return left is not None and left < EDGE * estimate_picousd
+
+    def record(
+        self,
+        session: Session,
+        insight: Insight,
+        *,
+        folder: str | None = None,
+        project: str | None = None,
+        source: bytes | None = None,
+    ) -> None:
+        """Note that a session ran. Its requests are in the ledger; this row says that it was worked on."""
+        _usage.record(self._ledger, self._now(), session, insight, (source, folder, project))
+
+    def usage(self, by: str = "day", period: str | None = None) -> dict[str, Any]:
+        """Return what we spent in a month (this one by default), in the shape of `usage --json`."""
+        period = period or self._ledger.period()
+        runs = self._ledger.store.read("SELECT * FROM usage WHERE period = ?", (period,))
+        return _usage.table(by, period, runs, self._ledger.attempts(period))
+
+    def spent_on(self, day: date) -> int:
+        """Return what was spent on a local day, in pico-USD: the day is that of the reservation."""
+        spent = [attempt for attempt in self._ledger.attempts(day=day.isoformat()) if attempt.is_spent]
+        return sum(attempt.holding.picousd for attempt in spent if attempt.holding)
+
+    def open_attempts(self) -> list[Attempt]:
+        """Return what is reserved or sent and not yet ended, the oldest first."""
+        return self._ledger.open_attempts()
+
+    def assumed(self) -> list[Attempt]:
+        """Return the attempts whose outcome nobody knows, of all months, the oldest first."""
+        return [attempt for attempt in self._ledger.attempts() if attempt.state == "assumed"]
+
+    def overruns(self) -> list[Attempt]:
+        """Return the attempts that were billed above their reservation; their bound was wrong."""
+        return [
+            attempt
+            for attempt in self._ledger.attempts()
+            if attempt.state == "settled" and (attempt.last.picousd or 0) > (attempt.reserve.picousd or 0)
+        ]
+
+    def purpose(self, attempt_id: int) -> tuple[str | None, bytes | None, str | None]:
+        """Return session, transcript and title of an attempt, as far as they are not forgotten."""
+        row = self._ledger.store.one("SELECT session_id, source, title FROM purpose WHERE attempt = ?", (attempt_id,))
+        return (row[0], row[1], row[2]) if row else (None, None, None)
+
+    def forget(self, *, source: bytes | None = None, session_id: str | None = None) -> None:
+        """Remove the names of what was worked on; amounts stay."""
+        _usage.forget(self._ledger.store, source=source, session_id=session_id)
+
+    def verify(self) -> None:
+        """Check the whole ledger.
+
+        Raises:
+            LedgerDamaged: something is not what was written.
+        """
+        self._ledger.verify()
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    @property
+    def _ledger(self) -> Ledger:
+        if self._opened is None:
+            settings = None
+            if self._store is None:
+                assert self._home is not None
+                self._home.prepare()
+                settings = load(self._home)
+                self._store = open_store(self._home.db_path, SCHEMA)
+            zone = self._timezone or (settings.timezone if settings else "UTC")
+            self._opened = Ledger(self._store, ZoneInfo(zone), self._now)
+        return self._opened
+
+    def _bound(self, most: Usage, model: str, *, batch: bool, provider: str | None) -> tuple[Tariff, int]:
+        """Return the tariff, and the most a request can cost at the dearest step it may reach."""
+        tariff = self.prices.tariff(model, self._now(), provider=provider, batch=batch)
+        return tariff, tariff.dearest(prompt_tokens(most)).cost_picousd(most)
+
+    def _reservation(
+        self, most: Usage, model: str, *, provider: str | None = None, batch: bool = False, **about: Any
+    ) -> Entry:
+        """Make the entry of a reservation; `about` is its folder, project, level and engine."""
+        tariff, cost = self._bound(most, model, batch=batch, provider=provider)
+        owner = self._ledger.store.owner
+        return reservation_of(most, cost, tariff, model=model, is_batch=int(batch), owner=owner, **about)
+
+    def _left(self, folder: str | None, project: str | None) -> tuple[int | None, int | None]:
+        """Return what is left in the tightest budget, in pico-USD and in tokens; None where nothing limits."""
+        ledger = self._ledger
+        period, limits = ledger.period(), ledger.limits()
+        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
+        if not limits[TOTAL].is_set:
+            return None, None
+        money, tokens = [], []
+        for scope in scopes(folder, project):
+            balance, limit = ledger.balance(scope, period, must_hold=True), limits.get(scope, Limit())
+            if limit.picousd is not None:
+                money.append(limit.picousd - balance.used_picousd)
+            if limit.tokens is not None:
+                tokens.append(limit.tokens - balance.used_tokens)
+        return min(money, default=None), min(tokens, default=None)
+
+
+def _id(reservation: Reservation | int) -> int:
+    return reservation if isinstance(reservation, int) else reservation.id

@@ -1,0 +1,318 @@
+"""The ledger: entries that are only added, chained by hashes, and the balances they come to."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from sessiontrackd.budget._entries import (
+    COLUMNS,
+    TOTAL,
+    Attempt,
+    Balance,
+    Entry,
+    Holding,
+    Limit,
+    entry_of,
+    folded,
+    holding_after,
+    problem,
+)
+from sessiontrackd.budget._period import period_of
+from sessiontrackd.budget._steps import assumption, following_by
+from sessiontrackd.errors import LedgerDamaged, OverBudget, StoreDamaged
+from sessiontrackd.store import Store
+
+REMEDY = "Nothing more is spent until it is mended: see `sessiontrackd doctor`; daily copies lie in the folder backup."
+_INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_START = b"sessiontrackd ledger"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Ledger:
+    """The entries in the store.
+
+    Args:
+        store: opened with the budget's schema.
+        zone: whose months are counted.
+        now: the clock.
+    """
+
+    def __init__(self, store: Store, zone: ZoneInfo, now: Callable[[], datetime]) -> None:
+        """Keep the parts; nothing is read yet."""
+        self.store = store
+        self.zone = zone
+        self._now = now
+        self._verified = (0, _START)
+
+    # -- adding -------------------------------------------------------------------------------------------------
+
+    def reserve(self, entry: Entry, argument: Limit) -> Entry:
+        """Add a reservation if it fits every budget it counts against.
+
+        Args:
+            entry: everything but its id; the period is that of the clock, but never one before the newest.
+            argument: a limit of the caller's own, which can only tighten the total.
+
+        Raises:
+            OverBudget: it does not fit, or there is no budget at all.
+            LedgerDamaged: the entries cannot be trusted.
+        """
+        with self.store.immediate(durable=True) as connection, self._trusted():
+            self._verify_tail(connection)
+            entry = self._dated(entry)
+            held = {scope: self.balance(scope, entry.period, must_hold=True) for scope in entry.scopes}
+            self._check(entry, held, argument)
+            return self._append(connection, entry)
+
+    def book(self, entry: Entry) -> Entry:
+        """Add a reservation without asking whether it fits: for what was spent already."""
+        with self.store.immediate(durable=True) as connection:
+            return self._append(connection, self._dated(entry))
+
+    def go_on(self, attempt_id: int, kinds: Iterable[str], change: Callable[[Attempt], Entry]) -> Entry:
+        """Add the next entry of an attempt.
+
+        Args:
+            attempt_id: the reservation.
+            kinds: what its last entry may be.
+            change: makes the entry from what it was.
+
+        Raises:
+            ValueError: there is no such attempt, or it is beyond that.
+        """
+        with self.store.immediate(durable=True) as connection:
+            attempt = self.attempt(attempt_id)
+            if attempt.last.kind not in kinds:
+                raise ValueError(f"attempt {attempt_id} is {attempt.state} already")
+            return self._append(connection, change(attempt), attempt)
+
+    def end_orphans(self) -> list[Attempt]:
+        """End the attempts of processes that died; a batch that was sent is collected later, whoever sent it."""
+        ended = []
+        for attempt in self.open_attempts():
+            owner = attempt.reserve.owner
+            if attempt.last.batch_id or (owner is not None and self.store.is_alive(owner)):
+                continue
+            note = "its process ended"
+            change = following_by("release", self._now(), note=note)
+            if attempt.last.kind == "send":
+                change = assumption(self._now(), note)
+            with contextlib.suppress(ValueError):  # another process was faster
+                self.go_on(attempt.reserve.id, (attempt.last.kind,), change)
+                ended.append(self.attempt(attempt.reserve.id))
+        return ended
+
+    def set_limits(self, limits: dict[str, Limit]) -> bool:
+        """Put limits in force; scopes that are not named lose theirs. Return whether anything changed."""
+        with self.store.immediate(durable=True) as connection:
+            before = self.limits()
+            changed = {s: limits.get(s, Limit()) for s in before.keys() | limits.keys()}
+            changed = {s: limit for s, limit in changed.items() if limit != before.get(s, Limit())}
+            for scope, limit in sorted(changed.items()):
+                blank = self._dated(Entry(kind="limit", at=0, period="", zone="", day="", scope=scope))
+                self._append(connection, replace(blank, picousd=limit.picousd, tokens=limit.tokens))
+                values = (scope, limit.picousd, limit.tokens)
+                connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", (*values, _seal(values)))
+        return bool(changed)
+
+    def _dated(self, entry: Entry) -> Entry:
+        """Fix time, zone, day and period. A month before the newest is closed and does not open again."""
+        now = self._now()
+        row = self.store.one("SELECT max(period) FROM balance")
+        period = max(period_of(now, self.zone), (row and row[0]) or "")
+        day = now.astimezone(self.zone).date().isoformat()
+        return replace(
+            entry, at=(now - _EPOCH) // timedelta(milliseconds=1), period=period, zone=self.zone.key, day=day
+        )
+
+    def _check(self, entry: Entry, held: dict[str, Balance], argument: Limit) -> None:
+        limits = self.limits(held.keys())
+        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(argument)
+        if not limits[TOTAL].is_set and entry.picousd:
+            raise OverBudget(
+                "No monthly budget is set, so nothing paid is done. Set one: `sessiontrackd budget set 5usd`."
+            )
+        for scope, balance in held.items():
+            why = problem(scope, balance, limits.get(scope, Limit()), entry)
+            if why:
+                raise OverBudget(why)
+
+    def _append(self, connection: sqlite3.Connection, entry: Entry, attempt: Attempt | None = None) -> Entry:
+        """Add an entry to the chain and move the balances."""
+        last = connection.execute("SELECT id, hash FROM ledger ORDER BY id DESC LIMIT 1").fetchone()
+        entry_id, before = (last["id"] + 1, last["hash"]) if last else (1, _START)
+        entry = replace(entry, id=entry_id, attempt=entry_id if entry.kind == "reserve" else entry.attempt)
+        values = tuple(getattr(entry, name) for name in COLUMNS)
+        digest = _chained(before, values)
+        connection.execute(_INSERT, (*values, digest))
+        if self._verified == (entry_id - 1, before):
+            self._verified = (entry_id, digest)
+        if entry.kind not in ("limit", "send"):
+            old = attempt.holding if attempt else None
+            self._move(connection, entry, old, holding_after(entry, old))
+        return entry
+
+    def _move(self, connection: sqlite3.Connection, entry: Entry, old: Holding | None, new: Holding | None) -> None:
+        for scope in entry.scopes:
+            try:
+                balance = self.balance(scope, entry.period, must_hold=True)
+            except LedgerDamaged:
+                continue  # the entry counts; what is damaged stays so that it is noticed before the next spend
+            moved = balance.moved(old, new, entry.id)
+            values = (entry.period, scope, *(getattr(moved, name) for name in Balance.__dataclass_fields__))
+            connection.execute(
+                f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(values) + 1))})",
+                (*values, _seal(values)),
+            )
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def period(self) -> str:
+        """Return the month that a reservation made now would belong to."""
+        return self._dated(Entry(kind="limit", at=0, period="", zone="", day="")).period
+
+    def balance(self, scope: str, period: str, *, must_hold: bool = False) -> Balance:
+        """Return what a scope holds in a month.
+
+        Raises:
+            LedgerDamaged: `must_hold`, and the row is not what was written.
+        """
+        row = self.store.one("SELECT * FROM balance WHERE period = ? AND scope = ?", (period, scope))
+        if row is None:
+            return Balance()
+        if must_hold and _seal(tuple(row)[:-1]) != row["seal"]:
+            raise LedgerDamaged(f"The balance of {scope} in {period} is damaged. {REMEDY}")
+        return Balance(*tuple(row)[2:-1])
+
+    def limits(self, wanted: Iterable[str] | None = None) -> dict[str, Limit]:
+        """Return the limits in force.
+
+        Raises:
+            LedgerDamaged: a row is not what was written.
+        """
+        found = {}
+        names = None if wanted is None else set(wanted)
+        for row in self.store.read("SELECT * FROM budget"):
+            if names is None or row["scope"] in names:
+                if _seal(tuple(row)[:-1]) != row["seal"]:
+                    raise LedgerDamaged(f"A limit ({row['scope']!r}) is damaged. {REMEDY}")
+                found[row["scope"]] = Limit(row["picousd"], row["tokens"])
+        return found
+
+    def attempt(self, attempt_id: int) -> Attempt:
+        """Return one attempt.
+
+        Raises:
+            ValueError: there is none with this number.
+        """
+        rows = self.store.read("SELECT * FROM ledger WHERE attempt = ? AND attempt > 0 ORDER BY id", (attempt_id,))
+        found = folded(entry_of(row) for row in rows)
+        if found:
+            return found[attempt_id]
+        raise ValueError(f"there is no attempt {attempt_id}")
+
+    def attempts(self, period: str | None = None, day: str | None = None) -> list[Attempt]:
+        """Return all attempts, or those reserved in one month or on one local day, in the order of reservation."""
+        rows = self.store.read(
+            "SELECT * FROM ledger WHERE (?1 IS NULL OR period = ?1) AND (?2 IS NULL OR day = ?2) ORDER BY id",
+            (period, day),
+        )
+        return list(folded(entry_of(row) for row in rows).values())
+
+    def open_attempts(self) -> list[Attempt]:
+        """Return what is reserved or sent and not yet ended, the oldest first."""
+        months = self.store.read(
+            "SELECT period FROM balance WHERE scope = ? AND (reserved_tokens > 0 OR reserved_picousd > 0)", (TOTAL,)
+        )
+        return [attempt for row in months for attempt in self.attempts(row[0]) if attempt.is_open]
+
+    # -- trusting -----------------------------------------------------------------------------------------------
+
+    def verify(self) -> None:
+        """Read everything and compare: the chain, the balances, the limits.
+
+        Raises:
+            LedgerDamaged: something is not what was written.
+        """
+        with self.store.immediate() as connection, self._trusted():
+            self._verified = (0, _START)
+            broken = [row[0] for row in connection.execute("PRAGMA integrity_check('ledger')") if row[0] != "ok"]
+            if broken:
+                raise LedgerDamaged(f"The ledger is damaged: {broken[0]}. {REMEDY}")
+            self._compare(list(self._chain(connection)))
+
+    def _verify_tail(self, connection: sqlite3.Connection) -> None:
+        """Read what was added since the last look; everything at the first, or where that no longer stands."""
+        known, digest = self._verified
+        row = connection.execute("SELECT hash FROM ledger WHERE id = ?", (known,)).fetchone()
+        if row is None or row["hash"] != digest:
+            self.verify()
+        for _ in self._chain(connection):
+            pass
+
+    def _chain(self, connection: sqlite3.Connection) -> Iterator[Entry]:
+        """Read the entries after the last verified one and check that each follows from the one before."""
+        for row in connection.execute("SELECT * FROM ledger WHERE id > ? ORDER BY id", (self._verified[0],)):
+            known, digest = self._verified
+            values = tuple(row)
+            if values[0] != known + 1 or _chained(digest, values[:-1]) != values[-1]:
+                raise LedgerDamaged(f"Entry {known + 1} of the ledger is not what was written. {REMEDY}")
+            self._verified = (values[0], values[-1])
+            yield entry_of(row)
+
+    def _compare(self, entries: list[Entry]) -> None:
+        """Compare what the entries come to with the balances and limits that are kept."""
+        balances: dict[tuple[str, str], Balance] = {}
+        limits: dict[str, Limit] = {}
+        holdings: dict[int, Holding | None] = {}
+        for entry in entries:
+            if entry.kind == "limit":
+                limits[entry.scope] = Limit(entry.picousd, entry.tokens)
+            elif entry.kind != "send":
+                old = holdings.get(entry.attempt)
+                new = holdings[entry.attempt] = holding_after(entry, old)
+                for scope in entry.scopes:
+                    key = (entry.period, scope)
+                    balances[key] = balances.get(key, Balance()).moved(old, new, entry.id)
+        if self.limits() != limits:
+            raise LedgerDamaged(f"The limits are not those that were set. {REMEDY}")
+        kept = {(row["period"], row["scope"]): row for row in self.store.read("SELECT * FROM balance")}
+        if kept.keys() != balances.keys():
+            raise LedgerDamaged(f"The entries of the ledger and its balances name different months. {REMEDY}")
+        for (period, scope), balance in balances.items():
+            if self.balance(scope, period, must_hold=True) != balance:
+                raise LedgerDamaged(f"The balance of {scope} in {period} is not the sum of its entries. {REMEDY}")
+
+    def _trusted(self) -> _Trusted:
+        return _Trusted()
+
+
+class _Trusted:
+    """What SQLite cannot read, or not decode, is damage too."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Say that the ledger is damaged."""
+        if isinstance(error, (StoreDamaged, sqlite3.DatabaseError, UnicodeDecodeError, TypeError)):
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (0, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR):
+                raise LedgerDamaged(f"The ledger cannot be read ({error}). {REMEDY}") from error
+
+
+def _chained(before: bytes, values: tuple[Any, ...]) -> bytes:
+    return hashlib.sha256(before + msgspec.json.encode(values)).digest()
+
+
+def _seal(values: tuple[Any, ...]) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(values)).digest()[:16]

@@ -1,0 +1,578 @@
+"""TokenManager and its ledger: never more than was said."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import zoneinfo
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sessiontrackd.budget import SCHEMA, Limit, TokenManager, bounds, period_of
+from sessiontrackd.errors import LedgerDamaged, OverBudget, SessiontrackdError, Unpriced
+from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
+from sessiontrackd.store import Store, open_store
+
+USD = 10**12
+MOST = Usage(10_000, 8_000)  # $0.005 of Haiku
+COST = 5 * USD // 1000
+
+
+class Clock:
+    def __init__(self, at: datetime = datetime(2026, 11, 24, 12, tzinfo=UTC)) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "state.db", SCHEMA) as opened:
+        yield opened
+
+
+@pytest.fixture
+def manager(store: Store, clock: Clock) -> TokenManager:
+    return TokenManager("0.012", store=store, timezone="UTC", now=clock)
+
+
+def state(manager: TokenManager) -> tuple[int, int, int]:
+    found = manager.status()
+    return found.spent_picousd - found.assumed_picousd, found.assumed_picousd, found.reserved_picousd
+
+
+def test_the_designs_example_holds(store: Store) -> None:
+    """A manager that is given a budget and a store needs nothing else."""
+    manager = TokenManager(monthly_budget=50.00, store=store)
+
+    assert (manager.monthly_budget, manager.current_month_spend) == (50.0, 0.0)
+    assert manager.calculate_token_cost(1_000_000, 0, model="claude-sonnet-5-5") == 2.0
+    assert manager.can_process(1_000_000, 0, model="claude-sonnet-5-5")
+    manager.record_token_usage(24_000_000, 0, model="claude-sonnet-5-5")
+    assert manager.current_month_spend == 48.0
+    assert not manager.can_process(1_000_001, 0, model="claude-sonnet-5-5")
+
+
+def test_a_home_remembers_across_managers(tmp_path: Path) -> None:
+    """What one process spent the next one knows."""
+    TokenManager(5.0, home=tmp_path / "home").record_token_usage(1000, 1000)
+
+    assert TokenManager(home=tmp_path / "home").current_month_spend == pytest.approx(0.0006)
+
+
+def test_money_is_set_aside_and_settled(manager: TokenManager) -> None:
+    """A reservation holds its most; the settlement gives back what was not billed."""
+    reservation = manager.reserve(MOST)
+    assert state(manager) == (0, 0, COST)
+    manager.send(reservation)
+
+    assert manager.settle(reservation, Usage(5_000, 1_000)) == USD // 1000
+    assert state(manager) == (USD // 1000, 0, 0)
+
+
+def test_what_does_not_fit_is_refused_with_the_figures(manager: TokenManager) -> None:
+    """Open reservations count; the message says what is left and what to do."""
+    for _ in range(2):
+        manager.reserve(MOST)
+
+    with pytest.raises(OverBudget, match=r"up to \$0\.005000, .* \$0\.002000 is left.*budget set"):
+        manager.reserve(MOST)
+
+
+def test_without_a_budget_nothing_paid_is_reserved(store: Store) -> None:
+    """Not even where a folder has a budget of its own."""
+    manager = TokenManager(store=store)
+    manager.set_limits(Limit(), folders={"/f": Limit(USD)})
+
+    with pytest.raises(OverBudget, match="No monthly budget"):
+        manager.reserve(MOST, folder="/f")
+    assert not manager.can_process(1, 1)
+    assert manager.monthly_budget is None
+
+
+def test_every_ancestor_is_asked(store: Store) -> None:
+    """Folder and project hold within the total, in USD and in tokens."""
+    manager = TokenManager(store=store)
+    manager.set_limits(
+        Limit(10 * COST), folders={"/f": Limit(COST)}, projects={"p": Limit(tokens=2 * MOST.total_tokens)}
+    )
+    manager.reserve(MOST, folder="/f", project="p")
+
+    with pytest.raises(OverBudget, match="the budget of folder /f"):
+        manager.reserve(MOST, folder="/f")
+    manager.reserve(MOST, project="p")
+    with pytest.raises(OverBudget, match=r"the budget of project p .*0 tokens are left"):
+        manager.reserve(MOST, project="p")
+    assert manager.status(folder="/f").remaining_picousd == 0
+
+
+def test_the_argument_can_only_tighten(store: Store) -> None:
+    """The lower of argument and settings is in force."""
+    TokenManager(store=store).set_limits(Limit(COST))
+
+    assert TokenManager(1.0, store=store).monthly_budget == COST / USD
+    assert TokenManager("0.001", store=store).monthly_budget == 0.001
+
+
+def test_a_limit_below_the_spend_stops_and_says_by_how_much(manager: TokenManager) -> None:
+    """What runs may finish; nothing new is reserved."""
+    first = manager.reserve(MOST)
+    manager.set_limits(Limit(COST // 2))
+
+    with pytest.raises(OverBudget, match=r"over by \$0\.0025"):
+        manager.reserve(Usage(1))
+    manager.settle(first, MOST)
+    assert manager.summary()["over_by_usd"] == "0.0025000"[:8]
+    assert manager.summary()["remaining_usd"] == "0.000000"
+
+
+def test_a_sure_refusal_gives_the_money_back(manager: TokenManager) -> None:
+    """Released is as if it had never been; it stays on record."""
+    reservation = manager.reserve(MOST)
+    manager.send(reservation)
+    manager.release(reservation, "429")
+
+    assert state(manager) == (0, 0, 0)
+    assert manager.usage()["total"]["calls"] == 0
+
+
+def test_an_unknown_outcome_counts_at_its_most(manager: TokenManager) -> None:
+    """Until a person or a later fact says otherwise, in the month of its reservation."""
+    first, second, third = (manager.reserve(Usage(1_000)) for _ in range(3))
+    for reservation in (first, second, third):
+        manager.assume(reservation, "time-out")
+    assert state(manager) == (0, 3 * USD // 10_000, 0)
+
+    assert manager.correct(first.id, USD // 20_000) == -USD // 20_000
+    assert manager.correct(second.id, 0) == -USD // 10_000
+    manager.settle(third, Usage(500))
+    assert state(manager) == (USD // 10_000, 0, 0)
+    assert manager.assumed() == []
+    with pytest.raises(ValueError, match="settled already"):
+        manager.correct(first.id, 0)
+
+
+def test_a_step_is_taken_once(manager: TokenManager) -> None:
+    """What is settled or released cannot be settled again."""
+    reservation = manager.reserve(MOST)
+    manager.settle(reservation, Usage(1))
+
+    for again in (manager.send, manager.release, manager.assume):
+        with pytest.raises(ValueError, match="settled already"):
+            again(reservation)
+    with pytest.raises(ValueError, match="no attempt 99"):
+        manager.release(99)
+
+
+def test_a_bill_above_its_reservation_is_booked_in_full(manager: TokenManager) -> None:
+    """It is the only way past a limit, and is listed."""
+    reservation = manager.reserve(MOST)
+
+    assert manager.settle(reservation, Usage(100_001)) == 50_000_500_000
+    assert manager.status().remaining_picousd == 12 * USD // 1000 - 50_000_500_000
+    assert [attempt.reserve.id for attempt in manager.overruns()] == [reservation.id]
+
+
+def test_a_reservation_is_priced_at_its_own_step(store: Store) -> None:
+    """A bound above 100,000 prompt tokens reserves the dearer rates for every token."""
+    manager = TokenManager(10, store=store)
+
+    assert manager.reserve(Usage(100_001, 1_000)).cost_picousd == 50_000_500_000 + 2_500_000_000
+    assert manager.reserve(Usage(100_000, 1_000)).cost_picousd == 10_000_000_000 + 500_000_000
+    assert manager.reserve(Usage(100_000, 1_000), batch=True).cost_picousd == (10_000_000_000 + 500_000_000) // 2
+
+
+def test_an_unknown_model_cannot_be_reserved(manager: TokenManager) -> None:
+    """The message says how to price it."""
+    with pytest.raises(Unpriced, match="prices"):
+        manager.reserve(MOST, model="claude-next")
+    assert not manager.can_process(1, 1, model="claude-next")
+
+
+def test_the_edge_is_near_when_little_is_left(manager: TokenManager) -> None:
+    """Below two and a half times the estimate a learned bound is not enough."""
+    assert not manager.is_at_edge(4 * USD // 1000)
+    assert manager.is_at_edge(5 * USD // 1000)
+
+
+def test_the_month_is_that_of_the_reservation(manager: TokenManager, clock: Clock) -> None:
+    """A call over midnight counts where it was reserved, and the new month begins at nothing."""
+    clock.at = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
+    reservation = manager.reserve(MOST)
+    clock.at += timedelta(seconds=2)
+    manager.settle(reservation, MOST)
+
+    assert (manager.status().period, state(manager)) == ("2026-12", (0, 0, 0))
+    assert manager.usage("day", "2026-11")["rows"][0]["key"] == "2026-11-30"
+
+
+def test_a_closed_month_never_opens_again(manager: TokenManager, clock: Clock) -> None:
+    """A clock that is set back spends the newer month's money."""
+    manager.reserve(MOST)
+    clock.at = datetime(2026, 12, 1, tzinfo=UTC)
+    manager.reserve(MOST)
+    clock.at = datetime(2026, 11, 24, tzinfo=UTC)
+
+    assert manager.status().period == "2026-12"
+    manager.reserve(MOST)
+    with pytest.raises(OverBudget, match="for 2026-12"):
+        manager.reserve(MOST)
+
+
+def test_months_follow_the_zone_in_every_zone() -> None:
+    """For all zones of the database: a month begins at its first local moment and never runs backwards."""
+    wrong = []
+    for name in sorted(zoneinfo.available_timezones()):
+        zone = ZoneInfo(name)
+        for month in (
+            "1996-01",
+            "2011-12",
+            "2012-01",
+            "2026-02",
+            "2026-03",
+            "2026-04",
+            "2026-10",
+            "2026-11",
+            "2026-12",
+        ):
+            start, end = bounds(month, zone)
+            inside = (start, start + timedelta(hours=36), end - timedelta(microseconds=1))
+            if {period_of(at, zone) for at in inside} != {month} or end <= start:
+                wrong.append((name, month, "inside"))
+            if period_of(end, zone) == month or period_of(start - timedelta(microseconds=1), zone) == month:
+                wrong.append((name, month, "outside"))
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "period"),
+    [("Pacific/Kiritimati", "2026-10-31T10:30:00", "2026-11"), ("Pacific/Pago_Pago", "2026-12-01T10:30:00", "2026-11"),
+     ("Asia/Kathmandu", "2026-11-30T18:15:00", "2026-12"), ("America/Havana", "2026-11-01T04:30:00", "2026-11"),
+     ("Europe/Berlin", "2026-10-31T23:00:00", "2026-11"), ("Australia/Lord_Howe", "2026-10-31T13:00:00", "2026-11")],
+)  # fmt: skip
+def test_a_moment_belongs_to_its_local_month(name: str, at: str, period: str) -> None:
+    """Offsets of 14, -11 and 5:45 hours, and clock changes near the turn."""
+    assert period_of(datetime.fromisoformat(at).replace(tzinfo=UTC), ZoneInfo(name)) == period
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    """A naive time belongs to no month."""
+    with pytest.raises(ValueError, match="without a time zone"):
+        period_of(datetime(2026, 11, 1), ZoneInfo("UTC"))  # noqa: DTZ001
+
+
+def test_a_session_that_ran_is_a_row(manager: TokenManager) -> None:
+    """The local engine's sessions are counted, at no cost; money is the ledger's."""
+    local = Insight(InsightLevel.STANDARD, "t", "s", (), "local")
+    manager.record(Session("s1", "claude_code"), local, folder="/f", project="p", source=b"/f/a")
+    manager.settle(manager.reserve(MOST, folder="/f", level="minimal"), Usage(1_000, 100))
+
+    assert manager.usage("level") == {
+        "period": "2026-11",
+        "rows": [
+            {"key": "minimal", "sessions": 0, "calls": 1, "input_tokens": 1_000, "output_tokens": 100,
+             "cache_read_tokens": 0, "cache_write_tokens": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
+            {"key": "standard", "sessions": 1, "calls": 0, "input_tokens": 0, "output_tokens": 0,
+             "cache_read_tokens": 0, "cache_write_tokens": 0, "cost_usd": "0.000000", "assumed_usd": "0.000000"},
+        ],
+        "total": {"sessions": 1, "calls": 1, "input_tokens": 1_000, "output_tokens": 100, "cache_read_tokens": 0,
+                  "cache_write_tokens": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
+    }  # fmt: skip
+    assert [row["key"] for row in manager.usage("model")["rows"]] == ["claude-haiku-5-5", "local"]
+    assert manager.spent_on(datetime(2026, 11, 24, tzinfo=UTC).date()) == 150_000_000
+    with pytest.raises(ValueError, match="not by colour"):
+        manager.usage("colour")
+
+
+def test_names_can_be_forgotten_and_amounts_stay(manager: TokenManager) -> None:
+    """A forgotten session leaves its money in the ledger, which still holds."""
+    reservation = manager.reserve(MOST, session_id="s1", source=b"/a", title="t")
+    assert manager.purpose(reservation.id) == ("s1", b"/a", "t")
+    manager.forget(session_id="s1")
+
+    assert manager.purpose(reservation.id) == (None, None, None)
+    assert state(manager) == (0, 0, COST)
+    manager.verify()
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Run it in a child process that ends by SIGKILL."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_what_the_dead_left_is_ended(manager: TokenManager) -> None:
+    """Not sent: released. Sent: assumed at its most. The living keep theirs."""
+    mine = manager.reserve(Usage(1_000))
+    killed(lambda: manager.reserve(Usage(2_000)))
+    killed(lambda: manager.send(manager.reserve(Usage(3_000))))
+    killed(lambda: manager.send(manager.reserve(Usage(4_000)), batch_id="b1"))
+
+    ended = manager.recover()
+    assert [(attempt.state, attempt.reserve.input_tokens) for attempt in ended] == [
+        ("released", 2_000),
+        ("assumed", 3_000),
+    ]
+    assert state(manager) == (0, 300_000_000, 100_000_000 + 400_000_000)
+    assert (manager.recover(), manager.open_attempts()[0].reserve.id) == ([], mine.id)
+
+
+def _spend(path: Path, count: int) -> tuple[int, int, list[str]]:
+    """Reserve and settle as often as it is granted; count what was."""
+    granted, refused, errors = 0, 0, []
+    with open_store(path, SCHEMA) as store:
+        manager = TokenManager(500, store=store, timezone="UTC")
+        for number in range(count):
+            try:
+                reservation = manager.reserve(Usage(500_000), model="claude-sonnet-5-5")  # one dollar
+                if number % 2:
+                    manager.send(reservation)
+                granted += 1
+            except OverBudget:
+                refused += 1
+            except SessiontrackdError as error:
+                errors.append(str(error))
+    return granted, refused, errors
+
+
+def test_eight_processes_get_exactly_what_there_is(tmp_path: Path) -> None:
+    """8 × 125 requests for a dollar against 500: exactly 500 are granted, none fails for a lock."""
+    path = tmp_path / "state.db"
+    open_store(path, SCHEMA).close()
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        results = pool.starmap(_spend, [(path, 125)] * 8, chunksize=1)
+
+    assert sum(result[0] for result in results) == 500
+    assert sum(result[1] for result in results) == 500
+    assert [error for result in results for error in result[2]] == []
+    with open_store(path, SCHEMA) as store:
+        TokenManager(500, store=store, timezone="UTC").verify()
+
+
+def filled(path: Path) -> tuple[list[tuple[object, ...]], ...]:
+    """Make a ledger with some history; return every row of it."""
+    with open_store(path, SCHEMA) as store:
+        manager = TokenManager(store=store, timezone="UTC", now=Clock())
+        manager.set_limits(Limit(USD), folders={f"/{n}": Limit(USD) for n in range(20)})
+        for number in range(60):
+            reservation = manager.reserve(Usage(1_000 + number), folder=f"/{number % 20}", title="a title " * 20)
+            manager.send(reservation)
+            manager.settle(reservation, Usage(900 + number))
+        with store.immediate() as connection:
+            connection.execute("CREATE TABLE other (a BLOB)")
+            connection.execute("INSERT INTO other VALUES (?)", (random.Random(3).randbytes(200_000),))
+    return rows_of(path)
+
+
+def rows_of(path: Path) -> tuple[list[tuple[object, ...]], ...]:
+    connection = sqlite3.connect(path)
+    try:
+        return tuple(connection.execute(f"SELECT * FROM {t}").fetchall() for t in ("ledger", "balance", "budget"))
+    finally:
+        connection.close()
+
+
+def test_damage_is_noticed_before_the_next_spend(tmp_path: Path) -> None:
+    """64 random bytes at 40 random places: whenever a row of money is not what it was, nothing is granted."""
+    before = filled(tmp_path / "whole.db")
+    whole = (tmp_path / "whole.db").read_bytes()
+    chance = random.Random(7)
+    hits = {"noticed": 0, "harmless": 0, "needless": 0}
+    for number in range(40):
+        path = tmp_path / f"{number}.db"
+        at = chance.randrange(len(whole) - 64)
+        path.write_bytes(whole[:at] + chance.randbytes(64) + whole[at + 64 :])
+        try:
+            harmed = rows_of(path) != before
+        except (sqlite3.Error, UnicodeDecodeError):
+            harmed = True
+        noticed = not grants(path)
+        assert noticed or not harmed, f"64 bytes at {at} went unnoticed"
+        hits["noticed" if harmed else "needless" if noticed else "harmless"] += 1
+
+    assert hits["noticed"] >= 8, hits
+    assert hits["harmless"] >= 8, hits
+
+
+def grants(path: Path) -> bool:
+    try:
+        with open_store(path, SCHEMA) as store:
+            TokenManager(store=store, timezone="UTC", now=Clock()).reserve(Usage(1))
+    except SessiontrackdError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "harm",
+    ["UPDATE ledger SET picousd = picousd - 1 WHERE id = 5", "DELETE FROM ledger WHERE id = 6",
+     "UPDATE balance SET settled_picousd = 0", "UPDATE budget SET picousd = picousd * 2", "DELETE FROM budget",
+     "DELETE FROM balance", "DELETE FROM ledger WHERE id >= 190", "UPDATE ledger SET hash = x'00' WHERE id = 7"],
+)  # fmt: skip
+def test_a_row_that_was_changed_stops_spending(tmp_path: Path, harm: str) -> None:
+    """A changed amount, a missing row, a balance or limit that does not follow from the entries."""
+    path = tmp_path / "state.db"
+    filled(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(harm)
+    connection.close()
+
+    with open_store(path, SCHEMA) as store:
+        manager = TokenManager(store=store, timezone="UTC", now=Clock())
+        with pytest.raises(LedgerDamaged, match="Nothing more is spent"):
+            manager.reserve(Usage(1))
+        with pytest.raises(LedgerDamaged):
+            manager.verify()
+
+
+def test_damage_stops_no_booking(manager: TokenManager, store: Store) -> None:
+    """What is on its way is still settled, and the damage stays to be seen."""
+    reservation = manager.reserve(MOST)
+    with store.immediate() as connection:
+        connection.execute("UPDATE balance SET settled_picousd = 0, reserved_picousd = 0")
+
+    manager.settle(reservation, MOST)
+    with pytest.raises(LedgerDamaged):
+        manager.reserve(Usage(1))
+
+
+def test_a_failed_commit_is_no_damage(manager: TokenManager, store: Store) -> None:
+    """An entry that was rolled back with what is around it is not missed."""
+    manager.reserve(Usage(1))
+    with pytest.raises(KeyError), store.immediate(durable=True):
+        manager.reserve(Usage(1))
+        raise KeyError
+
+    manager.reserve(Usage(1))
+    assert len(manager.open_attempts()) == 2
+
+
+class Machine(RuleBasedStateMachine):
+    """Several managers on one file, crashes, months, limits: what was granted always fitted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.store = open_store(None, SCHEMA)
+        self.managers = [TokenManager(store=self.store, timezone="UTC", now=self.clock) for _ in range(2)]
+        self.limit = 20 * USD // 1000
+        self.managers[0].set_limits(Limit(self.limit), folders={"/f": Limit(self.limit // 2)})
+        self.open: list[tuple[Reservation, str, bool]] = []
+        self.unknown: list[tuple[Reservation, str]] = []
+        self.billed: dict[str, int] = {}
+        self.held: dict[str, int] = {}
+
+    @property
+    def period(self) -> str:
+        return self.managers[0].status().period
+
+    def add(self, to: dict[str, int], period: str, amount: int) -> None:
+        to[period] = to.get(period, 0) + amount
+
+    @rule(tokens=st.integers(1, 40_000), who=st.integers(0, 1), folder=st.sampled_from([None, "/f"]))
+    def reserve(self, tokens: int, who: int, folder: str | None) -> None:
+        used = self.billed.get(self.period, 0) + self.held.get(self.period, 0)
+        try:
+            reservation = self.managers[who].reserve(Usage(tokens), folder=folder)
+        except OverBudget:
+            assert folder or used + tokens * 100_000 > self.limit
+            return
+        assert used + reservation.cost_picousd <= self.limit
+        self.open.append((reservation, self.period, False))
+        self.add(self.held, self.period, reservation.cost_picousd)
+
+    @precondition(lambda self: self.open)
+    @rule(who=st.integers(0, 1))
+    def send(self, who: int) -> None:
+        reservation, period, sent = self.open.pop(0)
+        if not sent:
+            self.managers[who].send(reservation)
+        self.open.append((reservation, period, True))
+
+    @precondition(lambda self: self.open)
+    @rule(share=st.integers(0, 100))
+    def settle(self, share: int) -> None:
+        reservation, period, _ = self.open.pop()
+        billed = self.managers[1].settle(reservation, Usage(reservation.cost_picousd // 100_000 * share // 100))
+        self.add(self.held, period, -reservation.cost_picousd)
+        self.add(self.billed, period, billed)
+
+    @precondition(lambda self: self.open)
+    @rule()
+    def release(self) -> None:
+        reservation, period, _ = self.open.pop()
+        self.managers[0].release(reservation)
+        self.add(self.held, period, -reservation.cost_picousd)
+
+    @precondition(lambda self: self.open)
+    @rule()
+    def lose(self) -> None:
+        reservation, period, _ = self.open.pop()
+        self.managers[0].assume(reservation)
+        self.unknown.append((reservation, period))
+
+    @precondition(lambda self: self.unknown)
+    @rule(cost=st.integers(0, 4_000_000_000))
+    def correct(self, cost: int) -> None:
+        reservation, period = self.unknown.pop()
+        cost = min(cost, reservation.cost_picousd)
+        self.managers[0].correct(reservation.id, cost)
+        self.add(self.held, period, -reservation.cost_picousd)
+        self.add(self.billed, period, cost)
+
+    @rule()
+    def crash(self) -> None:
+        self.store.is_alive = lambda owner: False  # type: ignore[method-assign]
+        self.managers[0].recover()
+        for reservation, period, sent in self.open:
+            if sent:
+                self.unknown.append((reservation, period))
+            else:
+                self.add(self.held, period, -reservation.cost_picousd)
+        self.open.clear()
+
+    @rule(days=st.integers(-40, 40))
+    def turn(self, days: int) -> None:
+        self.clock.at += timedelta(days=days)
+
+    @rule(limit=st.integers(1, 30))
+    def change_limit(self, limit: int) -> None:
+        self.limit = limit * USD // 1000
+        self.managers[0].set_limits(Limit(self.limit), folders={"/f": Limit(self.limit // 2)})
+
+    @invariant()
+    def the_account_is_ours(self) -> None:
+        found = self.managers[1].status()
+        assert found.spent_picousd + found.reserved_picousd == self.billed.get(found.period, 0) + self.held.get(
+            found.period, 0
+        )
+
+    def teardown(self) -> None:
+        self.managers[0].verify()
+        self.store.close()
+
+
+Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, database=None)
+TestMachine = Machine.TestCase
