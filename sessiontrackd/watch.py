@@ -49,7 +49,7 @@ TOOL_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "venv"
 
 ROOT_CHECK_MS = 5_000  # how often a quiet watcher looks whether its folder is still the one it watches
 NEW_FOLDER_MS = 1_000  # a new folder is told again then: what was written before its watch stood has no event
-OFFLINE_CHECK_S = 2.0
+OFFLINE_CHECK_S = 1.0
 POLL_S = 10.0  # between scans of a folder whose events cannot be had
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 1.0, 300.0
 BURST = 4_000  # paths in one hint from which on the whole folder is scanned: the kernel's queue may have overflowed
@@ -230,7 +230,7 @@ async def hints(
     """Tell where something changed, until cancelled.
 
     Events get lost: what is told is where to look soon, never that nothing else changed. The whole folder is told
-    each time watching begins, so that nothing falls between a scan and the first event. Where events cannot be
+    each time watching begins, so that nothing falls between a scan and the first event, and when it is gone. Where events cannot be
     had, the folder is told every POLL_S.
 
     Args:
@@ -239,12 +239,16 @@ async def hints(
         step_ms: how long events are gathered.
         avoid: as for `scan`.
     """
-    backoff_s = BACKOFF_FIRST_S
+    backoff_s, was_there = BACKOFF_FIRST_S, True
     while True:
         identity = _identity(folder.path)
         if identity is None:
+            if was_there:
+                tell(WHOLE)
+            was_there = False
             await asyncio.sleep(OFFLINE_CHECK_S)
             continue
+        was_there = True
         started_s = asyncio.get_running_loop().time()
         try:
             await _follow(folder, identity, tell, step_ms, _Sieve(folder, avoid))

@@ -1,0 +1,258 @@
+"""The daemon as a user meets it: real processes, real folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd import config, queue
+from sessiontrackd.config import Home
+from sessiontrackd.model import Job, JobState
+from sessiontrackd.store import open_store
+
+SOON_S = 10.0  # far more than anything here takes
+RUN = """
+import sys
+from sessiontrackd import daemon
+from sessiontrackd.config import Home
+from sessiontrackd.errors import SessiontrackdError
+try:
+    daemon.run(Home.find(sys.argv[1]), until_idle=sys.argv[2:] == ["--until-idle"])
+except SessiontrackdError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_status)
+"""
+
+
+def talk(number: int, *asks: str) -> str:
+    """Return the lines of a session of its own."""
+    lines = []
+    for place, ask in enumerate(asks or ("What is a lease?", "And a lock?")):
+        for role, text in (("user", ask), ("assistant", f"Answer {place}.")):
+            record: dict[str, object] = {"type": role, "sessionId": f"s{number}", "uuid": f"{number}-{place}-{role}", "parentUuid": None}
+            record |= {"cwd": "/p", "isSidechain": False, "timestamp": f"2026-03-14T09:00:{place:02}Z"}
+            lines.append(json.dumps({**record, "message": {"role": role, "content": text}}) + "\n")
+    return "".join(lines)
+
+
+class Daemons:
+    """Starts real daemons on one home and ends them."""
+
+    def __init__(self, home: Home, folder: Path) -> None:
+        """Watch one folder."""
+        self.home = home
+        self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
+        config.add_folder(home, folder, stable_s=0.2)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start one; its lines are read in the background."""
+        command = [sys.executable, "-c", RUN, str(self.home.root), *words]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._started.append(process)
+        return process
+
+    def run_until_idle(self) -> str:
+        """Let one handle what is there; return what it said."""
+        process = self.start("--until-idle")
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 0, said
+        return said
+
+    def end(self) -> None:
+        """End them all, their workers with them."""
+        for process in self._started:
+            process.terminate()
+        for process in self._started:
+            process.communicate(timeout=SOON_S)
+
+    def talk(self, name: str, number: int = 1) -> Path:
+        """Write a transcript that has rested."""
+        path = self.folder / name
+        path.write_text(talk(number), encoding="utf-8")
+        os.utime(path, (1_700_000_000 + number,) * 2)
+        return path
+
+    def jobs(self) -> dict[str, Job]:
+        """Return the jobs by the end of their path."""
+        with open_store(self.home.db_path, queue.SCHEMA) as store:
+            return {job.display.rpartition("/")[2]: job for job in queue.Queue(store).jobs()}
+
+
+@pytest.fixture
+def daemons(home: Path, tmp_path: Path) -> Iterator[Daemons]:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    daemons = Daemons(Home.find(home), folder)
+    yield daemons
+    daemons.end()
+
+
+def eventually(is_so: Callable[[], object]) -> None:
+    """Wait for other processes."""
+    deadline = time.monotonic() + SOON_S
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        threading.Event().wait(0.01)
+
+
+def test_until_idle_handles_what_is_there_and_ends(daemons: Daemons) -> None:
+    """Good transcripts get their note, everything else one reason; a second run has nothing to do."""
+    for number in range(3):
+        daemons.talk(f"{number}.jsonl", number)
+    (daemons.folder / "empty.jsonl").write_bytes(b"")
+    (daemons.folder / "binary.json").write_bytes(bytes(range(256)) * 50)
+    (daemons.folder / "prose.txt").write_text("Nothing was said here.\n")
+    Path(os.fsdecode(os.fsencode(daemons.folder) + b"/\xff.txt")).write_text("Nothing here either.\n")
+    (daemons.folder / ("x" * 251 + ".txt")).write_text("A long name.\n")
+    os.mkfifo(daemons.folder / "pipe.jsonl")
+    (daemons.folder / "out.md").symlink_to("/etc/hostname")
+    daemons.run_until_idle()
+
+    jobs = daemons.jobs()
+    notes = {path.name: path.stat() for path in daemons.folder.glob("*.insights.md")}
+    assert set(notes) == {f"{number}.jsonl.insights.md" for number in range(3)}
+    assert len(jobs) == 10
+    for name, job in jobs.items():
+        if name in ("0.jsonl", "1.jsonl", "2.jsonl"):
+            assert (job.state, job.reason) == (JobState.DONE, None)
+        else:
+            assert job.state in (JobState.SKIPPED, JobState.FAILED), name
+            assert job.reason, name
+    daemons.run_until_idle()
+    assert daemons.jobs() == jobs
+    assert {path.name: path.stat() for path in daemons.folder.glob("*.insights.md")} == notes
+
+
+def test_what_is_dropped_gets_its_note_and_growth_another(daemons: Daemons) -> None:
+    """In a folder that is watched, and in one below it that was not there before."""
+    daemons.start()
+    eventually(lambda: (config.heard(daemons.home) or {"folders": {}})["folders"])
+    path = daemons.folder / "new" / "talk.jsonl"
+    path.parent.mkdir()
+    path.write_text(talk(1))
+    note = daemons.folder / "new" / "talk.jsonl.insights.md"
+    eventually(note.exists)
+    before = note.read_bytes()
+    with path.open("a") as file:
+        file.write(talk(1, "a", "b", "And what of this third thing?").splitlines(True)[-2])
+
+    eventually(lambda: note.read_bytes() != before)
+
+
+def test_a_second_daemon_says_which_is_the_first(daemons: Daemons) -> None:
+    """Exit 75; the lock decides, and a number left by a dead one does not count."""
+    daemons.home.prepare()
+    daemons.home.lock_path.write_text("1\n")
+    first = daemons.start()
+    eventually(lambda: config.daemon_pid(daemons.home))
+    second = daemons.start()
+    said = second.communicate(timeout=SOON_S)[1]
+
+    assert second.returncode == 75
+    assert str(first.pid) in said
+    assert config.daemon_pid(daemons.home) == first.pid
+
+
+def test_sigterm_ends_daemon_and_worker_within_two_seconds(daemons: Daemons) -> None:
+    """Nothing of it stays: no process, no word, no lock."""
+    daemons.talk("a.jsonl")
+    process = daemons.start()
+    eventually((daemons.folder / "a.jsonl.insights.md").exists)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = children.read_text().split() if children.exists() else []
+    began_s = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(SOON_S) == 0
+    assert time.monotonic() - began_s < 2
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert config.heard(daemons.home) is None
+
+
+def test_a_killed_daemon_loses_nothing(daemons: Daemons) -> None:
+    """Kill -9 of the daemon and of its worker; the next run makes each note once."""
+    for number in range(20):
+        daemons.talk(f"{number:02}.jsonl", number)
+    process = daemons.start()
+    eventually(lambda: any(daemons.folder.glob("*.insights.md")))
+    worker = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    for pid in worker:
+        os.kill(int(pid), signal.SIGKILL)
+    process.communicate()
+    daemons.run_until_idle()
+
+    assert {job.state for job in daemons.jobs().values()} == {JobState.DONE}
+    assert len(list(daemons.folder.glob("*.insights.md"))) == 20
+
+
+def test_changed_settings_are_taken_up_and_wrong_ones_are_not(daemons: Daemons, tmp_path: Path) -> None:
+    """A folder that is added is watched at once; a mistake leaves in force what was."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.jsonl").write_text(talk(2))
+    daemons.start()
+    eventually(lambda: (config.heard(daemons.home) or {"folders": {}})["folders"])
+    config.add_folder(daemons.home, other, stable_s=0.2)
+    assert config.poke(daemons.home)
+    eventually((other / "b.jsonl.insights.md").exists)
+    daemons.home.config_path.write_text("[[folder]]\n")
+    config.poke(daemons.home)
+    daemons.talk("a.jsonl")
+
+    eventually(lambda: "a.jsonl" in daemons.jobs())
+
+
+def test_a_folder_that_is_not_there_is_offline(daemons: Daemons) -> None:
+    """What is known of it stays, and it is taken up when it comes back."""
+    daemons.talk("a.jsonl")
+    daemons.run_until_idle()
+    away = daemons.folder.rename(daemons.folder.with_name("away"))
+    daemons.start()
+    eventually(lambda: "offline" in str((config.heard(daemons.home) or {}).get("folders")))
+    assert daemons.jobs()["a.jsonl"].state is JobState.DONE
+    away.rename(daemons.folder)
+    daemons.talk("b.jsonl")
+
+    eventually((daemons.folder / "b.jsonl.insights.md").exists)
+
+
+def test_paused_work_waits(daemons: Daemons) -> None:
+    """`run --until-idle` then has nothing to do; what waits is done after `resume`."""
+    daemons.talk("a.jsonl")
+    with open_store(daemons.home.db_path, queue.SCHEMA) as store:
+        queue.Queue(store).turn("paused", True)
+        daemons.run_until_idle()
+        assert daemons.jobs()["a.jsonl"].state is JobState.WAITING
+        queue.Queue(store).turn("paused", False)
+    daemons.run_until_idle()
+
+    assert daemons.jobs()["a.jsonl"].state is JobState.DONE
+
+
+def test_an_idle_daemon_carries_nothing_heavy(daemons: Daemons) -> None:
+    """The modules that its start brings in."""
+    code = "import sys, sessiontrackd.daemon; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+
+    assert not loaded & {
+        "anthropic",
+        "jinja2",
+        "sqlite_utils",
+        "tiktoken",
+        "pydantic",
+        "click",
+        "tomlkit",
+        "watchfiles",
+    }
