@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -61,6 +62,14 @@ def cut(text: str, width: int) -> str:
             break
         kept.append(char)
     return "".join(kept).rstrip() + "…"
+
+
+def wrap(line: str, width: int) -> list[str]:
+    """Break a line between words; what follows is indented as its list item or quote is, and keeps a quote's mark."""
+    found = re.match(r"(> )?(- (\[.\] )?|[0-9]+\. )?", line)
+    mark = found[1] or "" if found else ""
+    hanging = mark + " " * (found.end() - len(mark) if found else 0)
+    return textwrap.wrap(line, width, subsequent_indent=hanging, break_on_hyphens=False) or [""]
 
 
 def cut_path(path: str, width: int) -> str:

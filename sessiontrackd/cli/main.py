@@ -28,6 +28,9 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "try": Entry("process", "try_", "Show the note of your newest session; nothing is written."),
+    "demo": Entry("demo", "demo", "Watch the daemon work on sample transcripts, then clean up."),
+    "process": Entry("process", "process", "Work on transcripts now, through the same queue."),
     "run": Entry("run", "run", "Run the daemon in the foreground."),
     "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
     "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),

@@ -1,0 +1,210 @@
+"""Work on transcripts at once: `process`, `try`."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from sessiontrackd import config, pipeline, readers, worker
+from sessiontrackd.cli._command import command, current_home, json_option
+from sessiontrackd.cli._progress import Progress
+from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
+from sessiontrackd.config import PRESETS
+from sessiontrackd.errors import JobError, NotAConversation, Skipped
+from sessiontrackd.model import Folder, InsightLevel
+from sessiontrackd.pricing import picousd
+from sessiontrackd.watch import scan
+
+LEVELS = [level.value for level in InsightLevel]
+LOOKED_AT = 20  # of the newest files; a note of the first that holds a conversation is shown
+
+
+class Named(NamedTuple):
+    """A transcript to work on; `by_name` says that a person named it, not only its folder."""
+
+    path: Path
+    by_name: bool
+
+
+@command(
+    "process",
+    example="sessiontrackd process talk.jsonl\n"
+    "sessiontrackd process ~/exports --level comprehensive --json\n"
+    "sessiontrackd process talk.jsonl --stdout",
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--level", type=click.Choice(LEVELS), help="How deep; else what the folder says.")
+@click.option("--engine", metavar="NAME", help="Who makes the insight; else what the folder says.")
+@click.option("--again", is_flag=True, help="Make the insight anew, not only the note.")
+@click.option("--stdout", "to_stdout", is_flag=True, help="Print the note instead of writing it.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, written and spent; do none of it.")
+@click.option("--yes", is_flag=True, help="Ask nothing about count and cost.")
+@json_option
+def process(
+    paths: tuple[Path, ...],
+    *,
+    level: str | None,
+    engine: str | None,
+    again: bool,
+    to_stdout: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Work on transcripts now, through the same queue; a folder means every transcript in it."""
+    del yes  # nothing is asked while the local engine is the only one
+    named = _expanded(paths)
+    if to_stdout:
+        _print_notes(named, level)
+        return
+    asked = {"level": level, "engine": engine}
+    results = _rehearsed(named, **asked) if dry_run else _results(named, **asked, again=again)
+    if as_json:
+        print_json({"results": results})
+    else:
+        (_print_rehearsal if dry_run else _print_results)(results)
+    if any(_has_failed(result, each.by_name) for result, each in zip(results, named, strict=True)):
+        click.get_current_context().exit(1)
+
+
+def _expanded(paths: Iterable[Path]) -> list[Named]:
+    """Return every transcript once: named files as they are, folders as the files in them, by name."""
+    found: dict[Path, Named] = {}
+    for path in paths:
+        full = Path(os.path.abspath(path))
+        if not full.is_dir():
+            full = full.resolve() if full.is_symlink() else full
+            found[full] = Named(full, True)
+            continue
+        for each in sorted(os.fsdecode(file.path) for file in scan(Folder(full))):
+            found.setdefault(Path(each), Named(Path(each), False))
+    return list(found.values())
+
+
+def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:
+    rooms = pipeline.open_rooms(current_home())
+    results = []
+    try:
+        with Progress("processing", len(named)) as progress:
+            for each in named:
+                results.append(asyncio.run(worker.process_path(rooms, each.path, by_name=each.by_name, **asked)))
+                progress.step(each.path.name)
+    finally:
+        rooms.close()
+    return results
+
+
+def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> list[dict[str, Any]]:
+    """Say of each transcript what would be done; nothing is made, not even a state folder."""
+    settings = config.load(current_home())
+    results = []
+    with Progress("looking", len(named)) as progress:
+        for each in named:
+            folder = settings.folder_of(each.path) or Folder(each.path.parent)
+            chosen = {"level": level or folder.level.value, "engine": engine or folder.engine, "output": folder.output}
+            results.append(_rehearsal(each.path) | chosen)
+            progress.step(each.path.name)
+    return results
+
+
+def _rehearsal(path: Path) -> dict[str, Any]:
+    shown = _text(path)
+    try:
+        document = readers.inspect_document(path)
+    except JobError as error:
+        return {"path": shown, "state": error.state.value, "reason": str(error), "sessions": []}
+    if not document["is_conversation"]:
+        return {"path": shown, "state": "skipped", "reason": document["warnings"][0], "sessions": []}
+    sessions = [{name: each[name] for name in ("session_id", "title", "human_turns")} for each in document["sessions"]]
+    return {"path": shown, "state": "waiting", "reason": None, "sessions": sessions}
+
+
+def _has_failed(result: dict[str, Any], by_name: bool) -> bool:
+    """Say whether a result fails the command: inside a folder, what is skipped does not."""
+    return result["state"] in ("failed", "held") or (by_name and result["state"] == "skipped")
+
+
+def _text(path: Path) -> str:
+    """Return a path as JSON can carry it: bytes that are no UTF-8 are replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _print_results(results: list[dict[str, Any]]) -> None:
+    """Print a line a transcript, with its notes below it."""
+    for result in results:
+        reason = f": {result['reason']}" if result["reason"] else ""
+        click.echo(f"{safe(result['path'])}  {result['state']}{safe(reason)}")
+        for session in result["sessions"]:
+            if session["report"]:
+                click.echo(f"  → {safe(session['report'])}  “{safe(session['title'])}”")
+    _print_total(results)
+
+
+def _print_total(results: list[dict[str, Any]]) -> None:
+    states = Counter(result["state"] for result in results)
+    notes = sum(bool(session["report"]) for result in results for session in result["sessions"])
+    spent = sum((Decimal(session["cost_usd"]) for result in results for session in result["sessions"]), Decimal())
+    if len(results) > 1:
+        parts = ", ".join(f"{number:,} {state}" for state, number in states.most_common())
+        click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {usd(picousd(spent))}.")
+
+
+def _print_rehearsal(results: list[dict[str, Any]]) -> None:
+    rows = []
+    for result in results:
+        does = result["reason"] or f"{count(len(result['sessions']), 'session')}, {result['level']}"
+        rows.append((result["path"], does))
+    print_table(("transcript", "what would be done"), rows)
+    working = [result for result in results if result["state"] == "waiting"]
+    sends = sorted({result["engine"] for result in working} - {"local"})
+    said = f"sent by {', '.join(sends)}" if sends else "nothing would be sent, $0 spent"
+    click.echo(f"\n{count(len(working), 'transcript')} would be worked on; {said}. Nothing was done.")
+
+
+def _print_notes(named: list[Named], level: str | None) -> None:
+    for each in named:
+        try:
+            note = _preview(each.path, InsightLevel(level or InsightLevel.STANDARD))
+        except Skipped:
+            if each.by_name:
+                raise
+            continue
+        click.echo(safe_block(note))
+
+
+@command("try", example="sessiontrackd try\nsessiontrackd try talk.jsonl --level minimal")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
+def try_(path: Path | None, level: str) -> None:
+    """Show the note of your newest session, or of PATH. Nothing is written and nothing leaves this machine."""
+    found, note = _newest(InsightLevel(level)) if path is None else (path, _preview(path, InsightLevel(level)))
+    click.echo(safe_block(note).rstrip())
+    click.echo(f"\n({safe(str(found))}; nothing was written. Notes for all: sessiontrackd watch add DIR)", err=True)
+
+
+def _preview(path: Path, level: InsightLevel) -> str:
+    return pipeline.preview(path.resolve(), level, config.load(current_home()).zone)
+
+
+def _newest(level: InsightLevel) -> tuple[Path, str]:
+    """Return the newest transcript of the tools on this machine that holds a conversation, and its note."""
+    roots = [(root, preset.name) for preset in PRESETS.values() for root in preset.roots(Path.home(), os.environ)]
+    found = [each for root, name in roots for each in scan(Folder(root, preset=name))]
+    for each in heapq.nlargest(LOOKED_AT, found, key=lambda file: file.fingerprint.mtime_ns):
+        path = Path(os.fsdecode(each.path))
+        try:
+            return path, _preview(path, level)
+        except JobError:
+            continue
+    places = ", ".join(str(root) for root, _ in roots)
+    raise NotAConversation(
+        f"No session was found on this machine (looked in {places}). Name one: sessiontrackd try PATH"
+    )

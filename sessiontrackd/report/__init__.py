@@ -1,0 +1,255 @@
+"""Markdown beside the source, whole or not at all: what a note says, where it stands, how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+from sessiontrackd import templates
+from sessiontrackd.model import Finding, Insight, Message, Session
+from sessiontrackd.report import _front, _kept
+from sessiontrackd.report._place import folder_of, index_place, numbered, place, project_name, safe_name
+from sessiontrackd.report._view import Extra, display, local, money, target, tokens_in, unique, view
+from sessiontrackd.report._write import BESIDE, UNCHANGED, WRITTEN, Written, write
+
+__all__ = [
+    "BESIDE",
+    "UNCHANGED",
+    "WRITTEN",
+    "IndexEntry",
+    "Written",
+    "folder_of",
+    "index_place",
+    "is_ours",
+    "notes_under",
+    "numbered",
+    "place",
+    "project_name",
+    "render",
+    "render_index",
+    "safe_name",
+    "session_of",
+    "write",
+]
+
+HEAD_BYTES = 64 * 1024
+"""How much of a file is looked at to tell whether it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One session in an index: a link where it has a note, a line where it has none."""
+
+    session_id: str
+    title: str
+    started_at: datetime | None
+    summary: str = ""
+    path: Path | None = None
+    open_items: int = 0
+
+
+def render(
+    session: Session,
+    insight: Insight,
+    *,
+    source: Path,
+    source_sha256: str,
+    project: str | None = None,
+    recorded_cost: tuple[int | None, bool] | None = None,
+    subagents: Sequence[Finding] = (),
+    siblings: Sequence[tuple[str, Path]] = (),
+    cited: Sequence[Message] = (),
+    note_path: Path | None = None,
+    previous: str | None = None,
+    zone: tzinfo | None = None,
+    user_dir: Path | None = None,
+) -> str:
+    """Return a note as text. The same arguments give the same bytes; the clock has no say.
+
+    Args:
+        session: what the note is about.
+        insight: what was found in it; redacted already.
+        source: the transcript.
+        source_sha256: of its bytes.
+        project: the folder's setting; else the last part of the recorded working directory.
+        recorded_cost: what the session itself cost, in pico-USD (None: unknown), and whether that is all of it.
+        subagents: lines about sub-agents' sessions, of kind `subagent`.
+        siblings: title and note of sessions that belong to this one.
+        cited: messages to print at the end of a comprehensive note; redacted already.
+        note_path: where the note will stand, for its links; beside the source unless given.
+        previous: the note as it is now; what a person added to it is carried over.
+        zone: the zone that times are shown in; as recorded unless given.
+        user_dir: the folder of the user's own templates.
+
+    Raises:
+        SettingsError: a template is wrong.
+    """
+    extra = Extra(source, subagents, siblings, cited, note_path, zone)
+    body = templates.render(insight.level.value, view(session, insight, extra), user_dir)
+    readable = {
+        **_about(session, insight, source, project or project_name(session.project), zone),
+        **_recorded(session, recorded_cost),
+    }
+    text = _with_front(readable, body, _receipt(insight, source_sha256))
+    return _kept.carried_over(previous, text) if previous is not None else text
+
+
+def render_index(
+    entries: Sequence[IndexEntry],
+    *,
+    title: str,
+    index_path: Path,
+    source: Path | None = None,
+    project: str | None = None,
+    previous: str | None = None,
+    zone: tzinfo | None = None,
+    user_dir: Path | None = None,
+) -> str:
+    """Return the index note of an archive or of a project in a vault, newest session first.
+
+    Args:
+        entries: its sessions, with or without notes.
+        title: the archive's or the project's name.
+        index_path: where the index will stand, for its links.
+        source: the archive, where it is one.
+        project: the project, where it is one.
+        previous: the index as it is now; what a person added to it is carried over.
+        zone: the zone that dates are in.
+        user_dir: the folder of the user's own templates.
+    """
+    ordered = sorted(entries, key=_newest_first)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in ordered:
+        at = local(entry.started_at, zone) if entry.started_at else None
+        groups.setdefault(f"{at:%Y-%m}" if at else "Undated", []).append(_line(entry, at, index_path.parent))
+    open_items = sum(entry.open_items for entry in entries)
+    values = {"title": title, "groups": groups, "count": len(entries), "open_items": open_items}
+    readable = {
+        "source": display(source.name) if source else None,
+        "kind": "index",
+        "project": project,
+        "tags": ["ai-session-index"],
+        "sessions": len(entries),
+    }
+    text = _with_front(readable, templates.render("index", values, user_dir), {})
+    return _kept.carried_over(previous, text) if previous is not None else text
+
+
+def is_ours(head: bytes) -> bool:
+    """Tell by its first bytes whether a file is a note or an index that this program wrote."""
+    text = head[:HEAD_BYTES].decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    parts = _front.split(text)
+    return _front.is_generated(parts[0] if parts else text) if text.startswith("---") else False
+
+
+def session_of(head: bytes) -> str | None:
+    """Return the id of the session that a note of ours is about."""
+    if not is_ours(head):
+        return None
+    parts = _front.split(head[:HEAD_BYTES].decode("utf-8-sig", "replace").replace("\r\n", "\n"))
+    return _front.recorded_session_id(parts[0]) if parts else None
+
+
+def notes_under(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (session id, path) of every note of ours below a folder, hidden folders and links left out."""
+    for folder, names, files in root.walk() if hasattr(root, "walk") else _walk(root):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            path = folder / name
+            if name.endswith(".md") and not name.startswith(".") and path.is_file() and not path.is_symlink():
+                with path.open("rb") as stream:
+                    session_id = session_of(stream.read(HEAD_BYTES))
+                if session_id is not None:
+                    yield session_id, path
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk as Path.walk does from Python 3.12 on."""
+    import os
+
+    for folder, names, files in os.walk(root):
+        yield Path(folder), names, files
+
+
+def _about(
+    session: Session,
+    insight: Insight,
+    source: Path,
+    project: str | None,
+    zone: tzinfo | None,
+) -> dict[str, Any]:
+    """Return the front matter that tells what the note is about."""
+    return {
+        "source": display(source.name),
+        "session_id": display(session.session_id),
+        "format": session.format,
+        "project": templates.one_line(project) if project else None,
+        "started_at": local(session.started_at, zone) if session.started_at else None,
+        "ended_at": local(session.ended_at, zone) if session.ended_at else None,
+        "level": insight.level.value,
+        "engine": insight.engine,
+        "model": templates.one_line(insight.model) if insight.model else None,
+        "tags": ["ai-session"],
+        "keywords": unique(templates.one_line(word) for word in insight.keywords) or None,
+    }
+
+
+def _recorded(session: Session, recorded_cost: tuple[int | None, bool] | None) -> dict[str, Any]:
+    """Return the front matter that tells what the session itself used and cost, as far as it is known."""
+    cost_usd, is_complete = money(recorded_cost)
+    return {
+        "session_input_tokens": tokens_in(session),
+        "session_output_tokens": session.usage.output_tokens if session.usage else None,
+        "session_cost_usd": cost_usd,
+        "session_cost_complete": is_complete,
+    }
+
+
+def _receipt(insight: Insight, source_sha256: str) -> dict[str, Any]:
+    """Return the front matter that tells what the note cost."""
+    usage = insight.usage
+    priced_at = insight.provenance.get("priced_at")
+    return {
+        "input_tokens": usage.total_tokens - usage.output_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost_usd": _front.usd(insight.cost_picousd),
+        "reserved_usd": _front.usd(insight.reserved_picousd) if insight.reserved_picousd else None,
+        "priced_at": str(priced_at) if priced_at else None,
+        "redactions": insight.redactions,
+        "source_sha256": source_sha256,
+    }
+
+
+def _with_front(readable: Mapping[str, Any], body: str, receipt: Mapping[str, Any]) -> str:
+    """Put front matter and body together."""
+    body = _tidy(body)
+    ours = {"generator": _front.GENERATOR, "body_sha256": _kept.sha256_of(body)}
+    return f"{_front.dumped({**readable, **ours, **receipt})}\n{body}"
+
+
+def _tidy(body: str) -> str:
+    """Return a body whose sections are one empty line apart."""
+    lines: list[str] = []
+    for line in (each.rstrip() for each in body.split("\n")):
+        if line or (lines and lines[-1]):
+            lines.append(line)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _newest_first(entry: IndexEntry) -> tuple[float, str, str]:
+    """Return what an index is sorted by."""
+    return -(entry.started_at.timestamp() if entry.started_at else 0.0), entry.title, entry.session_id
+
+
+def _line(entry: IndexEntry, at: datetime | None, base: Path) -> dict[str, Any]:
+    """Return one line of an index as plain values."""
+    return {
+        "title": entry.title or "Untitled",
+        "day": f"{at:%Y-%m-%d}" if at else "",
+        "summary": entry.summary,
+        "target": target(entry.path, base) if entry.path else None,
+        "open_items": entry.open_items,
+    }

@@ -1,0 +1,146 @@
+"""What a person did to a note and what of it counts: ticked boxes, added properties and the part under `## Notes` do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sessiontrackd.report import _front
+
+_BOX = re.compile(
+    r"^(?P<head>[ \t]*[-*+] \[)(?P<mark>[^\]\n])(?P<close>\] )(?P<text>.*?)(?P<done>[ \t]+✅ \d{4}-\d{2}-\d{2})?[ \t]*$"
+)
+_NOTES = re.compile(r"^## Notes[ \t]*$", re.IGNORECASE)
+_END_OF_NOTES = re.compile(r"^(?:#{1,2} |> \[!note\]- Receipt)")
+_CITED = re.compile(r"(?: \[m\d+\])+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A note taken apart: its front matter, its body as this program would have written it, and what a person added."""
+
+    front: str
+    body: str
+    ticks: tuple[tuple[str, str, str], ...]  # text, mark, what a plug-in wrote behind it
+    notes: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program wrote it at all."""
+        return _front.is_generated(self.front)
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether a person changed more than what is carried over."""
+        return _front.recorded_sha256(self.front) != _front.digest(self.body)
+
+
+def taken_apart(text: str) -> Kept | None:
+    """Take a note apart; None where it has no front matter."""
+    parts = _front.split(text.replace("\r\n", "\n"))
+    if parts is None:
+        return None
+    body, notes = _without_notes(parts[1])
+    ticks: list[tuple[str, str, str]] = []
+    lines = [_unticked(line.rstrip(), ticks) for line in body.strip("\n").split("\n")]
+    return Kept(parts[0], "\n".join(lines) + "\n", tuple(ticks), notes)
+
+
+def sha256_of(body: str) -> str:
+    """Return the digest that a body gets when it is written."""
+    kept = taken_apart(f"---\n---\n{body}")
+    assert kept is not None
+    return _front.digest(kept.body)
+
+
+def carried_over(previous: str, text: str, *, with_notes: bool = True) -> str:
+    """Return the new text of a note with what a person added to the previous one."""
+    old, new = taken_apart(previous), _front.split(text)
+    if old is None or new is None or not old.is_ours:
+        return text
+    body = _ticked(new[1], old.ticks)
+    if with_notes and old.notes:
+        body = f"{body.rstrip()}\n\n{old.notes}"
+    return f"---\n{_with_foreign(new[0], old.front)}---\n{body}"
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Tell whether two notes differ in nothing but how their front matter is laid out or where the notes stand."""
+    first, second = taken_apart(one), taken_apart(other)
+    if first is None or second is None:
+        return one == other
+    if (first.body, sorted(first.ticks), first.notes.strip()) != (
+        second.body,
+        sorted(second.ticks),
+        second.notes.strip(),
+    ):
+        return False
+    values = _front.loaded(first.front)
+    return values is not None and values == _front.loaded(second.front)
+
+
+def _without_notes(body: str) -> tuple[str, str]:
+    """Take the part under `## Notes` out of a body."""
+    lines = body.split("\n")
+    start = next((at for at, line in enumerate(lines) if _NOTES.match(line)), None)
+    if start is None:
+        return body, ""
+    end = next((at for at in range(start + 1, len(lines)) if _END_OF_NOTES.match(lines[at])), len(lines))
+    rest = "\n".join(lines[:start]).rstrip("\n") + "\n\n" + "\n".join(lines[end:])
+    return rest, "\n".join(lines[start:end]).rstrip("\n") + "\n"
+
+
+def _unticked(line: str, ticks: list[tuple[str, str, str]]) -> str:
+    """Return a line with an empty box, and remember the tick."""
+    box = _BOX.match(line)
+    if box is None or (box["mark"] == " " and not box["done"]):
+        return line
+    ticks.append((_CITED.sub("", box["text"]), box["mark"], box["done"] or ""))
+    return f"{box['head']} {box['close']}{box['text']}"
+
+
+def _ticked(body: str, ticks: tuple[tuple[str, str, str], ...]) -> str:
+    """Tick the boxes again that were ticked, each once."""
+    left = list(ticks)
+    lines = []
+    for line in body.split("\n"):
+        box = _BOX.match(line)
+        text = _CITED.sub("", box["text"]) if box else None
+        tick = next((tick for tick in left if tick[0] == text), None)
+        if box is None or tick is None:
+            lines.append(line)
+            continue
+        left.remove(tick)
+        lines.append(f"{box['head']}{tick[1]}{box['close']}{box['text']}{tick[2]}")
+    return "\n".join(lines)
+
+
+def _with_foreign(front: str, previous: str) -> str:
+    """Return our front matter with the entries that are not ours, as they were written, before the receipt."""
+    foreign = "".join(block for key, block in _front.blocks(previous) if key not in _front.OUR_KEYS)
+    ours = list(_front.blocks(front))
+    tags = _with_tags(ours, previous)
+    at = next((at for at, (key, _) in enumerate(ours) if key == _front.RECEIPT_KEYS[0]), len(ours))
+    lines = [tags if key == "tags" and tags else block for key, block in ours]
+    if foreign and not foreign.endswith("\n"):
+        foreign += "\n"
+    return "".join((*lines[:at], foreign, *lines[at:]))
+
+
+def _with_tags(ours: list[tuple[str | None, str]], previous: str) -> str | None:
+    """Return the `tags` entry with the tags that a person added to ours; None where there are none."""
+    block = next((block for key, block in _front.blocks(previous) if key == "tags"), "")
+    mine = next((block for key, block in ours if key == "tags"), "")
+    before, now = (list(_texts((_front.loaded(entry) or {}).get("tags"))) for entry in (block, mine))
+    added = [tag for tag in before if tag not in now]
+    return _front.dumped({"tags": [*now, *added]}).removeprefix("---\n").removesuffix("---\n") if added else None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the strings of a list, or of one string with commas."""
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if isinstance(value, list):
+        yield from (str(each) for each in value if each is not None)

@@ -1,0 +1,258 @@
+"""An insight as plain values for the templates: every list in the order of the insight, nothing escaped yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sessiontrackd.model import Finding, Insight, Message, Session
+from sessiontrackd.report import _front
+
+LISTS = {
+    "asks": "ask",
+    "decisions": "decision",
+    "causes": "cause",
+    "problems": "problem",
+    "files": "file",
+    "commands": "command",
+    "commits": "commit",
+    "tests": "test",
+    "todos": "todo",
+    "questions": "question",
+    "links": "link",
+    "segments": "segment",
+    "subagents": "subagent",
+    "alternatives": "alternative",
+    "lessons": "lesson",
+    "prompts": "next_prompt",
+}
+"""The name of a list in a template → the kind of finding in it."""
+ONES = {"goal": "goal", "outcome": "outcome"}
+_KNOWN = frozenset((*LISTS.values(), *ONES.values()))
+_NO_DETAILS = {"added": 0, "removed": 0, "new": False, "done": False, "sha": ""}
+MAX_CITED_CHARS = 600
+_MINUTE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a note tells besides the insight."""
+
+    source: Path
+    subagents: Sequence[Finding] = ()
+    siblings: Sequence[tuple[str, Path]] = ()
+    cited: Sequence[Message] = ()
+    note_path: Path | None = None
+    zone: tzinfo | None = None
+
+
+def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
+    """Return the values of one note."""
+    findings = [*insight.findings, *extra.subagents]
+    lists = {name: [_item(each) for each in findings if each.kind == kind] for name, kind in LISTS.items()}
+    ones = {name: next((_item(each) for each in findings if each.kind == kind), None) for name, kind in ONES.items()}
+    title = insight.title or session.title or "Untitled"
+    if ones["goal"] is not None:
+        ones["goal"]["is_title"] = _same(ones["goal"]["quote"] or ones["goal"]["text"], title)
+    base = extra.note_path.parent if extra.note_path else extra.source.parent
+    return {
+        **lists,
+        **ones,
+        "level": insight.level.value,
+        "title": title,
+        "summary": insight.summary,
+        "others": [_item(each) for each in findings if each.kind not in _KNOWN],
+        "is_open": bool(lists["todos"] or lists["questions"]),
+        "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
+        "figures": _figures(session, lists),
+        "receipt": _receipt(session, insight, extra.zone),
+        "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
+        "siblings": [{"title": title, "target": target(path, base)} for title, path in extra.siblings],
+        "cited": [_cited(message) for message in extra.cited],
+        "written_by": insight.model if any(each.origin == "model" for each in findings) else None,
+    }
+
+
+def _item(finding: Finding) -> dict[str, Any]:
+    """Return one finding as plain values."""
+    return {
+        "kind": finding.kind,
+        "text": finding.text,
+        "quote": finding.quote,
+        "messages": list(finding.messages),
+        "origin": finding.origin,
+        "parts": [_item(part) for part in finding.parts],
+        "details": {**_NO_DETAILS, **finding.details},
+        "lead": _lead(finding),
+        "failed": has_failed(finding),
+    }
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two texts say the same, one perhaps cut short."""
+    first, second = (" ".join(text.lower().split()).rstrip("….!? ") for text in (one, other))
+    return first == second or (len(second) > 20 and first.startswith(second) and len(first) - len(second) < 20)
+
+
+def _lead(finding: Finding) -> str:
+    """Return the text where it says something that the quote does not."""
+    text = finding.text.strip().rstrip("…. ")
+    return "" if finding.quote is None or text in finding.quote or finding.quote in text else finding.text
+
+
+def _went_wrong(tests: Sequence[Mapping[str, Any]], outcome: Mapping[str, Any] | None) -> bool:
+    """Tell whether the session ended badly, as far as its facts say."""
+    return bool(outcome and outcome["failed"]) or bool(tests and tests[-1]["failed"])
+
+
+def has_failed(finding: Finding) -> bool:
+    """Tell whether a command, a test or an outcome is marked as failed."""
+    details = finding.details
+    if "failed" in details:
+        return bool(details["failed"])
+    if "passed" in details:
+        return details["passed"] is False
+    return bool(details.get("exit_status"))
+
+
+def _figures(session: Session, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the facts of the line under the outcome: each a text, or a text with code, and its messages."""
+    made: list[dict[str, Any]] = []
+    if (spent := duration(session.started_at, session.ended_at)) is not None:
+        made.append({"text": spent})
+    if (asks := len(lists["asks"]) or session.human_turns) > 0:
+        made.append({"text": counted(asks, "ask")})
+    if lists["files"]:
+        added, removed = (
+            sum(int(each["details"].get(key, 0)) for each in lists["files"]) for key in ("added", "removed")
+        )
+        lines = f", {signed(added, removed)}" if added or removed else ""
+        made.append({"text": counted(len(lists["files"]), "file") + lines})
+    if lists["commits"]:
+        last = lists["commits"][-1]
+        sha = str(last["details"].get("sha") or "")
+        count = len(lists["commits"])
+        made.append(
+            {
+                "text": "commit" if count == 1 else f"{count} commits, last",
+                "code": sha or last["text"],
+                "messages": last["messages"],
+            }
+        )
+    if lists["tests"]:
+        last = lists["tests"][-1]
+        made.append({"text": "tests fail" if last["failed"] else "tests pass", "messages": last["messages"]})
+    return made
+
+
+def _receipt(session: Session, insight: Insight, zone: tzinfo | None) -> list[str]:
+    """Return the parts of the line that says who made the note, from what, and what it cost."""
+    facts = insight.provenance
+    parts = _who(insight, facts)
+    lines = facts.get("lines_read") or session.details.get("lines")
+    secrets = f"{counted(insight.redactions, 'secret')} redacted"
+    parts.append(f"{counted(int(lines), 'line')} read, {secrets}" if lines else secrets)
+    if (checked := facts.get("quotes_checked")) is not None:
+        parts.append(f"quotes checked: {int(facts.get('quotes_kept', checked))} of {int(checked)}")
+    if note := facts.get("note"):
+        parts.append(str(note))
+    if insight.made_at is not None:
+        parts.append(f"{local(insight.made_at, zone):%Y-%m-%d %H:%M}")
+    return parts
+
+
+def _who(insight: Insight, facts: Mapping[str, Any]) -> list[str]:
+    """Return who thought, and the money."""
+    if insight.engine == "local":
+        return ["local engine, nothing left this machine"]
+    usage = insight.usage
+    sent = usage.total_tokens - usage.output_tokens
+    parts = [insight.model or f"{insight.engine} engine", f"{sent:,} in, {usage.output_tokens:,} out"]
+    if insight.reserved_picousd:
+        parts.append(f"{dollars(insight.cost_picousd)} of {dollars(insight.reserved_picousd)} reserved")
+    else:
+        parts.append(dollars(insight.cost_picousd))
+    if priced := facts.get("priced_at"):
+        parts.append(f"priced {priced}")
+    return parts
+
+
+def _cited(message: Message) -> dict[str, Any]:
+    """Return a message for the end of a long note, its middle left out."""
+    text = message.text
+    if len(text) > MAX_CITED_CHARS:
+        half = MAX_CITED_CHARS // 2
+        text = f"{text[:half].rstrip()}\n…\n{text[-half:].lstrip()}"
+    return {"index": message.index, "who": message.speaker or message.role.value, "text": text}
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 file`, `1,184 lines`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def signed(added: int, removed: int) -> str:
+    """Return the lines added and removed, with a real minus."""
+    return " ".join(part for part in (f"+{added:,}" if added else "", f"−{removed:,}" if removed else "") if part)
+
+
+def dollars(picousd: int) -> str:
+    """Return money with at least two decimals and as many as it needs."""
+    text = f"{_front.usd(picousd):f}"
+    whole, _, decimals = text.partition(".")
+    return f"${int(whole):,}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def duration(start: datetime | None, end: datetime | None) -> str | None:
+    """Return `2 h 35 min`, `3 days 4 h`; None where it is unknown or under a minute."""
+    if start is None or end is None:
+        return None
+    minutes = int((end - start).total_seconds()) // _MINUTE_S
+    hours, rest = divmod(minutes, 60)
+    days, odd_hours = divmod(hours, 24)
+    if minutes < 1:
+        return None
+    if days:
+        return f"{counted(days, 'day')} {odd_hours} h" if odd_hours else counted(days, "day")
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
+
+
+def local(at: datetime, zone: tzinfo | None) -> datetime:
+    """Return a time in the reader's zone, or as it was recorded."""
+    return at.astimezone(zone) if zone else at
+
+
+def display(name: str) -> str:
+    """Return a file name for people: bytes that are no text and control characters by their numbers."""
+    raw = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in raw)
+
+
+def target(path: Path, base: Path) -> str:
+    """Return how a note in `base` reaches a file: by its bare path where it is below, else by a `file:` address."""
+    try:
+        return str(path.relative_to(base))
+    except ValueError:
+        return path.absolute().as_uri()
+
+
+def tokens_in(session: Session) -> int | None:
+    """Return every token that went into the session's model; None where unknown."""
+    return session.usage.total_tokens - session.usage.output_tokens if session.usage else None
+
+
+def money(recorded_cost: tuple[int | None, bool] | None) -> tuple[Decimal | None, bool | None]:
+    """Return what the session itself cost, and whether that is all of it."""
+    if recorded_cost is None:
+        return None, None
+    picousd, is_complete = recorded_cost
+    return (None if picousd is None else _front.usd(picousd)), is_complete
+
+
+def unique(texts: Iterable[str]) -> list[str]:
+    """Return texts once each, in order."""
+    return list(dict.fromkeys(texts))

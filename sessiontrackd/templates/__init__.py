@@ -1,0 +1,213 @@
+"""jinja2's home: templates in a sandbox, the user's folder over ours, and nothing raw in what they write.
+
+Whatever a template prints is escaped (`Safe` text is Markdown already), so that forgetting a filter costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessiontrackd.errors import SettingsError
+from sessiontrackd.templates._inert import (
+    Safe,
+    callout,
+    code,
+    fence,
+    inline,
+    inner,
+    link,
+    one_line,
+    quoted,
+    references,
+    short,
+    visible,
+)
+from sessiontrackd.templates._sandbox import Stopped, place_of, sandbox
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = [
+    "Safe",
+    "callout",
+    "code",
+    "environment",
+    "fence",
+    "inline",
+    "inner",
+    "link",
+    "one_line",
+    "quoted",
+    "references",
+    "render",
+    "shipped_dir",
+    "short",
+    "visible",
+]
+
+SUFFIX = ".md.j2"
+MAX_CHARS = 2_000_000
+"""The longest text a template may make: far above any note, far below what hurts."""
+MAX_S = 2.0
+"""How long one template may run; ours take about a millisecond."""
+OURS = "!base"
+"""The prefix under which a user's template reaches the one of ours that it covers."""
+
+_MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a wrong template may raise while it runs."""
+
+
+def shipped_dir() -> Path:
+    """Return the folder of our own templates: in the installed package, else in the checkout."""
+    installed = Path(__file__).resolve().parent.parent / "_shipped" / "templates"
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "templates"
+
+
+def environment(user_dir: Path | None = None) -> jinja2.Environment:
+    """Return the environment whose templates come from `user_dir` where it has them, else from ours.
+
+    Raises:
+        SettingsError: the user's folder may be written by others.
+    """
+    if user_dir is not None and user_dir.is_dir():
+        _refuse_writable(user_dir)
+        return _environment(str(user_dir))
+    return _environment(None)
+
+
+def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -> str:
+    """Fill a template.
+
+    Args:
+        name: without its suffix, such as `standard`.
+        values: plain values: strings, numbers, lists, dicts.
+        user_dir: the folder whose templates cover ours.
+
+    Raises:
+        SettingsError: the template is wrong, or ran too long; the message names it and the line.
+    """
+    import jinja2
+
+    chosen = environment(user_dir)
+    try:
+        return _bounded(chosen, f"{name}{SUFFIX}", values)
+    except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
+        where, what = place_of(error, f"{name}{SUFFIX}"), str(error) or type(error).__name__
+        raise SettingsError(f"{where}: {what}. Mend it, or move it away to get ours back.") from error
+
+
+def _bounded(chosen: jinja2.Environment, name: str, values: Mapping[str, Any]) -> str:
+    """Run a template within its limits of time and length."""
+    parts: list[str] = []
+    left = MAX_CHARS
+    chosen.start(MAX_S)  # type: ignore[attr-defined]  # our sandbox has it
+    for part in chosen.get_template(name).generate(values):
+        left -= len(part)
+        if left < 0:
+            raise Stopped(f"it makes more than {MAX_CHARS:,} characters")
+        parts.append(part)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=8)
+def _environment(user_dir: str | None) -> jinja2.Environment:
+    """Build an environment once; it keeps its compiled templates and looks whether their files changed."""
+    import jinja2
+
+    ours = jinja2.FileSystemLoader(shipped_dir())
+    loaders: list[jinja2.BaseLoader] = [jinja2.PrefixLoader({OURS: ours}), ours]
+    if user_dir is not None:
+        loaders.insert(1, jinja2.FileSystemLoader(user_dir))
+    made = sandbox()(
+        loader=jinja2.ChoiceLoader(loaders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+        finalize=_inert_value,
+    )
+    made.filters = {name: made.filters[name] for name in PLAIN_FILTERS} | OUR_FILTERS
+    made.globals = {name: made.globals[name] for name in ("range", "dict", "namespace", "joiner", "cycler")}
+    return made
+
+
+PLAIN_FILTERS = (
+    *(
+        "abs",
+        "batch",
+        "capitalize",
+        "count",
+        "default",
+        "dictsort",
+        "first",
+        "float",
+        "groupby",
+        "int",
+        "items",
+        "last",
+    ),
+    *(
+        "length",
+        "list",
+        "lower",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "reverse",
+        "round",
+        "select",
+        "selectattr",
+    ),
+    *("slice", "sort", "sum", "title", "trim", "truncate", "unique", "upper", "wordcount"),
+)
+"""The filters of jinja2 that neither print raw text nor make a long one of a short one."""
+
+
+def _joined(values: Any, between: str = "") -> Safe:
+    """Join values, each of them escaped."""
+    return Safe(str(between).join(inline(value) for value in values))
+
+
+def _few(values: Any, most: int) -> list[Any]:
+    """Return the first `most` values; all of them where only one more would be left."""
+    kept = list(values)
+    return kept if len(kept) <= most else kept[: most - 1]
+
+
+def _inert_value(value: Any) -> Any:
+    """Make what a template prints harmless; None prints nothing."""
+    if hasattr(type(value), "__html__"):
+        return value
+    return Safe("") if value is None else inline(value)
+
+
+OUR_FILTERS: dict[str, Any] = {
+    "md": inline,
+    "inner": inner,
+    "quote": quoted,
+    "code": code,
+    "fence": fence,
+    "callout": callout,
+    "link": link,
+    "refs": references,
+    "short": short,
+    "join": _joined,
+    "few": _few,
+}
+
+
+def _refuse_writable(folder: Path) -> None:
+    """Refuse a folder of templates that others may write."""
+    state = os.stat(folder)
+    if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or state.st_uid not in (0, os.geteuid()):
+        raise SettingsError(
+            f"{folder} may be written by others, so its templates are not used. Type: chmod go-w '{folder}'"
+        )

@@ -1,0 +1,342 @@
+"""Templates print nothing raw, run in a sandbox with limits, and a user's ones cover ours."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import commonmark
+import mistune
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from sessiontrackd import templates
+from sessiontrackd.errors import SettingsError
+
+TAG = re.compile(r"<\s*(/?[a-zA-Z!?][^\s>/]*)")
+HARMLESS = {"code", "/code"}
+PLUGINS = [
+    "strikethrough",
+    "footnotes",
+    "table",
+    "url",
+    "task_lists",
+    "def_list",
+    "abbr",
+    "mark",
+    "superscript",
+    "math",
+]
+
+
+def renderers() -> dict[str, Callable[[str], str]]:
+    """Return the renderers: strict CommonMark, one that links whatever looks like an address, one with every plug-in."""
+    loose = mistune.create_markdown(escape=False, plugins=PLUGINS)
+    return {
+        "markdown-it": MarkdownIt("gfm-like").render,
+        "mistune": lambda text: str(loose(text)),
+        "commonmark": commonmark.commonmark,
+    }
+
+
+RENDERERS = renderers()
+PLACES: dict[str, Callable[[str], str]] = {
+    "paragraph": lambda text: f"{templates.inline(text)}\n",
+    "heading": lambda text: f"# {templates.inner(text)}\n",
+    "item": lambda text: f"- [ ] {templates.inline(text)}\n",
+    "number": lambda text: f"1. {templates.inline(text)}\n",
+    "block quote": lambda text: f"> {templates.inline(text)}\n",
+    "quote": lambda text: f"- **{templates.inner(text)}**: {templates.quoted(text)} [m3]\n",
+    "cell": lambda text: f"| a | b |\n|---|---|\n| {templates.inline(text)} | {templates.quoted(text)} [m3] |\n",
+    "code": lambda text: f"- {templates.code(text)} ✗ {templates.code(text)}\n",
+    "code in a cell": lambda text: f"| a | b |\n|---|---|\n| {templates.code(text)} | {templates.inline(text)} |\n",
+    "link": lambda text: f"- {templates.link(text, 'a/' + text)}\n",
+    "fence": lambda text: f"{templates.fence(text)}\n",
+    "folded": lambda text: f"> [!quote]- Text\n{templates.callout(templates.fence(text))}\n",
+}
+OWN = (
+    *(
+        "`a\\`<img src=x>`",
+        "`<img src=x>|`",
+        "|---|",
+        "- [ ] x",
+        "# h",
+        "1. x",
+        "1) x",
+        "`= this.file.name`",
+        "~~~x",
+        "---",
+        "===",
+    ),
+    *(
+        "+ x",
+        "* * *",
+        "- - -",
+        "> x",
+        "!!! note",
+        ">! spoiler",
+        "::: x",
+        "`x`{=html}",
+        "<% x %>",
+        "![[x]]",
+        "x <",
+        "x &",
+        "`",
+        "``",
+    ),
+    *(
+        "\\",
+        "x\\",
+        "a``b``c",
+        "README.md`x",
+        "`README.md",
+        "x|`a",
+        "`a|b`|`<img src=x>`",
+        "done.It works",
+        "http://a.b/<b>",
+        "[x]: //e",
+    ),
+    *(
+        "www.evil.com",
+        "//evil.com",
+        "evil.com/x|y",
+        "a@b.com",
+        "mailto:x@y.z",
+        "HTTP://E.COM",
+        "x\\|y",
+        "`x\\|<b>y`",
+        "|||",
+        "~a~",
+        "~~a~~",
+    ),
+    *(
+        "&#60;img src=x&#62;",
+        "&lt;b&gt;",
+        "<!-- x",
+        '"><script>alert(1)</script>',
+        "x^2^",
+        "==x==",
+        "$x$ and $y$",
+        "**b** __b__ *i* _i_",
+    ),
+    *(
+        "[^1]: x",
+        "*[HTML]: x",
+        "Term\n: definition",
+        "\u202e<b>",
+        "<\u200bb>",
+        "a\u2028# b",
+        "\x1b[31m",
+        "\ud800<b>",
+        "[m12](//e.com)",
+    ),
+)
+
+
+def shape(html: str) -> list[str]:
+    """Return the tags of a page in order, but for code spans."""
+    return [tag for found in TAG.findall(html) if (tag := found.lower()) not in HARMLESS]
+
+
+def broken_out(texts: list[str], place: Callable[[str], str]) -> list[str]:
+    """Return which texts give a renderer another page than a plain word does."""
+    bad = []
+    for name, render in RENDERERS.items():
+        pages = [place(text) for text in texts]
+        plain = [place("word" if templates.one_line(text) else "") for text in texts]
+        if shape(render("\n<!---->\n\n".join(pages))) == shape(render("\n<!---->\n\n".join(plain))):
+            continue
+        bad += [
+            f"{name}: {text!r}"
+            for text, page, word in zip(texts, pages, plain, strict=True)
+            if shape(render(page)) != shape(render(word))
+        ]
+    return bad
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_hostile_text_is_inert(shared: Path, place: str) -> None:
+    """No text of the hostile collection makes a tag, a link, an image or a structure, wherever it stands."""
+    lines = (shared / "hostile" / "injection.jsonl").read_text("utf-8").splitlines()
+    texts = [*OWN, *(str(json.loads(line)["text"]) for line in lines)]
+
+    assert [bad for at in range(0, len(texts), 40) for bad in broken_out(texts[at : at + 40], PLACES[place])] == []
+
+
+@given(st.text(alphabet="`\\*_~[]()<>!|#-=+:.&;$^% aé1x/@\n\"'{}", max_size=24))
+def test_any_marks_are_inert(text: str) -> None:
+    """No mixture of marks breaks out of a paragraph, a cell or a list item."""
+    for place in ("paragraph", "code in a cell", "item", "quote"):
+        assert broken_out([text], PLACES[place]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Yes, it's landed: 4.40.2 is up (e.g. re-tagged); well-known, isn't it?", None),
+        ("it costs $2.41, 100% done, ~5 min, 3 < 4, a -> b, C# and F#, fixes #12", None),
+        ("snake_case stays, 2 * 3 too, AT&T, {a: 1}, a == b", None),
+        ("*bold* and [link](x)", r"\*bold\* and \[link\](x)"),
+        ("run `npm test` then", "run `npm test` then"),
+        ("see https://a.b/c?x=1, then README.md.", "see `https://a.b/c?x=1`, then `README.md`."),
+        ("a | b", r"a \| b"),
+        ("[m12] says so", "(m12) says so"),
+        ("# title", r"\# title"),
+        ("1. first", r"1\. first"),
+        ("<b> &amp; #tag", r"&lt;b> &amp;amp; \#tag"),
+        ("[[note]] %%hidden%% ==lit== $x$ ^id", r"\[\[note\]\] \%\%hidden\%\% \=\=lit\=\= \$x\$ \^id"),
+    ],
+)
+def test_prose_stays_readable(text: str, shown: str | None) -> None:
+    """Only what means something to a renderer is escaped."""
+    assert templates.inline(text) == (text if shown is None else shown)
+
+
+def test_code_holds_anything() -> None:
+    """Code gets marks longer than any run of backticks in it, and a bar stands outside so that it ends no table cell."""
+    assert templates.code("a `b` c") == "``a `b` c``"
+    assert templates.code("cat x | grep y || true") == r"`cat x` \| `grep y` \|\| `true`"
+    assert templates.fence("```\nx\n```") == "````text\n```\nx\n```\n````"
+
+
+def test_links_stay_on_this_machine() -> None:
+    """A link's target is a relative path or a file address, whatever it is given."""
+    assert templates.link("talk.jsonl", "a b/talk.jsonl") == "[`talk.jsonl`](a%20b/talk.jsonl)"
+    assert templates.link("x", "https://evil.example/a") == "[x](https%3A//evil.example/a)"
+    assert templates.link("x", "file:///home/a%20b") == "[x](file:///home/a%20b)"
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    """Write a user's template and return its folder."""
+    folder.mkdir(exist_ok=True, mode=0o700)
+    (folder / f"{name}.md.j2").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ x }}",
+        "{{ x|upper }}",
+        "{{ x ~ x }}",
+        "{{ 'a'|md ~ x }}",
+        "{{ [x, x]|join(', ') }}",
+        "{% macro m(y) %}{{ y }}{% endmacro %}{{ m(x) }}",
+        "{% set y %}{{ x }}{% endset %}{{ y }}",
+        "{% autoescape false %}{{ x }}{% endautoescape %}",
+        "{{ x.split()|first }}",
+        "{{ [x] }}",
+        "{{ {'a': x} }}",
+    ],
+)
+def test_a_forgotten_filter_costs_nothing(tmp_path: Path, template: str) -> None:
+    """Whatever way a template prints a text, it prints it escaped."""
+    folder = put(tmp_path / "mine", "one", template)
+
+    assert "<img" not in templates.render("one", {"x": "<img src=x>"}, folder).lower()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ x.__class__ }}",
+        "{{ x|safe }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ '%s'|md % x }}",
+        "{{ x|md + x }}",
+        "{{ (x|md)[0] }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ 9 ** 99999999 }}",
+        "{{ x.format(x) }}",
+        "{{ 'a'.center(1000000000) }}",
+        "{{ missing }}",
+        "{{ items.append(1) }}",
+        "{% include '../../etc/passwd' %}",
+        "{% for a in x %}",
+        "{{ 1 // 0 }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    ],
+)
+def test_what_a_template_may_not_do_is_an_error_with_its_line(tmp_path: Path, template: str) -> None:
+    """The sandbox refuses tricks and huge strings; the message names template and line."""
+    folder = put(tmp_path / "mine", "one", f"first\n{template}\n")
+
+    with pytest.raises(SettingsError, match=r"one\.md\.j2, line [23]: "):
+        templates.render("one", {"x": "text", "items": [1]}, folder)
+
+
+def test_an_endless_template_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops keep time, although they print nothing."""
+    monkeypatch.setattr(templates, "MAX_S", 0.05)
+    nested = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+    folder = put(tmp_path / "mine", "one", nested)
+
+    with pytest.raises(SettingsError, match="runs too long"):
+        templates.render("one", {}, folder)
+
+
+def test_a_flood_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A template cannot make a note of any length."""
+    monkeypatch.setattr(templates, "MAX_CHARS", 10_000)
+    folder = put(tmp_path / "mine", "one", "{% for a in range(99999) %}{{ x }}{% endfor %}")
+
+    with pytest.raises(SettingsError, match="characters"):
+        templates.render("one", {"x": "word " * 10}, folder)
+
+
+def test_a_user_covers_one_block(tmp_path: Path) -> None:
+    """A user's template extends ours under `!base` and changes what it names; a change on disk counts at once."""
+    text = '{% extends "!base/index.md.j2" %}{% block title %}# Mine: {{ title }}\n{% endblock %}'
+    folder = put(tmp_path / "mine", "index", text)
+    values = {"title": "a <b>", "count": 0, "open_items": 0, "groups": {}}
+
+    first = templates.render("index", values, folder)
+    put(folder, "index", text.replace("Mine", "Yours, and longer"))
+
+    assert first.startswith("# Mine: a &lt;b>")
+    assert "0 sessions" in first
+    assert templates.render("index", values, folder).startswith("# Yours, and longer: a &lt;b>")
+
+
+def test_a_folder_others_may_write_is_refused(tmp_path: Path) -> None:
+    """Templates are programs of a kind: only the user may write them."""
+    folder = put(tmp_path / "mine", "one", "x")
+    folder.chmod(0o777)
+
+    with pytest.raises(SettingsError, match="chmod go-w"):
+        templates.render("one", {}, folder)
+
+
+def test_compiled_templates_are_kept(tmp_path: Path) -> None:
+    """The second note finds the templates compiled."""
+    one = templates.environment(None)
+
+    assert templates.environment(tmp_path / "no such folder") is one
+    assert one.get_template("standard.md.j2") is one.get_template("standard.md.j2")
+
+
+def test_escaping_takes_linear_time() -> None:
+    """No text makes the rules crawl: 40,000 characters of any mark are done in well under a second."""
+    for text in (
+        "a/",
+        "!",
+        "a.b",
+        "a:",
+        "x@",
+        "`a ",
+        "[m1",
+        "~a",
+        "a::",
+        "//",
+        "a+.",
+        "\\",
+        "_",
+        "=",
+        "a__",
+        "&a",
+        "~1",
+        "1.",
+    ):
+        assert templates.inline(text * (40_000 // len(text)))
