@@ -14,102 +14,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sessiontrackd.errors import Unpriced
+from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, usd_text
-from sessiontrackd.store import Schema, Store
+from sessiontrackd.store import Store
+
+__all__ = ["SCHEMA", "History", "Report"]
 
 BY = ("day", "folder", "project", "model", "level")
-
-SCHEMA = Schema(
-    "history",
-    (
-        """
-CREATE TABLE insight (                 -- made once, never asked for twice
-    session_id TEXT NOT NULL,
-    content_sha256 TEXT NOT NULL,      -- of what was read
-    level TEXT NOT NULL,
-    engine TEXT NOT NULL,
-    model TEXT NOT NULL,               -- '' for an engine without models
-    body BLOB NOT NULL,                -- the insight as JSON
-    at INTEGER NOT NULL,               -- milliseconds since 1970
-    PRIMARY KEY (session_id, content_sha256, level, engine, model)
-) STRICT;
-CREATE TABLE report (                  -- a note that we wrote
-    path BLOB PRIMARY KEY,
-    source BLOB NOT NULL,              -- the transcript
-    session_id TEXT NOT NULL,          -- '' for an index of many sessions
-    level TEXT NOT NULL,
-    engine TEXT NOT NULL,
-    title TEXT NOT NULL,
-    body_sha256 TEXT NOT NULL,         -- as written, to notice edits
-    at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX report_session ON report (session_id, source);
-CREATE INDEX report_source ON report (source);
-CREATE INDEX report_at ON report (at);
-CREATE TABLE session (                 -- a conversation that was read
-    session_id TEXT NOT NULL,
-    source BLOB NOT NULL,
-    format TEXT NOT NULL,
-    title TEXT,
-    folder TEXT,
-    project TEXT,
-    started_at INTEGER,
-    ended_at INTEGER,
-    human_turns INTEGER NOT NULL,
-    assistant_turns INTEGER NOT NULL,
-    has_usage INTEGER NOT NULL,        -- 0: it records no usage, which is not zero
-    read_at INTEGER NOT NULL,
-    PRIMARY KEY (session_id, source)
-) STRICT;
-CREATE TABLE recorded (                -- what one reply of a model used, as its transcript says
-    key TEXT PRIMARY KEY,              -- the message id; the same one in several files is one reply
-    session_id TEXT NOT NULL,
-    source BLOB NOT NULL,
-    folder TEXT,
-    project TEXT,
-    model TEXT,
-    at INTEGER,                        -- NULL: the transcript has no times
-    is_sidechain INTEGER NOT NULL,     -- a sub-agent's copy
-    is_sum INTEGER NOT NULL,           -- of an unknown number of replies: where only sums are recorded
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cache_read_tokens INTEGER NOT NULL,
-    cache_write_5m_tokens INTEGER NOT NULL,
-    cache_write_1h_tokens INTEGER NOT NULL,
-    total_tokens INTEGER NOT NULL,
-    is_complete INTEGER NOT NULL,
-    noted_at INTEGER NOT NULL          -- when we read it
-) STRICT;
-CREATE INDEX recorded_at ON recorded (at);
-CREATE INDEX recorded_source ON recorded (source);
-""",
-    ),
-)
-
-# The largest total wins, of equal ones the later; a copy in a sub-agent's file never moves a reply to that file.
-_NOTE_USAGE = """
-INSERT INTO recorded VALUES (
-    :key, :session_id, :source, :folder, :project, :model, :at, :is_sidechain, :is_sum, :input_tokens, :output_tokens,
-    :cache_read_tokens, :cache_write_5m_tokens, :cache_write_1h_tokens, :total_tokens, :is_complete, :now)
-ON CONFLICT (key) DO UPDATE SET
-    (session_id, source, folder, project, at, is_sidechain) = (
-        SELECT iif(moves, excluded.session_id, session_id), iif(moves, excluded.source, source),
-               iif(moves, excluded.folder, folder), iif(moves, excluded.project, project),
-               iif(moves, excluded.at, at), min(is_sidechain, excluded.is_sidechain)
-        FROM (SELECT excluded.is_sidechain < is_sidechain
-                  OR (excluded.source = source AND excluded.is_sidechain = is_sidechain) AS moves)),
-    (model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-     total_tokens, is_complete, noted_at) = (
-        SELECT iif(wins, excluded.model, model), iif(wins, excluded.input_tokens, input_tokens),
-               iif(wins, excluded.output_tokens, output_tokens),
-               iif(wins, excluded.cache_read_tokens, cache_read_tokens),
-               iif(wins, excluded.cache_write_5m_tokens, cache_write_5m_tokens),
-               iif(wins, excluded.cache_write_1h_tokens, cache_write_1h_tokens),
-               iif(wins, excluded.total_tokens, total_tokens), iif(wins, excluded.is_complete, is_complete),
-               iif(excluded.total_tokens > total_tokens, excluded.noted_at, noted_at)
-        FROM (SELECT excluded.total_tokens >= total_tokens AS wins))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +191,7 @@ class History:
             connection.execute(f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * len(values))})", values)
             if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
                 connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
-            connection.executemany(_NOTE_USAGE, rows)
+            connection.executemany(NOTE_USAGE, rows)
 
     def recorded(self, by: str = "day", period: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
         """Return what the transcripts record, in the shape of `usage`: rows, and their total.
