@@ -19,11 +19,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sessiontrackd import watch
+from sessiontrackd import readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.model import Fingerprint, Job, JobState
 from sessiontrackd.pipeline import Note, Rooms, as_result, open_rooms, process_job
+from sessiontrackd.privacy import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,13 @@ def _result(path: Path, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def warm_up() -> None:
+    """Do what the first job would have to wait for, while its file still rests: compile rules and templates."""
+    Redactor().redact("a word")
+    readers.all_readers()
+    templates.environment()
+
+
 class Worker:
     """Works until nothing is left to do for a while, or until told to stop.
 
@@ -181,13 +189,17 @@ class Worker:
     async def run(self) -> None:
         """Work."""
         clock, queue = asyncio.get_running_loop().time, self._rooms.queue
-        idle_since_s = clock()
+        idle_since_s, is_warm = clock(), False
         while not self._is_ending:
             job = queue.take(self._rooms.store.owner)
             if job is not None:
                 await do(self._rooms, job, self._process)
                 await asyncio.sleep(0)  # what was told meanwhile is heard
-                idle_since_s = clock()
+                idle_since_s, is_warm = clock(), True
+                continue
+            if not is_warm:
+                is_warm = True
+                warm_up()
                 continue
             due_s = self._due_s()
             left_s = self._idle_s - (clock() - idle_since_s)
