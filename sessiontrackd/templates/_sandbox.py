@@ -55,7 +55,7 @@ def _finished(value: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def sandbox() -> type[ImmutableSandboxedEnvironment]:  # noqa: C901
+def sandbox() -> type[ImmutableSandboxedEnvironment]:
     """Return the environment's class; jinja2 is imported on the first call."""
     from jinja2.exceptions import SecurityError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
