@@ -38,7 +38,12 @@ def talk(number: int, *asks: str) -> str:
     lines = []
     for place, ask in enumerate(asks or ("What is a lease?", "And a lock?")):
         for role, text in (("user", ask), ("assistant", f"Answer {place}.")):
-            record: dict[str, object] = {"type": role, "sessionId": f"s{number}", "uuid": f"{number}-{place}-{role}", "parentUuid": None}
+            record: dict[str, object] = {
+                "type": role,
+                "sessionId": f"s{number}",
+                "uuid": f"{number}-{place}-{role}",
+                "parentUuid": None,
+            }
             record |= {"cwd": "/p", "isSidechain": False, "timestamp": f"2026-03-14T09:00:{place:02}Z"}
             lines.append(json.dumps({**record, "message": {"role": role, "content": text}}) + "\n")
     return "".join(lines)
