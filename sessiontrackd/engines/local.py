@@ -31,7 +31,7 @@ class LocalEngine:
 def _chosen(ask: Ask) -> Iterable[Finding]:
     for kind in KINDS[ask.level]:
         found = [finding for finding in ask.facts if finding.kind == kind]
-        if kind == "file":
+        if kind in {"file", "problem"}:
             found = [_relative(finding, ask.session) for finding in found]
         if kind == "point" and ask.level is InsightLevel.STANDARD and _has_pairs(ask.facts):
             found = found[:FEW]
@@ -47,13 +47,14 @@ def _thinned(kind: str, found: list[Finding], level: InsightLevel) -> list[Findi
         return _spread(found, 3 * SECTION)
     if kind == "ask":
         return _spread(found, SECTION)
+    if kind == "question":
+        asked = [finding for finding in found if not finding.details.get("offer")]
+        return asked or (found[:1] if level is not InsightLevel.MINIMAL else [])
     if kind in {"point", "link"}:
         return found[: 2 * SECTION]
     if level is InsightLevel.MINIMAL:
         if kind == "outcome":
             found = [replace(finding, parts=finding.parts[: len(finding.text) < SHORT_CHARS]) for finding in found]
-        if kind == "question":
-            found = [finding for finding in found if not finding.details.get("offer")]
         return found[: FEW if kind in {"file", "todo"} else 2]
     return found[:SECTION]
 
@@ -70,9 +71,11 @@ def _spread(found: list[Finding], count: int) -> list[Finding]:
 def _relative(finding: Finding, session: Session) -> Finding:
     """Show a file as the project sees it."""
     root = (session.project or "").rstrip("/\\")
-    if root and finding.text.startswith((f"{root}/", f"{root}\\")):
-        return replace(finding, text=finding.text[len(root) + 1 :])
-    return finding
+    if len(root) < 2 or not (finding.parts or root in finding.text):
+        return finding
+    parts = tuple(_relative(part, session) if part.kind == "fix" else part for part in finding.parts)
+    text = finding.text if finding.quote else finding.text.replace(f"{root}/", "").replace(f"{root}\\", "")
+    return replace(finding, text=text, parts=parts)
 
 
 def _summary(facts: Iterable[Finding]) -> str:

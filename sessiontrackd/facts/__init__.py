@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 KEYWORDS = 8
+MANY_TURNS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def extract(
     for message in messages:
         if message.origin is Origin.SIDECHAIN:
             side.follow(message)
+            work.follow_side(message)
         elif message.role is Role.ASSISTANT:
             cause = talk.said(message)
             if cause:
@@ -93,7 +95,8 @@ def extract(
     maker = Maker(talk, work, redactor, level)
     findings = tuple(maker.findings())
     counts = {key: value for key, value in findings[-1].details.items() if isinstance(value, int)}
-    return Facts(findings, _keywords(talk, findings), _title(title, talk, work, redactor), counts)
+    terms = _keywords(talk, findings)
+    return Facts(findings, terms, _title(title, talk, work, redactor, terms), counts)
 
 
 class _SideChain:
@@ -122,9 +125,11 @@ class _SideChain:
                 talk.heard(message)
 
 
-def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter) -> str:
+def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter, terms: tuple[str, ...]) -> str:
     if recorded and recorded.strip():
         return shortened(redactor.redact(recorded))
+    if not talk.replies and talk.asks > MANY_TURNS:
+        return shortened(_talk_title(talk, terms))
     thin = ""
     for segment in talk.first:
         made = title_of(redactor.redact(segment.whole))
@@ -141,6 +146,12 @@ def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter) -> st
                 quoted(clip(talk.first_reply.source, first, talk.first_reply.message), redactor, 200).quote
             )
     return thin
+
+
+def _talk_title(talk: Talk, terms: tuple[str, ...]) -> str:
+    """Name a long talk between people by its subject: its first sentence is small talk."""
+    who = " and ".join(sorted(talk.speakers)) if 1 <= len(talk.speakers) <= 2 else f"{len(talk.speakers)} speakers"
+    return f"{', '.join(terms[:4]).capitalize()} ({who})" if terms else who
 
 
 def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:

@@ -41,6 +41,12 @@ _CAUSE = re.compile(
     r"\broot cause\b|\b(?:the|this|real|actual|main|only|underlying) (?:\w+ ){0,2}(?:issue|problem|bug|error|failure|reason|culprit) (?:is|was|came|comes|lies|seems|here is)\b"
     r"|\b(?:caused by|turns out|culprit)\b|\b(?:fail\w*|error\w*|break\w*|broke|happen\w*|missing|crash\w*|occur\w*|wrong|hang\w*|flaky|rejected|skipped)\b[^.]{0,80}\b(?:because|due to)\b"
 )
+_EMPTY_CAUSE = re.compile(
+    r"\b(?:issue|problem|bug) is (?:more fundamental|clear|now clear|obvious|simple|fixed|resolved|solved|gone)\b"
+)
+_AGREED = re.compile(
+    r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude)\b"
+)
 _NARRATION = re.compile(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
     r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
@@ -132,7 +138,7 @@ def decision_weight(low: str, word_count: int) -> float:
     weight = 0.0
     compares = "instead of" in low or "rather than" in low
     if compares and _CHOICE.search(low):
-        weight += 1.0 if _CONDITIONAL.search(low) else 2.0
+        weight += 0.5 if _CONDITIONAL.search(low) else 2.0
     if _STRONG_DECISION.search(low):
         weight += 2.0
     if weight and any(
@@ -158,9 +164,19 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     return 2.0 if "instead" in low.split() or "instead of" in low or "rather than" in low else 0.0
 
 
+def spoken_decision_weight(sentence: str, word_count: int) -> float:
+    """Say how surely a sentence of a talk between people settles something."""
+    settles = 5 <= word_count <= 60 and not sentence.rstrip().endswith("?") and _AGREED.search(lowered(sentence))
+    return 2.0 if settles else 0.0
+
+
 def is_cause(low: str, word_count: int) -> bool:
     """Say whether a sentence (lowered) names why something went wrong."""
-    return 8 <= word_count <= 60 and not low.rstrip("*_ ").endswith(("?", ":")) and bool(_CAUSE.search(low))
+    return (
+        8 <= word_count <= 60
+        and not low.rstrip("*_ ").endswith(("?", ":"))
+        and bool(_CAUSE.search(low) and not _EMPTY_CAUSE.search(low))
+    )
 
 
 def may_explain(low: str) -> bool:

@@ -26,6 +26,8 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 SECTION = 7
 """More than about seven items nobody reads."""
 TIMELINE = 40
+SHORT_CHAT = 40
+"""Sentences: below this, goal and outcome tell a chat."""
 LEAST_RUN_WEIGHT = 0.6
 _CHORES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "chmod", "python", "python3", "node", "sleep", "kill", "printf", "echo", "cat", "sed"))  # fmt: skip
 LONG_CHARS, SHORT_CHARS, LINE_CHARS = 400, 240, 160
@@ -231,6 +233,8 @@ class Maker:
         if not self.is_chat or not self._talk.chat:
             return
         pairs = units_of(self._talk.chat)
+        if self.has_model and len(pairs) < SHORT_CHAT:
+            return
         values, bags = scores([unit for unit, _ in pairs])
         for at in select(values, bags, SECTION):
             yield self._quote("point", pairs[at][1], LONG_CHARS)

@@ -161,17 +161,20 @@ def gist(text: str, own: list[Span] | None = None) -> Span | None:
     if plan:
         spans = [span for span in spans if span[0] >= plan.end()] or spans
     for first in range(len(spans)):
-        start, end = _run(spans, first)
+        start, end = _run(text, spans, first)
         if words(text[start:end]) >= 3:
             return start, end
     return spans[0][0], spans[-1][1]
 
 
-def _run(spans: list[Span], first: int) -> Span:
-    """Join sentences that follow each other closely, up to about 200 characters."""
+def _run(text: str, spans: list[Span], first: int) -> Span:
+    """Join sentences that follow each other closely, up to about 200 characters; after a colon the list that follows."""
     start, end = spans[first]
+    announced = False
     for after_start, after_end in spans[first + 1 :]:
-        if end - start > 200 or after_start - end > 3:
+        near = 8 if text[end - 1] == ":" or announced else 3
+        announced = near == 8
+        if end - start > 200 or after_start - end > near:
             break
         end = after_end
     return start, end

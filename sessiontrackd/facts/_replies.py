@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sessiontrackd.facts import _cues as cues
-from sessiontrackd.facts._text import Clip, Span, clip, prose_words, sentences
+from sessiontrackd.facts._text import Clip, Span, clip, fences, prose_words, sentences, sentences_of_text, words
 
 
 def lead(reply: Clip, count: int = 4) -> list[Clip]:
@@ -20,8 +20,20 @@ def lead(reply: Clip, count: int = 4) -> list[Clip]:
             good.append((start, end))
             if len(good) > count:
                 break
+    if not good:
+        good = _inside_fence(reply, count)
     spans = _joined(good)[:count] if good else [spare] if spare else []
     return [clip(text, span, reply.message) for span in spans]
+
+
+def _inside_fence(reply: Clip, count: int) -> list[Span]:
+    """Return the first sentences of fenced text: a reply may be nothing but the text that was asked for."""
+    for start, end in fences(reply.source)[:1]:
+        first = reply.source.find("\n", start, end)
+        inner = (max(first, start), end)
+        found = [span for span in sentences_of_text(reply.source, inner) if words(reply.source[span[0] : span[1]]) >= 5]
+        return found[:count]
+    return []
 
 
 def tells_something(reply: Clip) -> bool:

@@ -31,6 +31,7 @@ _DULL = re.compile(
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
 _PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
 _TEST_WORDS = ("pass", "PASS", "fail", "FAIL", "ok ", "tests", "Tests", "Ran ", "examples", "specs", "assertions", "test result")  # fmt: skip
+_PACKAGE = re.compile(r"(?:ok|PASS|\?)\s+\S+(?:\s|$)|PASS$")
 _TEST_LINE = re.compile(
     r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
     r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
@@ -64,10 +65,12 @@ def error_line(call: ToolCall) -> tuple[str, Span] | None:
 def _first_of_group(text: str, least: int, span: Span) -> Span:
     """Compilers list places: the first of them is the error, what follows hangs on it."""
     while _PLACE.match(text, *span):
-        end = span[0] - 1
-        start = text.rfind("\n", least, max(end, least)) + 1 or least
+        end = text.rfind("\n", least, span[0])
+        if end <= least:
+            break
+        start = text.rfind("\n", least, end) + 1 or least
         above = _stripped(text, start, end)
-        if end <= least or not _PLACE.match(text, *above):
+        if not _PLACE.match(text, *above):
             break
         span = above
     return span
@@ -81,7 +84,7 @@ def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
         for _ in range(TEST_LINES if any(word in tail for word in _TEST_WORDS) else 0):
             line_start = text.rfind("\n", start, at) + 1 or start
             line = text[line_start:at]
-            if _TEST_LINE.search(line):
+            if _TEST_LINE.search(line) and not _PACKAGE.match(line):
                 return text, _stripped(text, line_start, at)
             if line_start <= start:
                 break

@@ -31,6 +31,7 @@ MAX_CHAT_CHARS = 2_000_000
 COUNTED_CHARS = 800
 """How much of an ask and of its answer is counted for keywords."""
 
+_MARK = re.compile(r"\{[a-z]+\}")
 _LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
 _LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
 _BOX = re.compile(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
@@ -62,6 +63,7 @@ class Talk:
         """Start with nothing said."""
         self._searches = searches
         self.segments: Best[Segment] = Best(400)
+        self.speakers: set[str] = set()
         self.first: list[Segment] = []
         self.current: Segment | None = None
         self.finals: deque[tuple[Clip, int]] = deque(maxlen=4)
@@ -82,6 +84,8 @@ class Talk:
         """Take in what a person said."""
         text = message.text
         self._keep(message)
+        if message.speaker and len(self.speakers) < 100:
+            self.speakers.add(message.speaker)
         own = spoken(text)
         span = gist(text, own)
         if span is None:
@@ -105,7 +109,7 @@ class Talk:
         self.unanswered = self.current.ask if text[span[0] : span[1]].rstrip().endswith(("?", "？")) else None
         if self._searches:
             if self.asks > 1:
-                self._settled(text, own, message.index)
+                self._settled(text, own, message.index, spoken=message.speaker is not None)
             self._linked(text, message.index, noise(text) if "http" in text else [])
         self._counted(text[span[0] : span[0] + COUNTED_CHARS])
 
@@ -154,7 +158,9 @@ class Talk:
             self._counted(reply.raw[:COUNTED_CHARS])
 
     def _counted(self, text: str) -> None:
-        for term, count in Counter(tokens(_LINK.sub(" ", text) if "http" in text else text)).items():
+        plain = _LINK.sub(" ", text) if "http" in text else text
+        plain = _MARK.sub(" ", plain) if "{" in plain else plain
+        for term, count in Counter(tokens(plain)).items():
             if len(term) > 2 and term not in NO_TERM and not term.isdigit():
                 self.counts[term] += count
                 self.spread[term] += 1
@@ -184,10 +190,11 @@ class Talk:
             self.decisions.offer(weight, clip(text, span, index, weight))
         return None
 
-    def _settled(self, text: str, own: list[Span], index: int) -> None:
+    def _settled(self, text: str, own: list[Span], index: int, *, spoken: bool) -> None:
         for start, end in own[:12]:
             sentence = text[start:end]
-            weight = cues.human_decision_weight(sentence, words(sentence))
+            weigh = cues.spoken_decision_weight if spoken else cues.human_decision_weight
+            weight = weigh(sentence, words(sentence))
             if weight:
                 self.decisions.offer(weight, clip(text, (start, end), index, weight))
 
@@ -260,6 +267,6 @@ def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
         human = message.role is not Role.ASSISTANT and message.origin is Origin.HUMAN
         for start, end in spoken(message.text) if human else sentences(message.text):
             text = message.text[start:end]
-            if words(text) >= 3:
+            if words(text) >= 3 and not _MARK.search(text):
                 found.append((Unit(squeeze(text), turn, speaker), Clip(message.text, start, end, message.index)))
     return found

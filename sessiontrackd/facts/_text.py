@@ -146,14 +146,16 @@ def sentences(text: str, region: Span | None = None) -> Iterator[Span]:
     low, high = region or (0, len(text))
     holes = [*fences(text), *middle(text)] if "```" in text or "~~~" in text or len(text) > 2 * MAX_TURN_CHARS else []
     if not holes:
-        yield from _sentences_in(text, low, high)
+        yield from sentences_of_text(text, (low, high))
         return
     for start, end in outside(text, sorted(holes)):
         if start < high and end > low:
-            yield from _sentences_in(text, max(start, low), min(end, high))
+            yield from sentences_of_text(text, (max(start, low), min(end, high)))
 
 
-def _sentences_in(text: str, start: int, end: int) -> Iterator[Span]:
+def sentences_of_text(text: str, region: Span) -> Iterator[Span]:
+    """Yield the spans of a region's sentences, fenced or not."""
+    start, end = region
     at = start
     for match in _BREAK.finditer(text, start, end):
         if _joins(text, at, match):

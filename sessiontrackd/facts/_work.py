@@ -129,6 +129,12 @@ class Work:
             else:
                 self._other(call, message.index)
 
+    def follow_side(self, message: Message) -> None:
+        """Take in what a sub-agent changed: its files are the session's too."""
+        for call in message.tool_calls:
+            if not call.failed and not actions.is_shell(call):
+                self._edited(call, message.index)
+
     def explained(self, cause: Clip) -> None:
         """Tie a sentence that names a cause to the newest problem that is still open."""
         for problem in reversed(self._open.values()):
@@ -147,6 +153,8 @@ class Work:
 
     def _edited(self, call: ToolCall, index: int) -> None:
         for edit in actions.edits(call):
+            if "/.claude/plans/" in edit.path:
+                continue
             change = self.files.get(edit.path)
             if change is None:
                 if len(self.files) >= MAX_FILES:
