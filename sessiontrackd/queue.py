@@ -146,7 +146,7 @@ class Queue:
     def take(self, owner: str, *, path: bytes | None = None) -> Job | None:
         """Start the next job: what a person named goes first, then the one that waits longest.
 
-        While work is paused only named jobs are given out.
+        While work is paused only what a person named is given out: named jobs, and one asked for by its path.
 
         Args:
             owner: the lease of the caller, which tells whether it still lives.
@@ -154,7 +154,7 @@ class Queue:
         """
         args = {"now": _ms(self._now()), "path": path, "least_named": 0}
         with self._store.immediate() as connection:
-            args["least_named"] = int(self.is_on("paused"))
+            args["least_named"] = int(path is None and self.is_on("paused"))
             row = connection.execute(_NEXT, args).fetchone()
             if row is None:
                 return None

@@ -47,6 +47,7 @@ def demo() -> None:
         config.add_folder(home, folder, stable_s=STABLE_S)
         click.echo(f"A daemon watches {folder}. Transcripts are dropped in, one by one.")
         with _daemon(home) as process:
+            _await_start(home, process)
             for name in SAMPLES:
                 _show_arrival(folder, name, process)
         click.secho("\nWhat it cost", bold=True)
@@ -67,6 +68,14 @@ def _show_arrival(folder: Path, name: str, process: subprocess.Popen[bytes]) -> 
         click.echo(line)
     for other in notes[1:]:
         click.echo(f"{INDENT}also {other.relative_to(folder)}")
+
+
+def _await_start(home: Home, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + REPORT_S
+    while config.daemon_pid(home) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Failed("The daemon did not start. `sessiontrackd run` says why.")
+        time.sleep(POLL_S)
 
 
 def _drop(folder: Path, name: str) -> None:

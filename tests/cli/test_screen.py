@@ -64,6 +64,13 @@ def test_a_path_is_cut_in_its_middle() -> None:
     assert shown.endswith("5f0c.jsonl")
 
 
+def test_a_wrapped_line_stays_in_its_list_or_quote() -> None:
+    """What goes on is indented below its item; a quote keeps its mark."""
+    assert _screen.wrap("- [ ] print forty maps", 16) == ["- [ ] print", "      forty maps"]
+    assert _screen.wrap("> one two three", 10) == ["> one two", "> three"]
+    assert _screen.wrap("", 10) == [""]
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0.4, "0 s"), (59, "59 s"), (61, "1 min"), (9300, "2 h 35 min"), (7200, "2 h"), (273_600, "3 d 4 h")],

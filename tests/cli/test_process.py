@@ -1,0 +1,114 @@
+"""`process` and `try`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessiontrackd.cli.main import main
+
+SAMPLES = Path(str(resources.files("sessiontrackd") / "samples"))
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """Return one transcript in a folder of its own."""
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    return Path(shutil.copyfile(SAMPLES / "tide-import.jsonl", folder / "tide.jsonl"))
+
+
+def results(capsys: pytest.CaptureFixture[str], *words: str) -> list[Any]:
+    """Run `process --json` and return its results."""
+    main(["process", "--json", *words])
+    return list(json.loads(capsys.readouterr().out)["results"])
+
+
+def test_a_transcript_gets_its_note_beside_it(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result says where, and what it cost."""
+    (result,) = results(capsys, str(talk))
+
+    (session,) = result["sessions"]
+    assert (result["path"], result["state"], result["reason"]) == (str(talk), "done", None)
+    assert Path(session["report"]).read_text().count(session["title"])
+    assert (session["engine"], session["level"], session["cost_usd"]) == ("local", "standard", "0.000000")
+
+
+def test_a_folder_means_every_transcript_in_it(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other files in it are skipped, which is success."""
+    (talk.parent / "data.json").write_text('{"a": 1}')
+
+    assert main(["process", str(talk.parent), "--json"]) == 0
+
+    states = {Path(each["path"]).name: each["state"] for each in json.loads(capsys.readouterr().out)["results"]}
+    assert states == {"tide.jsonl": "done", "data.json": "skipped"}
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "data.json"])
+def test_a_named_path_that_gives_no_note_is_a_failure(
+    home: Path, talk: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is not there, and one that is no conversation."""
+    (talk.parent / "data.json").write_text('{"a": 1}')
+
+    assert main(["process", str(talk.parent / name)]) == 1
+
+    assert name in capsys.readouterr().out
+
+
+def test_a_dry_run_does_nothing_at_all(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No note, no state, no cost."""
+    assert main(["process", "--dry-run", str(talk)]) == 0
+
+    assert "Nothing was done" in capsys.readouterr().out
+    assert list(home.iterdir()) == []
+    assert list(talk.parent.iterdir()) == [talk]
+
+
+def test_stdout_prints_the_note_and_writes_none(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Redacted and harmless, as it would be written."""
+    assert main(["process", "--stdout", str(talk)]) == 0
+
+    assert "# Tide import an hour late" in capsys.readouterr().out
+    assert list(talk.parent.iterdir()) == [talk]
+
+
+def test_try_shows_the_newest_session_and_writes_nothing(
+    home: Path, person: Path, talk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is found where the tools write; not even a state folder is made."""
+    folder = person / ".claude" / "projects" / "-home-mara-tide"
+    folder.mkdir(parents=True)
+    shutil.move(talk, folder / "7d1c4b52.jsonl")
+    before = sorted(person.rglob("*"))
+
+    assert main(["try"]) == 0
+
+    out, err = capsys.readouterr()
+    assert "# Tide import an hour late" in out
+    assert "7d1c4b52.jsonl" in err
+    assert sorted(person.rglob("*")) == before
+    assert list(home.iterdir()) == []
+
+
+def test_try_without_any_session_says_where_it_looked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And how to name one."""
+    assert main(["try"]) == 1
+
+    err = capsys.readouterr().err
+    assert ".claude/projects" in err
+    assert "sessiontrackd try PATH" in err
+
+
+def test_what_a_person_asks_for_is_done_while_work_is_paused(home: Path, talk: Path) -> None:
+    """A folder that is named counts as asked for, too."""
+    assert main(["pause"]) == 0
+
+    assert main(["process", str(talk.parent)]) == 0
+
+    assert talk.with_name("tide.jsonl.insights.md").exists()
