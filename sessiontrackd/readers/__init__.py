@@ -20,7 +20,20 @@ from sessiontrackd.records import Source, open_source
 
 READERS = (
     "claude_code",
+    "codex",
+    "gemini_cli",
+    "copilot_cli",
+    "pi",
+    "copilot_chat",
+    "opencode",
+    "claude_code_web",
     "chatgpt_export",
+    "claude_ai_export",
+    "sharegpt",
+    "openai_messages",
+    "slack_export",
+    "webvtt",
+    "srt",
     "meeting",
 )
 """In the order in which they are asked: the surest signs first."""

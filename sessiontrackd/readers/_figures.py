@@ -25,6 +25,7 @@ class Figures:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     usage_records: list[UsageRecord] = field(default_factory=list)
+    usage: Usage | None = None  # where it is no sum of the records
     incomplete: bool = False  # the log is known to record too little
 
     def saw(self, moment: datetime | None) -> None:
@@ -50,7 +51,7 @@ class Figures:
         details: Mapping[str, Any] | None = None,
     ) -> Session:
         """Return the session with these figures, without messages."""
-        usage = total(record.usage for record in self.usage_records)
+        usage = self.usage or total(record.usage for record in self.usage_records)
         if usage is not None and self.incomplete:
             usage = dataclasses.replace(usage, complete=False)
         return Session(

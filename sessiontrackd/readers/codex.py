@@ -1,0 +1,380 @@
+"""Codex CLI: rollout-*.jsonl[.zst] below ~/.codex/sessions; forks carry their parent's history, which is not counted."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from sessiontrackd.model import Message, Origin, Role, Session, Transcript, Usage, UsageRecord
+from sessiontrackd.readers._figures import Figures
+from sessiontrackd.readers._timeline import Timeline
+from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.records import Lines, Source, as_text, count, decode_raw, parse_time
+
+NAME = "codex"
+TYPES = {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
+BARE_ITEMS = {"message", "reasoning", "function_call", "function_call_output"}
+CALLS = {"function_call", "custom_tool_call", "local_shell_call", "tool_search_call"}
+ANSWERS = {"function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output"}
+LONE_CALLS = {"web_search_call", "image_generation_call"}
+TURN_STARTS = {"task_started", "turn_started"}
+INJECTED = (
+    "<environment_context>",
+    "<user_instructions>",
+    "# AGENTS.md instructions",
+    "<turn_aborted>",
+    "<INSTRUCTIONS>",
+    "<skill>",
+    "<subagent_notification>",
+    "<permissions",
+    "<user_shell_command>",
+    "<collaboration_mode>",
+)
+BUCKETS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+ECHOES = 8  # an event repeats an item, or the other way round, within so many texts
+_EXIT = re.compile(r"(?:Process exited with code|^Exit code:) (-?\d+)", re.MULTILINE)
+_NOTHING = Raw(b"")
+
+
+class Payload(Struct, gc=False):
+    """What a record carries; all kinds in one."""
+
+    type: Any = None
+    role: Any = None
+    id: Any = None
+    cwd: Any = None
+    name: Any = None
+    arguments: Any = None
+    input: Any = None
+    call_id: Any = None
+    message: Any = None
+    turn_id: Any = None
+    model: Any = None
+    parent_thread_id: Any = None
+    forked_from_id: Any = None
+    source: Any = None
+    thread_name: Any = None
+    cli_version: Any = None
+    info: Any = None
+    content: Raw = _NOTHING
+    output: Raw = _NOTHING
+    action: Raw = _NOTHING
+
+
+class Line(Payload, gc=False):
+    """One line; before version 0.32 it is its own payload."""
+
+    timestamp: Any = None
+    instructions: Any = None
+    payload: Payload | None = None
+
+
+def recognises(source: Source) -> bool:
+    """Say whether one of the first records is of Codex."""
+    return source.shape.kind in ("lines", "object") and any(map(_is_record, source.shape.objects))
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    if isinstance(record.get("payload"), dict):
+        return "timestamp" in record and record.get("type") in TYPES
+    bare = "id" in record and "timestamp" in record and "type" not in record
+    return bare and "instructions" in record and ("git" in record or len(record) <= 4)
+
+
+def read(source: Source) -> Transcript:
+    """Return the transcript; its one session is read while it is iterated."""
+    return one_session(source, NAME, _steps)
+
+
+def _steps(source: Source, notes: Notes) -> Steps:
+    rollout = Rollout(_foreign_ids(source))
+    lines = Lines(source, Line)
+    for number, line in lines:
+        yield from rollout.take(line, number)
+    yield from rollout.timeline.rest()
+    notes.of_lines(lines)
+    notes.details.update(rollout.details())
+    return rollout.session(source.stem)
+
+
+def kind_of(line: Line) -> tuple[str, Payload]:
+    """Return the kind of a record and what it carries, bare lines included."""
+    if line.payload is not None:
+        return str(line.type), line.payload
+    if line.type in BARE_ITEMS:
+        return "response_item", line
+    if line.type is None and (line.instructions is not None or (line.id is not None and line.timestamp is not None)):
+        return "session_meta", line
+    return str(line.type), line
+
+
+def _foreign_ids(source: Source) -> list[str]:
+    """Return the ids of copied parents: those of later session_meta records that are not the session's own."""
+    with source.open() as file:
+        metas = sum(b'"session_meta"' in line for line in iter(lambda: file.readline(1 << 27), b""))
+    if metas < 2:
+        return []
+    ids: dict[str, None] = {}
+    for _, line in Lines(source, Line):
+        kind, item = kind_of(line)
+        if kind == "session_meta" and as_text(item.id):
+            ids[item.id] = None
+    return list(ids)[1:]
+
+
+class Rollout:
+    """Takes the records of one file in order."""
+
+    def __init__(self, foreign_ids: list[str]) -> None:
+        """Start before the first record; a file with foreign ids begins with inherited history."""
+        self.timeline = Timeline()
+        self.figures = Figures()
+        self.types: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._foreign_ids = foreign_ids
+        self._own = not foreign_ids
+        self._meta: Payload | None = None
+        self._first = True
+        self._calls: set[str] = set()
+        self._model: str | None = None
+        self._told: deque[tuple[str, str, str]] = deque(maxlen=ECHOES)
+        self._tokens = Tokens()
+
+    def take(self, line: Line, number: int) -> Iterator[Message]:
+        """Take one record; yield the messages that are complete by now."""
+        kind, item = kind_of(line)
+        self.types[kind] += 1
+        at = parse_time(line.timestamp)
+        if kind == "session_meta" and self._meta is None:
+            self._meta = item
+        if not self._own:
+            self._own = self._begins_own_part(kind, item)
+        self.counts["file:user_message"] += kind == "event_msg" and item.type == "user_message"
+        if self._own or self._first:
+            self.figures.saw(at)
+        self._first = False
+        if self.figures.project is None and kind in ("session_meta", "turn_context"):
+            self.figures.project = as_text(item.cwd)
+        if kind == "event_msg" and item.type == "token_count":
+            self._count_tokens(item, at)
+        if not self._own:
+            self.counts["inherited_records"] += 1
+            return
+        self._take_own(kind, item, at, number)
+        yield from self.timeline.ready()
+
+    def _begins_own_part(self, kind: str, item: Payload) -> bool:
+        starts = kind == "turn_context" or (kind == "event_msg" and item.type in TURN_STARTS)
+        own_id = as_text(self._meta.id) if self._meta is not None else None
+        return starts and isinstance(item.turn_id, str) and own_id is not None and item.turn_id > own_id
+
+    def _take_own(self, kind: str, item: Payload, at: datetime | None, number: int) -> None:
+        if kind == "response_item":
+            self._item(item, at, number)
+        elif kind == "event_msg":
+            self._event(item, at, number)
+        elif kind == "turn_context":
+            self.figures.used(item.model)
+            self._model = as_text(item.model) or self._model
+        elif kind == "compacted":
+            self.counts["compactions"] += 1
+            if as_text(item.message):
+                self.timeline.say(Role.USER, Origin.INJECTED, item.message, at=at, line=number)
+
+    def _event(self, item: Payload, at: datetime | None, number: int) -> None:
+        if item.type == "user_message":
+            self.counts["user_message"] += 1
+            self._tell("event", "user", item.message if isinstance(item.message, str) else "", at, number)
+        elif item.type == "agent_message":
+            self.counts["agent_message"] += 1
+            self._tell("event", "assistant", item.message if isinstance(item.message, str) else "", at, number)
+        elif item.type in TURN_STARTS:
+            self.counts["turns"] += 1
+        elif item.type == "thread_name_updated":
+            self.figures.title = as_text(item.thread_name)
+
+    def _item(self, item: Payload, at: datetime | None, number: int) -> None:
+        kind = item.type
+        if kind == "message" or (kind is None and item.role is not None):
+            self._message(item, at, number)
+        elif kind in CALLS or kind in LONE_CALLS:
+            self._call(item, at, number)
+        elif kind in ANSWERS:
+            text, failed = _answer(item.output)
+            self.timeline.result(as_text(item.call_id), text, failed=failed)
+
+    def _message(self, item: Payload, at: datetime | None, number: int) -> None:
+        text = content_text(item.content)
+        if item.role == "assistant":
+            self.counts["assistant"] += 1
+            self._tell("item", "assistant", text, at, number)
+        elif item.role == "user":
+            human = bool(text.strip()) and not text.lstrip().startswith(INJECTED)
+            self.counts["user"] += human
+            if human:
+                self._tell("item", "user", text, at, number)
+            elif text.strip():
+                self.timeline.say(Role.USER, Origin.INJECTED, text, at=at, line=number)
+
+    def _tell(self, kind: str, role: str, text: str, at: datetime | None, number: int) -> None:
+        """Say it once: events and items double each other."""
+        twin = ("item" if kind == "event" else "event", role, text.strip())
+        if twin in self._told:
+            self._told.remove(twin)
+            return
+        self._told.append((kind, role, text.strip()))
+        if role == "user":
+            self.timeline.say(Role.USER, Origin.HUMAN, text, at=at, line=number)
+        elif text.strip():
+            self.timeline.say(Role.ASSISTANT, Origin.MODEL, text, at=at, line=number, model=self._model)
+
+    def _call(self, item: Payload, at: datetime | None, number: int) -> None:
+        call_id = as_text(item.call_id)
+        self.counts["calls"] += item.type in LONE_CALLS or call_id is None or call_id not in self._calls
+        if call_id is not None and item.type in CALLS:
+            self._calls.add(call_id)
+        draft = self.timeline.last()
+        if draft is None or draft.origin is not Origin.MODEL:
+            draft = self.timeline.say(Role.ASSISTANT, Origin.MODEL, at=at, line=number, model=self._model)
+        name = as_text(item.name) or str(item.type).removesuffix("_call")
+        self.timeline.call(draft, name, _arguments(item), call_id if item.type in CALLS else None)
+
+    def _count_tokens(self, item: Payload, at: datetime | None) -> None:
+        info = item.info if isinstance(item.info, dict) else {}
+        totals = info.get("total_token_usage")
+        if not isinstance(totals, dict):
+            return
+        self.counts["token_events"] += self._own
+        self._tokens.take(totals, info.get("last_token_usage"), own=self._own)
+        if self._own and any(self._tokens.grown):
+            model = self._model or as_text(info.get("model"))
+            place = f"{as_text(self._meta.id) if self._meta else ''}#{self.counts['token_events']}"
+            record = UsageRecord(place, None, model, at, usage_of(self._tokens.grown))
+            self.figures.usage_records.append(record)
+
+    def session(self, stem: str) -> Session:
+        """Return the session with its final figures."""
+        figures, counts = self.figures, self.counts
+        figures.human_turns = counts["user_message"] if counts["file:user_message"] else counts["user"]
+        figures.assistant_turns = counts["assistant"] or counts["agent_message"]
+        figures.tool_calls = counts["calls"]
+        figures.usage = usage_of(self._tokens.own()) if self._tokens.seen else None
+        session_id = (as_text(self._meta.id) if self._meta is not None else None) or stem
+        subagent = {"subagent": True} if self._is_subagent() else {}
+        parent_id = self._parent_id()
+        return figures.session(
+            session_id, NAME, parent_id=None if parent_id == session_id else parent_id, details=subagent
+        )
+
+    def _parent_id(self) -> str | None:
+        meta = self._meta
+        if meta is None:
+            return None
+        source = meta.source if isinstance(meta.source, dict) else {}
+        agent = source.get("subagent")
+        spawn = agent.get("thread_spawn") if isinstance(agent, dict) else None
+        spawned_by = spawn.get("parent_thread_id") if isinstance(spawn, dict) else None
+        named = (meta.parent_thread_id, spawned_by, meta.forked_from_id, *self._foreign_ids)
+        return next(filter(None, map(as_text, named)), None)
+
+    def _is_subagent(self) -> bool:
+        return self._meta is not None and isinstance(self._meta.source, dict) and "subagent" in self._meta.source
+
+    def details(self) -> dict[str, Any]:
+        """Return the further facts about the file."""
+        names = ("turns", "compactions", "token_events", "inherited_records")
+        raw = dict(zip(BUCKETS, self._tokens.own(), strict=True))
+        return {
+            **{name: self.counts[name] for name in names},
+            "parent_ids": self._foreign_ids,
+            "forked_from": as_text(self._meta.forked_from_id) if self._meta is not None else None,
+            "is_subagent": self._is_subagent(),
+            "cli_version": as_text(self._meta.cli_version) if self._meta is not None else None,
+            "types": dict(self.types),
+            "usage_raw": raw,
+            "usage_sum_last": dict(zip(BUCKETS, self._tokens.sum_last, strict=True)),
+        }
+
+
+class Tokens:
+    """The cumulative counts of a file: they may fall back to zero, and begin with the parent's part."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.seen = False
+        self.grown = [0] * len(BUCKETS)
+        self.sum_last = [0] * len(BUCKETS)
+        self._done = [0] * len(BUCKETS)  # segments that ended
+        self._now = [0] * len(BUCKETS)
+        self._inherited = [0] * len(BUCKETS)
+
+    def take(self, totals: dict[str, Any], last: object, *, own: bool) -> None:
+        """Take one event."""
+        before, self._now = self._now, [count(totals.get(name)) for name in BUCKETS]
+        fell = self._now[-1] < before[-1]
+        if fell:
+            self._done = [done + one for done, one in zip(self._done, before, strict=True)]
+        base = [0] * len(BUCKETS) if fell else before
+        self.grown = [max(0, new - old) for new, old in zip(self._now, base, strict=True)]
+        if isinstance(last, dict) and (not self.seen or self._now[-1] != before[-1]) and own:
+            self.sum_last = [one + count(last.get(name)) for one, name in zip(self.sum_last, BUCKETS, strict=True)]
+        self.seen = True
+        if not own:
+            self._inherited = [done + one for done, one in zip(self._done, self._now, strict=True)]
+
+    def own(self) -> list[int]:
+        """Return what this session used by itself."""
+        return [
+            max(0, done + now - inherited)
+            for done, now, inherited in zip(self._done, self._now, self._inherited, strict=True)
+        ]
+
+
+def usage_of(counts: list[int]) -> Usage:
+    """Map counts in the order of BUCKETS to buckets that never overlap."""
+    given, cached, output = counts[0], counts[1], counts[2]
+    return Usage(max(0, given - cached), output, cached)
+
+
+def content_text(content: Raw) -> str:
+    """Return the text of a message's content."""
+    value = decode_raw(content) if content else None
+    if isinstance(value, str):
+        return value
+    parts = value if isinstance(value, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _arguments(item: Payload) -> dict[str, Any]:
+    given = item.arguments if item.arguments is not None else item.input
+    if isinstance(given, str):
+        value = decode_raw(given.encode("utf-8", "replace")) if given.lstrip().startswith("{") else None
+        return value if isinstance(value, dict) else {"input": given}
+    if isinstance(given, dict):
+        return given
+    action = decode_raw(item.action) if item.action else None
+    return action if isinstance(action, dict) else {}
+
+
+def _answer(output: Raw) -> tuple[str, bool]:
+    """Return the text of a tool's output and whether the tool failed."""
+    value = decode_raw(output) if output else ""
+    if isinstance(value, str) and value.startswith('{"output"'):
+        value = decode_raw(value.encode("utf-8", "replace")) or value
+    failed = False
+    if isinstance(value, dict):
+        about = value.get("metadata")
+        failed = value.get("success") is False or (isinstance(about, dict) and about.get("exit_code") not in (0, None))
+        value = value.get("output", value.get("content", ""))
+    if isinstance(value, list):
+        texts = [part.get("text") for part in value if isinstance(part, dict)]
+        value = "\n".join(text for text in texts if isinstance(text, str))
+    text = value if isinstance(value, str) else ""
+    exits = _EXIT.search(text[:2000])
+    return text, failed or (exits is not None and exits[1] != "0")

@@ -1,0 +1,222 @@
+"""Gemini CLI: one JSON document, rewritten each turn, or JSON lines that are replayed; told apart by content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from sessiontrackd.model import Origin, Role, Transcript, Usage, UsageRecord
+from sessiontrackd.readers._figures import Figures
+from sessiontrackd.readers._timeline import Timeline
+from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.records import Document, Lines, Source, as_text, count, decode_raw, iso, parse_time
+
+NAME = "gemini_cli"
+NO_PROMPT = ("/", "?", "<session_context>", "<hook_context>")
+BUCKETS = ("input", "output", "cached", "thoughts", "tool", "total")
+FACTS = ("sessionId", "projectHash", "startTime", "lastUpdated", "kind", "summary")
+_NOTHING = Raw(b"")
+
+
+class Said(Struct, gc=False, rename="camel"):
+    """One message."""
+
+    id: Any = None
+    timestamp: Any = None
+    type: Any = None
+    model: Any = None
+    tokens: Any = None
+    content: Raw = _NOTHING
+    tool_calls: Raw = _NOTHING
+
+
+class Line(Said, gc=False, rename="camel"):
+    """One line of the newer shape: a message, the session's facts, or a change of what was written before."""
+
+    session_id: Any = None
+    project_hash: Any = None
+    start_time: Any = None
+    last_updated: Any = None
+    kind: Any = None
+    summary: Any = None
+    messages: Raw = _NOTHING
+    changes: Raw = msgspec.field(name="$set", default=_NOTHING)
+    rewind_to: Any = msgspec.field(name="$rewindTo", default=None)
+
+
+def recognises(source: Source) -> bool:
+    """Say whether a Gemini session's facts stand in it."""
+    shape = source.shape
+    if shape.kind == "object" and shape.keys.issuperset({"sessionId", "messages"}):
+        return "projectHash" in shape.keys or {"startTime", "lastUpdated"} <= shape.keys
+    objects = shape.objects if shape.kind in ("lines", "object") else ()
+    return any(
+        ("projectHash" in one and "sessionId" in one)
+        or "$rewindTo" in one
+        or (one.get("type") == "gemini" and "timestamp" in one and "content" in one)
+        for one in objects
+    )
+
+
+def read(source: Source) -> Transcript:
+    """Return the transcript; its one session is read while it is iterated."""
+    return one_session(source, NAME, _steps)
+
+
+def _steps(source: Source, notes: Notes) -> Steps:
+    shape = source.shape
+    is_document = shape.kind == "object" and "messages" in shape.keys
+    figures, timeline = Figures(), Timeline()
+    facts: dict[str, Any] = {}
+    messages = _of_document(source, facts, notes) if is_document else _of_lines(source, facts, notes)
+    sums = dict.fromkeys(BUCKETS, 0)
+    times = Figures()
+    notes.details.update(shape="json" if is_document else "jsonl", user_messages=0)
+    for number, said in enumerate(messages):
+        times.saw(parse_time(said.timestamp))
+        _count(said, number, figures, sums, notes)
+        _tell(said, timeline)
+        yield from timeline.ready()
+    yield from timeline.rest()
+    figures.title = as_text(facts.get("summary"))
+    figures.started_at, figures.ended_at = parse_time(facts.get("startTime")), parse_time(facts.get("lastUpdated"))
+    notes.details.update(usage_raw=sums, first_message_at=iso(times.started_at), last_message_at=iso(times.ended_at))
+    if "kind" in facts:
+        notes.details["kind"] = facts["kind"]
+    subagent = {"subagent": True} if facts.get("kind") == "subagent" else {}
+    session_id = as_text(facts.get("sessionId")) or source.stem
+    return figures.session(session_id, NAME, details=subagent)
+
+
+def _of_document(source: Source, facts: dict[str, Any], notes: Notes) -> Iterator[Said]:
+    document = Document(source)
+    for key, raw in document.members(("messages",)):
+        if key == "messages":
+            said = decode_raw(raw, Said)
+            if said is not None:
+                yield said
+        elif key in FACTS:
+            facts[key] = decode_raw(raw)
+    notes.of_document(document)
+
+
+def _of_lines(source: Source, facts: dict[str, Any], notes: Notes) -> Iterator[Said]:
+    """Replay the lines; what a later one replaces or takes back is not kept."""
+    lines = Lines(source, Line)
+    messages: dict[str, Said] = {}
+    for number, line in lines:
+        if line.changes:
+            _change(decode_raw(line.changes), facts, messages)
+        elif line.rewind_to is not None:
+            _rewind(messages, str(line.rewind_to))
+        elif line.type is not None:
+            messages[as_text(line.id) or f"line {number}"] = line
+        else:
+            given = (line.session_id, line.project_hash, line.start_time, line.last_updated, line.kind, line.summary)
+            facts.update({name: value for name, value in zip(FACTS, given, strict=True) if value is not None})
+            if line.messages:
+                _change({"messages": decode_raw(line.messages)}, facts, messages)
+    notes.of_lines(lines)
+    yield from messages.values()
+
+
+def _change(changes: object, facts: dict[str, Any], messages: dict[str, Said]) -> None:
+    if not isinstance(changes, dict):
+        return
+    facts.update({key: value for key, value in changes.items() if key in FACTS})
+    if isinstance(changes.get("messages"), list):
+        messages.clear()
+        for number, one in enumerate(decode_raw(msgspec.json.encode(changes["messages"]), list[Said]) or []):
+            messages[as_text(one.id) or f"set {number}"] = one
+
+
+def _rewind(messages: dict[str, Said], name: str) -> None:
+    """Drop a message and all after it; all, if it is unknown."""
+    names = list(messages)
+    for one in names[names.index(name) if name in messages else 0 :]:
+        del messages[one]
+
+
+def _count(said: Said, number: int, figures: Figures, sums: dict[str, int], notes: Notes) -> None:
+    if said.type == "user":
+        notes.details["user_messages"] += 1
+        figures.human_turns += is_prompt(text_of(said.content))
+    if said.type != "gemini":
+        return
+    figures.assistant_turns += 1
+    figures.used(said.model)
+    calls = decode_raw(said.tool_calls) if said.tool_calls else None
+    figures.tool_calls += len(calls) if isinstance(calls, list) else 0
+    tokens = said.tokens if isinstance(said.tokens, dict) else {}
+    for name in BUCKETS:
+        sums[name] += count(tokens.get(name))
+    usage = usage_of(tokens)
+    figures.incomplete |= not usage.total_tokens
+    if any(type(tokens.get(name)) is int for name in BUCKETS):
+        place = as_text(said.id) or f"message {number}"
+        at = parse_time(said.timestamp)
+        figures.usage_records.append(UsageRecord(place, None, as_text(said.model), at, usage))
+
+
+def usage_of(tokens: dict[str, Any]) -> Usage:
+    """Map what is recorded to buckets that never overlap."""
+    cached = count(tokens.get("cached"))
+    given = max(0, count(tokens.get("input")) - cached) + count(tokens.get("tool"))
+    return Usage(given, count(tokens.get("output")) + count(tokens.get("thoughts")), cached)
+
+
+def is_prompt(text: str) -> bool:
+    """Say whether a person asked something, rather than called a command."""
+    start = text.strip()
+    return bool(start) and not start.startswith(NO_PROMPT)
+
+
+def text_of(content: Raw) -> str:
+    """Return the text of a message: text, or parts."""
+    value = decode_raw(content) if content else None
+    if isinstance(value, str):
+        return value
+    parts = value if isinstance(value, list) else [value]
+    texts = [part if isinstance(part, str) else part.get("text") for part in parts if isinstance(part, str | dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _tell(said: Said, timeline: Timeline) -> None:
+    text, at = text_of(said.content), parse_time(said.timestamp)
+    known = as_text(said.id)
+    if said.type == "user":
+        origin = Origin.HUMAN if is_prompt(text) else Origin.INJECTED
+        timeline.say(Role.USER, origin, text, at=at, message_id=known)
+    elif said.type == "gemini":
+        tokens = said.tokens if isinstance(said.tokens, dict) else None
+        draft = timeline.say(Role.ASSISTANT, Origin.MODEL, text, at=at, message_id=known, model=as_text(said.model))
+        draft.usage = usage_of(tokens) if tokens else None
+        calls = decode_raw(said.tool_calls) if said.tool_calls else None
+        for number, call in enumerate(calls if isinstance(calls, list) else []):
+            if isinstance(call, dict):
+                _call(call, f"{draft.index}.{number}", timeline)
+    elif text.strip():
+        timeline.say(Role.SYSTEM, Origin.META, text, at=at, message_id=known)
+
+
+def _call(call: dict[str, Any], place: str, timeline: Timeline) -> None:
+    draft = timeline.last()
+    assert draft is not None
+    call_id = as_text(call.get("id")) or place
+    arguments = call.get("args")
+    timeline.call(draft, str(call.get("name")), arguments if isinstance(arguments, dict) else {}, call_id)
+    failed = call.get("status") in ("error", "cancelled")
+    timeline.result(call_id, _result(call), failed=failed)
+
+
+def _result(call: dict[str, Any]) -> str:
+    texts = []
+    for part in call["result"] if isinstance(call.get("result"), list) else []:
+        answer = part.get("functionResponse", {}).get("response") if isinstance(part, dict) else None
+        shown = answer.get("output", answer.get("error")) if isinstance(answer, dict) else None
+        texts += [shown] if isinstance(shown, str) else []
+    display = call.get("resultDisplay")
+    return "\n".join(texts) or (display if isinstance(display, str) else "")
