@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +15,7 @@ from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
 from sessiontrackd.budget._tables import SCHEMA
-from sessiontrackd.config import Home, load
+from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.errors import LedgerDamaged, Unpriced
 from sessiontrackd.model import BudgetStatus, Insight, Reservation, Session, Usage
 from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prompt_tokens
@@ -57,7 +56,7 @@ class TokenManager:
     ) -> None:
         """Keep the parts; nothing is opened yet."""
         self._argument = Limit(None if monthly_budget is None else picousd(monthly_budget))
-        self._home = home if isinstance(home, Home) else Home.find(home) if store is None else None
+        self._home = home
         self._store = store
         self._timezone = timezone
         self._now = now
@@ -132,7 +131,7 @@ class TokenManager:
         spent = usage or Usage(input_tokens, output_tokens)
         entry = self._reservation(spent, model or self.model, folder=folder, project=project, level=level, engine=None)
         with self._ledger.store.immediate(durable=True):
-            booked = self._ledger.book(replace(entry, note="recorded after the fact"))
+            booked = self._ledger.book(entry._replace(note="recorded after the fact"))
             self._ledger.go_on(booked.id, ("reserve",), following_by("send"))
             self._ledger.go_on(booked.id, ("send",), settlement(spent, self._now()))
 
@@ -180,7 +179,7 @@ class TokenManager:
             batch=batch,
         )  # fmt: skip
         if cost_picousd is not None:
-            entry = replace(entry, picousd=cost_picousd)
+            entry = entry._replace(picousd=cost_picousd)
         ledger = self._ledger
         with ledger.store.immediate(durable=True) as connection:
             made = ledger.reserve(entry, self._argument)
@@ -228,7 +227,7 @@ class TokenManager:
         def change(attempt: Attempt) -> Entry:
             kind = "settle" if cost_picousd else "release"
             entry = following(attempt, kind, self._now(), note=note)
-            return replace(entry, picousd=cost_picousd, tokens=attempt.last.tokens if cost_picousd else 0)
+            return entry._replace(picousd=cost_picousd, tokens=attempt.last.tokens if cost_picousd else 0)
 
         before = self._ledger.attempt(attempt_id)
         self._ledger.go_on(attempt_id, ("assume",), change)
@@ -258,6 +257,11 @@ class TokenManager:
         limits |= {f"folder:{name}": limit for name, limit in (folders or {}).items()}
         limits |= {f"project:{name}": limit for name, limit in (projects or {}).items()}
         return self._ledger.set_limits({scope: limit for scope, limit in limits.items() if limit.is_set})
+
+    def hold_to(self, settings: Settings) -> bool:
+        """Put the limits of valid settings in force. Return whether any changed."""
+        folders = {str(f.path): Limit(f.monthly_budget_picousd, f.monthly_budget_tokens) for f in settings.folders}
+        return self.set_limits(Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens), folders=folders)
 
     def status(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
         """Return how the month stands, in total or for one folder or project."""
@@ -355,12 +359,13 @@ class TokenManager:
         if self._opened is None:
             settings = None
             if self._store is None:
-                assert self._home is not None
-                self._home.prepare()
-                settings = load(self._home)
-                self._store = open_store(self._home.db_path, SCHEMA)
+                home = self._home if isinstance(self._home, Home) else Home.find(self._home)
+                home.prepare()
+                settings, self._store = load(home), open_store(home.db_path, SCHEMA)
             zone = self._timezone or (settings.timezone if settings else "UTC")
             self._opened = Ledger(self._store, ZoneInfo(zone), self._now)
+            if settings:
+                self.hold_to(settings)
         return self._opened
 
     def _bound(self, most: Usage, model: str, *, batch: bool, provider: str | None) -> tuple[Tariff, int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from sessiontrackd.model import Usage
 from sessiontrackd.pricing import usd_text
@@ -14,12 +15,11 @@ TOTAL = "total"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A row of the ledger, without its hash. The fields are those of the table, in its order."""
 
-    id: int = 0
-    attempt: int = 0
+    id: int
+    attempt: int
     kind: str
     at: int
     period: str
@@ -66,11 +66,10 @@ class Entry:
         return scopes(self.folder, self.project)
 
 
-COLUMNS = tuple(Entry.__dataclass_fields__)
+COLUMNS = Entry._fields
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """What a scope holds in a month: picousd and tokens, settled, assumed and reserved."""
 
     settled_picousd: int = 0
@@ -93,13 +92,13 @@ class Balance:
 
     def moved(self, old: Holding | None, new: Holding | None, entry: int) -> Balance:
         """Return it with one attempt's holding replaced."""
-        values = {"entry": entry}
+        values: dict[str, int] = {"entry": entry}
         for holding, sign in ((old, -1), (new, 1)):
             if holding:
                 for unit, amount in (("picousd", holding.picousd), ("tokens", holding.tokens)):
                     name = f"{holding.state}_{unit}"
                     values[name] = values.get(name, getattr(self, name)) + sign * amount
-        return replace(self, **values)
+        return self._replace(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,13 @@ def problem(scope: str, balance: Balance, limit: Limit, entry: Entry) -> str | N
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
-    return Entry(**{name: row[name] for name in COLUMNS})
+    """Return the entry of a row, whose last column is the hash."""
+    return Entry._make(tuple(row)[:-1])
+
+
+def blank(kind: str, **values: Any) -> Entry:
+    """Return an entry that the ledger has yet to number and date."""
+    return Entry(0, 0, kind, 0, "", "", "", **values)
 
 
 def _least(one: int | None, other: int | None) -> int | None:

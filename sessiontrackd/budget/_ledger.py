@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from sessiontrackd.budget._entries import (
     Entry,
     Holding,
     Limit,
+    blank,
     entry_of,
     folded,
     holding_after,
@@ -33,6 +33,7 @@ from sessiontrackd.store import Store
 
 REMEDY = "Nothing more is spent until it is mended: see `sessiontrackd doctor`; daily copies lie in the folder backup."
 _INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_KEEP = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
 _START = b"sessiontrackd ledger"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -118,8 +119,8 @@ class Ledger:
             changed = {s: limits.get(s, Limit()) for s in before.keys() | limits.keys()}
             changed = {s: limit for s, limit in changed.items() if limit != before.get(s, Limit())}
             for scope, limit in sorted(changed.items()):
-                blank = self._dated(Entry(kind="limit", at=0, period="", zone="", day="", scope=scope))
-                self._append(connection, replace(blank, picousd=limit.picousd, tokens=limit.tokens))
+                dated = self._dated(blank("limit", scope=scope))
+                self._append(connection, dated._replace(picousd=limit.picousd, tokens=limit.tokens))
                 values = (scope, limit.picousd, limit.tokens)
                 connection.execute("INSERT OR REPLACE INTO budget VALUES (?, ?, ?, ?)", (*values, _seal(values)))
         return bool(changed)
@@ -130,9 +131,8 @@ class Ledger:
         row = self.store.one("SELECT max(period) FROM balance")
         period = max(period_of(now, self.zone), (row and row[0]) or "")
         day = now.astimezone(self.zone).date().isoformat()
-        return replace(
-            entry, at=(now - _EPOCH) // timedelta(milliseconds=1), period=period, zone=self.zone.key, day=day
-        )
+        at = (now - _EPOCH) // timedelta(milliseconds=1)
+        return entry._replace(at=at, period=period, zone=self.zone.key, day=day)
 
     def _check(self, entry: Entry, held: dict[str, Balance], argument: Limit) -> None:
         limits = self.limits(held.keys())
@@ -150,10 +150,9 @@ class Ledger:
         """Add an entry to the chain and move the balances."""
         last = connection.execute("SELECT id, hash FROM ledger ORDER BY id DESC LIMIT 1").fetchone()
         entry_id, before = (last["id"] + 1, last["hash"]) if last else (1, _START)
-        entry = replace(entry, id=entry_id, attempt=entry_id if entry.kind == "reserve" else entry.attempt)
-        values = tuple(getattr(entry, name) for name in COLUMNS)
-        digest = _chained(before, values)
-        connection.execute(_INSERT, (*values, digest))
+        entry = entry._replace(id=entry_id, attempt=entry_id if entry.kind == "reserve" else entry.attempt)
+        digest = _chained(before, entry)
+        connection.execute(_INSERT, (*entry, digest))
         if self._verified == (entry_id - 1, before):
             self._verified = (entry_id, digest)
         if entry.kind not in ("limit", "send"):
@@ -168,17 +167,14 @@ class Ledger:
             except LedgerDamaged:
                 continue  # the entry counts; what is damaged stays so that it is noticed before the next spend
             moved = balance.moved(old, new, entry.id)
-            values = (entry.period, scope, *(getattr(moved, name) for name in Balance.__dataclass_fields__))
-            connection.execute(
-                f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(values) + 1))})",
-                (*values, _seal(values)),
-            )
+            values = (entry.period, scope, *moved)
+            connection.execute(_KEEP, (*values, _seal(values)))
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     def period(self) -> str:
         """Return the month that a reservation made now would belong to."""
-        return self._dated(Entry(kind="limit", at=0, period="", zone="", day="")).period
+        return self._dated(blank("limit")).period
 
     def balance(self, scope: str, period: str, *, must_hold: bool = False) -> Balance:
         """Return what a scope holds in a month.
@@ -200,12 +196,12 @@ class Ledger:
             LedgerDamaged: a row is not what was written.
         """
         found = {}
-        names = None if wanted is None else set(wanted)
-        for row in self.store.read("SELECT * FROM budget"):
-            if names is None or row["scope"] in names:
-                if _seal(tuple(row)[:-1]) != row["seal"]:
-                    raise LedgerDamaged(f"A limit ({row['scope']!r}) is damaged. {REMEDY}")
-                found[row["scope"]] = Limit(row["picousd"], row["tokens"])
+        names = None if wanted is None else tuple(wanted)
+        where = "" if names is None else f"WHERE scope IN ({', '.join('?' * len(names))})"
+        for row in self.store.read(f"SELECT * FROM budget {where}", names or ()):
+            if _seal(tuple(row)[:-1]) != row["seal"]:
+                raise LedgerDamaged(f"A limit ({row['scope']!r}) is damaged. {REMEDY}")
+            found[row["scope"]] = Limit(row["picousd"], row["tokens"])
         return found
 
     def attempt(self, attempt_id: int) -> Attempt:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sessiontrackd.budget._entries import Attempt, Entry
+from sessiontrackd.budget._entries import Attempt, Entry, blank
 from sessiontrackd.model import Usage
 from sessiontrackd.pricing import Rates, Tariff, prompt_tokens
 
@@ -28,9 +28,16 @@ def buckets(usage: Usage) -> dict[str, int]:
 def following(attempt: Attempt, kind: str, now: datetime | None = None, **changes: Any) -> Entry:
     """Return the next entry of an attempt: its month and its place stay those of the reservation."""
     at = attempt.last.at if now is None else int(now.timestamp() * 1000)
-    blank: dict[str, Any] = {**buckets(Usage()), "tokens": 0, "picousd": 0, "rates": None, "owner": None, "note": None}
-    values = blank | {"kind": kind, "at": at, "batch_id": attempt.last.batch_id} | changes
-    return replace(attempt.reserve, **values)
+    nothing: dict[str, Any] = {
+        **buckets(Usage()),
+        "tokens": 0,
+        "picousd": 0,
+        "rates": None,
+        "owner": None,
+        "note": None,
+    }
+    values = nothing | {"kind": kind, "at": at, "batch_id": attempt.last.batch_id} | changes
+    return attempt.reserve._replace(**values)
 
 
 def following_by(kind: str, now: datetime | None = None, **changes: Any) -> Callable[[Attempt], Entry]:
@@ -58,11 +65,13 @@ def settlement(usage: Usage, now: datetime) -> Callable[[Attempt], Entry]:
     return change
 
 
+@functools.lru_cache(maxsize=64)
 def tariff_text(tariff: Tariff) -> str:
     steps = [[start, json.loads(rates.as_text())] for start, rates in tariff.steps]
     return json.dumps({"base": json.loads(tariff.base.as_text()), "steps": steps}, separators=(",", ":"))
 
 
+@functools.lru_cache(maxsize=64)
 def _tariff_of(text: str) -> Tariff:
     stored = json.loads(text)
     return Tariff(_rates_of(stored["base"]), tuple((start, _rates_of(rates)) for start, rates in stored["steps"]))
@@ -75,6 +84,5 @@ def _rates_of(stored: dict[str, str]) -> Rates:
 
 def reservation_of(most: Usage, cost_picousd: int, tariff: Tariff, **about: Any) -> Entry:
     """Return the entry of a reservation; the ledger fixes its time and month."""
-    blank = Entry(kind="reserve", at=0, period="", zone="", day="", picousd=cost_picousd, rates=tariff_text(tariff))
     values: dict[str, Any] = buckets(most) | about
-    return replace(blank, **values)
+    return blank("reserve", picousd=cost_picousd, rates=tariff_text(tariff), **values)
