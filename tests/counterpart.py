@@ -111,6 +111,8 @@ class Counterpart:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await server.wait_closed()
+        await asyncio.sleep(0)  # closed transports say so on the next turn of the loop
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the requests of one connection."""
@@ -217,6 +219,12 @@ async def _head(reader: asyncio.StreamReader) -> list[bytes]:
         return (await reader.readuntil(b"\r\n\r\n")).strip().split(b"\r\n")
     except asyncio.IncompleteReadError:
         return []
+
+
+def _length(head: list[bytes]) -> int:
+    """Return the length of the body that a head announces."""
+    found = (line for line in head if line.lower().startswith(b"content-length:"))
+    return next((int(line.split(b":")[1]) for line in found), 0)
 
 
 def _response_head(status: int, length: int, headers: dict[str, str]) -> bytes:
