@@ -34,8 +34,11 @@ _CHOICE = re.compile(
     r"|avoid\w*|prefer\w*|update[ds]?|treat\w*|reject\w*|put|convert\w*|revert\w*|now|should|will|i'll|let's|so that|rely|relies|relied|go|goes)\b"
     r"[^.;]{0,120}\b(?:instead of|rather than)\b"
 )
+_INTENT = re.compile(
+    r"\b(?:i'll|i will|we'll|we will|let's|we should|i'm going to|i've decided|i chose|i kept|we keep)\b"
+)
 _CONDITIONAL = re.compile(
-    r"\b(?:if (?:the|you|we|it)|is being|are being|was being|needs? to be|likely|probably|maybe|might|seems|appears|coming from|currently|existing)\b"
+    r"\b(?:if (?:the|you|we|it)|i bet|would|it now|signature|is being|are being|was being|needs? to be|likely|probably|maybe|might|seems|appears|coming from|currently|existing)\b"
 )
 _CAUSE = re.compile(
     r"\broot cause\b|\b(?:the|this|real|actual|main|only|underlying) (?:\w+ ){0,2}(?:issue|problem|bug|error|failure|reason|culprit) (?:is|was|came|comes|lies|seems|here is)\b"
@@ -51,13 +54,15 @@ _NARRATION = re.compile(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
     r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
     r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need)|i need to|i should|"
-    r"(?:perfect[.!] )?i(?:'ve| have) (?:now )?(?:gathered|a |enough|all |found enough|everything|completed my)|i (?:now )?(?:understand|see|think i)\b|based on (?:my|the) [^,]{0,60},? (?:i'll|i will|i can|here)|i(?:'ll| will) (?:make|update|fix|add|create|write|implement|edit|change|remove|move|apply|commit|push) (?:the|these|this|that|it)\b[^,;]{0,60}$)"
+    r"(?:perfect[.!] )?i(?:'ve| have) (?:now )?(?:gathered|a |enough|all |found enough|everything|completed my)|i (?:now )?(?:understand|see|think i)\b|based on (?:my|the) [^,]{0,60},? (?:i'll|i will|i can|here)|(?:oh,? )?wait\b|here(?:'s| is| are) (?:what|the|a|my|your)\b[^,;:]{0,30}[.:]?$|i(?:'ll| will) (?:make|update|fix|add|create|write|implement|edit|change|remove|move|apply|commit|push) (?:the|these|this|that|it)\b[^,;]{0,60}$)"
 )
 _HUMAN_DECISION = re.compile(
     r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
-    r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need)\b"
+    r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
     r"(?! (?:in mind|try|see|check|look|discuss|talk|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
 )
+_HUMAN_IMPERATIVE = re.compile(r"(?:please |and |also )?(?:use|keep|drop|remove|make it|stick)\b")
+_HUMAN_FIRM = re.compile(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
 _HUMAN_CHOICE = re.compile(
     r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have)\b"
 )
@@ -134,11 +139,11 @@ def decision_weight(low: str, word_count: int) -> float:
     if not 6 <= word_count <= 60 or low.endswith(("?", ":")) or _DIFF_LINE.match(low):
         return 0.0
     if _NARRATION.match(low):
-        return 0.0
+        low = low.partition(";")[2]
     weight = 0.0
     compares = "instead of" in low or "rather than" in low
     if compares and _CHOICE.search(low):
-        weight += 0.5 if _CONDITIONAL.search(low) else 2.0
+        weight += 0.5 if _CONDITIONAL.search(low) else 1.2
     if _STRONG_DECISION.search(low):
         weight += 2.0
     if weight and any(
@@ -157,6 +162,8 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     if not 3 <= word_count <= 45 or sentence.rstrip().endswith("?"):
         return 0.0
     low = lowered(sentence)
+    if _HUMAN_IMPERATIVE.match(low):
+        return 2.0 if _HUMAN_FIRM.search(low) else 0.0
     if _HUMAN_DECISION.match(low) and not _HUMAN_THIN.match(low):
         return 3.0 if _HUMAN_CHOICE.search(low) else 1.5
     if _HUMAN_THIN.match(low):

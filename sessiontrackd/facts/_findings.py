@@ -26,6 +26,8 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 SECTION = 7
 """More than about seven items nobody reads."""
 TIMELINE = 40
+FIRM, FEW = 1.5, 3
+"""A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
 """Sentences: below this, goal and outcome tell a chat."""
 LEAST_RUN_WEIGHT = 0.6
@@ -91,7 +93,7 @@ class Maker:
             return
         first, *more = lead(reply) or [reply]
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more]
-        unfinished = bool(self._talk.current and self._talk.current.tools_after)
+        unfinished = bool(self._talk.current and self._talk.current.tools_after) or not tells_something(reply)
         yield self._quote("outcome", first, LONG_CHARS, parts, **({"unfinished": True} if unfinished else {}))
 
     def outcome_reply(self) -> Clip | None:
@@ -105,7 +107,9 @@ class Maker:
         for question, answer in self._work.answers[:SECTION]:
             part = self._quote("answer", answer, SHORT_CHARS)
             yield self._quote("decision", question, SHORT_CHARS, [part], by="person")
-        for kept in _unlike(self._talk.decisions.top(14), SECTION):
+        kept_ones = _unlike(self._talk.decisions.top(14), SECTION)
+        plain = [kept for kept in kept_ones if kept.weight < FIRM][:FEW]
+        for kept in [kept for kept in kept_ones if kept.weight >= FIRM or kept in plain]:
             yield self._quote("decision", kept, LONG_CHARS)
 
     def _problems(self) -> Iterator[Finding]:

@@ -61,13 +61,16 @@ _GREETING = re.compile(
 )
 _OPENER = re.compile(
     r"(?:(?:ok(?:ay)?|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
-    r"|(?:please|pls|kindly)\b,?\s+"
+    r"|(?:please|pls|kindly)\b,?\s+|your (?:task|job|goal) is (?:to )?"
     r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?!with\b|out\b))*"
     r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
     re.IGNORECASE,
 )
 _MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
 _ABSOLUTE = re.compile(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
+_DEEP_PATH = re.compile(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
+_LEAD_IN = re.compile(r"(?:read|look at|open|check out|have a look at|see|go through) \S", re.IGNORECASE)
+_ROLE = re.compile(r"\s*(?:you are (?:an? |the )|act as |you're an? |system: )", re.IGNORECASE)
 _DANGLING = re.compile(
     r"(?:\s+(?:because|and|or|that|the|to|of|for|with|in|on|a|an|like|is|are|this|from|by|as|e\.g|i\.e|if|when|where|which|does|also|but|so|it))+$",
     re.IGNORECASE,
@@ -79,7 +82,7 @@ _FORGE = re.compile(
 _MARKUP = re.compile(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
 _THIN = re.compile(
     r"\W*(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
-    r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|from where you left off|so much)\b\W*)+$",
+    r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|go for it|from where you left off|so much)\b\W*)+$",
     re.IGNORECASE,
 )
 
@@ -144,6 +147,7 @@ def _own_lines(text: str, block: Span) -> Iterator[Span]:
 
 def is_thin(text: str) -> bool:
     """Say whether a turn says nothing by itself: "yes", "thanks", "continue"."""
+    text = text.removeprefix("System: ")
     return bool(_THIN.match(text)) or words(text) < 2
 
 
@@ -187,7 +191,8 @@ def _without_greeting(text: str, spans: list[Span]) -> list[Span]:
         span = trimmed(text, match.end(), end) if match else (start, end)
         if span:
             kept.append(span)
-    return kept
+    own = [(start, end) for start, end in kept if not _ROLE.match(text, start, end)]
+    return own or kept
 
 
 def title_of(text: str) -> str:
@@ -204,7 +209,7 @@ def title_of(text: str) -> str:
         if not candidate or (not picked and is_thin(candidate) and not candidate.lower().endswith("fix")):
             continue
         picked = f"{picked}. {candidate}" if picked else candidate
-        if words(picked) >= 4:
+        if words(picked) >= 4 and not (len(picked) < TITLE_CHARS // 2 and _LEAD_IN.match(picked)):
             break
     return shortened(picked)
 
@@ -223,7 +228,7 @@ def _plan_heading(text: str) -> str:
 def plain_title(text: str) -> str:
     """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
     text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)))
-    text = _ABSOLUTE.sub(r"\1", text)
+    text = _DEEP_PATH.sub(r"\1", _ABSOLUTE.sub(r"\1", text)) if "/" in text or "\\" in text else text
     for _ in range(4):
         shorter = (
             _OPENER.sub("", _GREETING.sub("", text, count=1) if _GREETING.match(text) else text, count=1)

@@ -48,7 +48,7 @@ def _says_nothing(sentence: str) -> bool:
 
 def _tells(sentence: str) -> bool:
     """Say whether a sentence tells something, rather than announces what comes."""
-    if sentence.endswith(":") and cues.is_announcement(sentence):
+    if sentence.endswith("：") or (sentence.endswith(":") and cues.is_announcement(sentence)):
         return False
     return not cues.is_narration(sentence) and not cues.is_agreement(sentence)
 

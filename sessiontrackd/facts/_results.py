@@ -19,17 +19,17 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 _SPECIFIC = re.compile(
-    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\])?:|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
+    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d+)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
     re.IGNORECASE,
 )
 _DULL = re.compile(
     r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
     r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
-    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|FAIL\s+\S+\s+\[build failed\])\s*$",
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× some errors .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|FAIL\s+\S+\s+\[build failed\])\s*$",
     re.IGNORECASE,
 )
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
-_PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
+_PLACE = re.compile(r"\S+(?::\d+(?::\d+)?|\(\d+,\d+\)): ")
 _TEST_WORDS = ("pass", "PASS", "fail", "FAIL", "ok ", "tests", "Tests", "Ran ", "examples", "specs", "assertions", "test result")  # fmt: skip
 _PACKAGE = re.compile(r"(?:ok|PASS|\?)\s+\S+(?:\s|$)|PASS$")
 _TEST_LINE = re.compile(

@@ -22,7 +22,7 @@ _COMMIT = re.compile(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n
 _PULL = re.compile(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
 _REFUSED = re.compile(
     r"doesn't want to (?:proceed|take this action)|user rejected|was rejected|permission (?:to use|for this)|requires approval|not allowed to|"
-    r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|hook (?:blocked|denied)",
+    r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|command aborted|aborted by|hook (?:blocked|denied)",
     re.IGNORECASE,
 )
 _SHA_TASK = re.compile(r"#?(\d+)")
