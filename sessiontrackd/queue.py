@@ -130,7 +130,7 @@ class Queue:
         now = _ms(self._now())
         values = {
             "path": path, "display": display, "fingerprint": seen, "folder": folder, "level": level, "engine": engine,
-            "again": again, "named": named, "now": now, "not_before_at": now + int(delay_s * 1000) if delay_s else 0,
+            "again": again, "named": named, "now": now, "not_before_at": self._due_ms(delay_s) if delay_s else 0,
             "asked": named or again or level is not None or engine is not None,
         }  # fmt: skip
         with self._store.immediate() as connection:
@@ -209,11 +209,15 @@ class Queue:
                 "content_sha256 = coalesce(:content_sha256, content_sha256) WHERE id = :id",
                 {
                     "state": state, "reason": reason, "put_off": is_put_off, "waits": state is JobState.WAITING,
-                    "due": now + int(delay_s * 1000), "now": now, "read": _written(read) if read else None,
+                    "due": self._due_ms(delay_s), "now": now, "read": _written(read) if read else None,
                     "content_sha256": content_sha256, "id": job.id,
                 },
             )  # fmt: skip
         return state
+
+    def _due_ms(self, delay_s: float) -> int:
+        """Return the first millisecond that is not before the end of the delay."""
+        return -((_EPOCH - self._now() - timedelta(seconds=delay_s)) // timedelta(milliseconds=1))
 
     def recover(self) -> int:
         """Give back the jobs of processes that died; call it at every start.
