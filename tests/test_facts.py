@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessiontrackd import readers
 from sessiontrackd.facts import Facts, extract, key_messages, title_of
 from sessiontrackd.model import Finding, Message, Origin, Role, ToolCall
+from sessiontrackd.privacy import Redactor
 
 
 class Open:
@@ -290,3 +294,53 @@ def test_edits_are_understood_in_every_dialect(arguments: dict[str, str]) -> Non
     (change,) = session_with(**arguments).of("file")
 
     assert (change.details["added"], change.details["removed"]) == (1, 1)
+
+
+def strings(value: object) -> Iterator[str]:
+    """Yield every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from strings(part)
+
+
+def whole(message: Message) -> str:
+    """Return all text of a message, white space collapsed."""
+    calls = [text for call in message.tool_calls for text in (*strings(call.arguments), call.result or "")]
+    return " ".join("\n".join([message.text, *calls]).split())
+
+
+@pytest.mark.parametrize("name", ["claude_code", "codex", "pi", "chatgpt_export", "meeting"])
+def test_every_quote_of_the_corpus_stands_in_its_message(shared: Path, name: str) -> None:
+    """Real sessions: each quote, but for what was redacted, is found word for word where it says."""
+    lost = []
+    for path in sorted((shared / "corpus" / name).iterdir()):
+        for opened in readers.read(path).sessions:
+            messages = list(opened)
+            facts = extract(messages, Redactor())
+            for finding in [one for found in facts.findings for one in (found, *found.parts) if one.quote]:
+                pieces = [" ".join(piece.split()) for piece in re.split("⟦[^⟧]*⟧", finding.quote or "")]
+                if not any(all(piece in whole(messages[at - 1]) for piece in pieces) for at in finding.messages):
+                    lost.append((path.name, finding))
+
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("codex/agentv__8d_1ecb6dc628_0_full.jsonl", "Please fix. I no longer use prek"),
+        ("codex/VibeCodingTracker__codex.jsonl", "檢查一下 go.mod 裡面 為何 go版本是 1.24?"),
+        ("claude_code/cli__8c_fa910f8ef9_5_full.jsonl", "Review: TokenUsage Implementation Across Strategies"),
+        ("claude_code/cli__10_a740e118e0_0_full.jsonl", "We are reviewing entireio/cli#102 - invoke reviewer"),
+    ],
+)
+def test_titles_of_real_sessions_are_recognisable(shared: Path, name: str, title: str) -> None:
+    """Pasted terminal output, IDE context, plan headings and links are left out of real asks too."""
+    opened = next(iter(readers.read(shared / "corpus" / name).sessions))
+
+    assert extract(opened, Redactor()).title == title

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from sessiontrackd.facts._findings import KINDS, Maker
 from sessiontrackd.facts._human import gist, shortened, spoken, title_of
-from sessiontrackd.facts._scorer import Unit, keywords, scores, select
+from sessiontrackd.facts._scorer import Unit, keywords, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, quoted, sentences
 from sessiontrackd.facts._words import tokens
@@ -34,6 +34,7 @@ __all__ = [
     "extract",
     "gist",
     "key_messages",
+    "ranked",
     "scores",
     "select",
     "sentences",
@@ -162,8 +163,8 @@ def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
             shown.update(tokens(finding.text))
             for part in finding.parts:
                 shown.update(tokens(part.text))
-    ranked = keywords(talk.counts, talk.spread, max(talk.units, 1))
-    return tuple([term for term in ranked if term in shown][:KEYWORDS])
+    best = keywords(talk.counts, talk.spread, max(talk.units, 1))
+    return tuple([term for term in best if term in shown][:KEYWORDS])
 
 
 def key_messages(session: Session | Iterable[Message], count: int) -> list[int]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import log, sqrt
 
 from sessiontrackd.facts._words import terms, tokens
@@ -13,6 +14,10 @@ CUE_WORDS = (
     "decide", "agree", "let's", "we'll", "i'll", "need to", "have to", "should", "going to", "want to", "plan", "because", "so that",
     "problem", "issue", "important", "conclusion", "propose", "suggest", "recommend", "must", "deadline", "tomorrow", "next",
 )  # fmt: skip
+
+
+OVERLAP = 0.3
+"""How much the largest overlap with what is picked already takes off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +90,23 @@ def _scaled(raw: list[float]) -> list[float]:
     return [(value - low) / (high - low) if high > low else 1.0 for value in raw]
 
 
-def select(values: Sequence[float], bags: Sequence[frozenset[str]], count: int) -> list[int]:
-    """Return the places of the best units, unlike each other, in source order; ties go to the earlier."""
-    overlap = [0.0] * len(values)
-    left = list(range(len(values)))
-    taken: list[int] = []
-    while left and len(taken) < count:
-        best = max(left, key=lambda at: (values[at] - 0.3 * overlap[at], -at))
-        taken.append(best)
-        left.remove(best)
+def ranked(values: Sequence[float], bags: Sequence[frozenset[str]]) -> Iterator[int]:
+    """Yield the places of the units, the best first, each unlike those before it; ties go to the earlier."""
+    left = dict(enumerate(values))
+    while left:
+        best = max(left, key=lambda at: (left[at], -at))
+        yield best
+        del left[best]
         chosen = bags[best]
-        for at in left:
+        for at, value in left.items():
             shared = len(chosen & bags[at])
             if shared:
-                overlap[at] = max(overlap[at], shared / sqrt(len(chosen) * len(bags[at])))
-    return sorted(taken)
+                left[at] = min(value, values[at] - OVERLAP * shared / sqrt(len(chosen) * len(bags[at])))
+
+
+def select(values: Sequence[float], bags: Sequence[frozenset[str]], count: int) -> list[int]:
+    """Return the places of the best units, unlike each other, in source order."""
+    return sorted(islice(ranked(values, bags), count))
 
 
 def keywords(counts: Counter[str], spread: Counter[str], units: int) -> list[str]:
