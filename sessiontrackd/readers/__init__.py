@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from sessiontrackd.contracts import Reader
-from sessiontrackd.errors import NotAConversation
+from sessiontrackd.errors import NotAConversation, NotReadYet
 from sessiontrackd.model import Transcript
 from sessiontrackd.readers import _inspect
 from sessiontrackd.records import Source, open_source
@@ -31,10 +31,16 @@ READERS = (
     "claude_ai_export",
     "sharegpt",
     "openai_messages",
+    "llm",
     "slack_export",
+    "messenger_export",
     "webvtt",
     "srt",
+    "specstory",
+    "cursor",
+    "aider",
     "meeting",
+    "not_read_yet",
 )
 """In the order in which they are asked: the surest signs first."""
 GROUP = "sessiontrackd.readers"
@@ -83,4 +89,8 @@ def inspect_document(path: Path) -> dict[str, Any]:
     """
     source = open_source(path.resolve())
     source.only_figures = True
-    return {**_inspect.document(source, read(source)), "path": str(path)}
+    try:
+        transcript = read(source)
+    except NotReadYet as reason:
+        transcript = _none(source, str(reason))
+    return {**_inspect.document(source, transcript), "path": str(path)}
