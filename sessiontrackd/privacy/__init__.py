@@ -65,7 +65,7 @@ class Redactor:
 
     def _found(self, text: str) -> list[Span]:
         data, found = _plain(text), list[_scan.Found]()
-        while more := _scan.find(data) or (_personal.find(data) if self.personal else []):
+        while more := _fresh(data, _scan.find(data)) or (_fresh(data, _personal.find(data)) if self.personal else []):
             found += more
             data = _blanked(data, more)
         return [Span(*hit) for hit in _scan.united(found)]
@@ -129,6 +129,11 @@ def _plain(text: str) -> bytes:
         return text.encode()
     text = _OURS.sub(lambda match: "\0" * len(match[0]), text)
     return text.translate(_QUOTES).encode("ascii", "replace")
+
+
+def _fresh(data: bytes, found: list[_scan.Found]) -> list[_scan.Found]:
+    """Leave out what holds nothing but blanks, so that looking again comes to an end."""
+    return [hit for hit in found if data[hit[0] : hit[1]].strip(b"\0")]
 
 
 def _blanked(data: bytes, found: list[tuple[int, int, str]]) -> bytes:

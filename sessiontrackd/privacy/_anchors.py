@@ -22,8 +22,8 @@ class Anchors(Generic[Rule]):
     def hits(self, data: bytes) -> Iterator[tuple[int, bytes, Rule]]:
         """Yield (place, anchor, rule) for every anchor in `data`."""
         for match in self._scan.finditer(data):
-            start = match.start()
-            for offset, anchor, rule in self._plan[match.group()]:
+            start, end = match.span()
+            for offset, anchor, rule in self._plan[data[start:end]]:
                 if not offset or data.startswith(anchor, start + offset):
                     yield start + offset, anchor, rule
 

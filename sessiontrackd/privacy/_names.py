@@ -24,6 +24,7 @@ _ABOUT = re.compile(
 _OPERATOR = (
     rb"(?P<op>[ \t]{0,20}(?:::?:?=|=>|->|\?=|\.=|\|\|[=:]|\+=|<=|={1,3}|:{1,2}|>|,)|"
     rb"[ \t]{0,4}(?::[ \t]{0,4}|[ \t])(?:&?'?(?:static )?str|string|String|SecretStr|text|char ?\*)[ \t]{0,4}:?=|"
+    rb"[ \t]{0,3}\{[^{}\0]{0,200}?default[ \t]{0,20}=|:-|[ \t]{1,2}for [A-Za-z0-9@. '_-]{1,40}?(?:is|:)[ \t]|"
     rb"[ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t-]{1,40}value[ \t]{0,4}:|"
     rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t])"
 )
@@ -39,7 +40,11 @@ _ASSIGNED = re.compile(rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\\{0,3}[\"'`]|\]|\)|\
 _FLAGGED = re.compile(
     rb"(?P<rest>[A-Za-z0-9_-]{0,30})[ \t]{1,4}" + _VALUE.replace(rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?", b"", 1)
 )
+_SETTER = re.compile(
+    rb"(?i)(?:env|get|set|define|property|default|put|add|option|argument|config|secret)[A-Za-z_]{0,20}\($"
+)
 _STATES = (b"session", b"key", b"auth", b"cookie", b"cred")
+_SETTING_WORDS = (b"env", b"arg", b"setx", b"set", b"setenv", b"secret", b"--secret")
 _SPOKEN = (b"is", b"was", b"to", b"as", b"are")
 _GROUPS = ("double", "single", "tick", "escaped", "bare")
 
@@ -54,32 +59,61 @@ def assigned(data: bytes, start: int, end: int, word: bytes) -> Found | None:
     match = _ASSIGNED.match(data, end)
     if match is not None:
         return _given(data, start, match, word)
-    match = _FLAGGED.match(data, end) if _is_option(data, start) else None
+    match = _FLAGGED.match(data, end)
     if match is None:
         return None
     first, last, quoted = _value(data, match)
+    statement = (
+        word in (b"password", b"passphrase") and not match["rest"] and data[first - 1 : first] in (b"'", b'"')
+    )  # SQL: PASSWORD 'x'
+    if not statement and not _is_option(data, start):
+        return None
     about = bool(_ABOUT.search(match["rest"].lower()))
-    if not _credible(data[first:last], _WEIGHT[word], quoted=quoted, about=about, plain=True):
+    if not _credible(data[first:last], _WEIGHT[word], quoted=quoted, about=about, setting=True):
         return None
     return first, last, _kind(_WEIGHT[word], word)
 
 
 def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Found | None:
     first, last, quoted = _value(data, match)
-    value, operator, rest = data[first:last], match["op"].strip(), match["rest"].lower()
-    if operator == b"," and not (quoted and _is_argument(data, start) and looks_mixed(value)):
+    value, operator, rest, weight = data[first:last], match["op"].strip(), match["rest"].lower(), _WEIGHT[word]
+    if operator == b"," and not (quoted and _is_argument(data, start, weight, value)):
         return None
     if b"\n" in data[match.start("op") : first] and not _may_break(operator, quoted=quoted):
         return None
     if (word in _STATES and rest.endswith(b"id")) or (word == b"pass" and data[max(0, start - 4) : start] == b"--- "):
         return None
-    in_environment = match["op"] == b"=" and not quoted and data[start : start + len(word)].isupper()
-    if operator in _SPOKEN and (rest or not quoted) and not (looks_mixed(value) or looks_random(value)):
+    spoken = operator in _SPOKEN or operator.startswith(b"for ")
+    if (
+        spoken
+        and (rest or not quoted)
+        and not (looks_mixed(value) or looks_random(value) or (weight == "p" and _has_digit(value)))
+    ):
         return None
-    about = bool(_ABOUT.search(rest)) or (operator in _SPOKEN and _WEIGHT[word] != "p")
-    if not _credible(value, _WEIGHT[word], quoted=quoted, about=about, plain=in_environment):
+    about = bool(_ABOUT.search(rest)) or (spoken and weight != "p")
+    setting = not quoted and _is_setting(data, start, match["op"], first, last)
+    if not _credible(value, weight, quoted=quoted, about=about, setting=setting):
         return None
-    return first, last, _kind(_WEIGHT[word], word)
+    return first, last, _kind(weight, word)
+
+
+def _is_setting(data: bytes, start: int, operator: bytes, first: int, last: int) -> bool:
+    """Say whether the value stands where only a value can: `name=value` without a space, or alone on a line after `name:`."""
+    after = data[last : last + 1]
+    if operator == b"=" and data[first - 1 : first] == b"=":
+        return after in (b"", b"\n", b"\r", b" ", b"&", b";", b'"', b"'")
+    if (
+        operator.strip() != b":"
+        or data[last : last + 2].strip(b" \r") not in (b"", b"\n")
+        or data[first - 1 : first] != b" "
+    ):
+        return False
+    head = data[data.rfind(b"\n", 0, start) + 1 : start].strip(b" \t-\"'")
+    return not head.strip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+def _has_digit(value: bytes) -> bool:
+    return any(48 <= byte < 58 for byte in value)
 
 
 def _value(data: bytes, match: re.Match[bytes]) -> tuple[int, int, bool]:
@@ -91,17 +125,18 @@ def _value(data: bytes, match: re.Match[bytes]) -> tuple[int, int, bool]:
     return first, last, group != "bare"
 
 
-def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, plain: bool) -> bool:
-    """Say whether the value of a name of this weight is a credential; `plain`: nothing but the value can stand there."""
+def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, setting: bool) -> bool:
+    """Say whether the value of a name of this weight is a credential; `setting` as in `looks_like_password`."""
     if weight == "w" or about:
         return looks_random(value, 12 if quoted else 14)
     if weight == "p":
-        return len(value) >= (4 if quoted or plain else 6) and (
-            looks_like_password(value, quoted=quoted or plain) or looks_random(value, 10)
-        )
+        enough = len(value) >= (4 if quoted or setting else 6)
+        return enough and (looks_like_password(value, quoted=quoted, setting=setting) or looks_random(value, 10))
     if looks_random(value, 10) or (len(value) >= 8 and looks_mixed(value)):
         return True
-    return quoted and len(value) >= 8 and any(48 <= c < 58 for c in value) and looks_like_password(value, quoted=True)
+    if len(value) < 8 or not (quoted or setting):
+        return False
+    return _has_digit(value) and looks_like_password(value, quoted=True)
 
 
 def _may_break(operator: bytes, *, quoted: bool) -> bool:
@@ -109,10 +144,15 @@ def _may_break(operator: bytes, *, quoted: bool) -> bool:
     return operator in (b">", b"=>") or operator.endswith(b"value:") or quoted
 
 
-def _is_argument(data: bytes, start: int) -> bool:
-    """Say whether the name is a quoted argument of a call, the first or a later one."""
-    head = data[max(0, start - 60) : start].rstrip(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
-    return head[-1:] in (b'"', b"'") and head[:-1].rstrip().endswith((b"(", b","))
+def _is_argument(data: bytes, start: int, weight: str, value: bytes) -> bool:
+    """Say whether the name is a quoted argument of a call and the next argument its value."""
+    head = data[max(0, start - 80) : start].rstrip(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+    if head[-1:] not in (b'"', b"'"):
+        return False
+    head = head[:-1].rstrip()
+    if weight == "p" and head.endswith(b"(") and _SETTER.search(head):
+        return True
+    return head.endswith((b"(", b",")) and looks_mixed(value)
 
 
 def _kind(weight: str, word: bytes) -> str:
@@ -131,10 +171,14 @@ def _trimmed(value: bytes) -> bytes:
     for closing, opening in ((b")", b"("), (b"]", b"["), (b"}", b"{")):
         if closing in value and opening not in value:
             value = value[: value.index(closing)]
-    return value.rstrip(b".:!?|*")
+    return value.rstrip(b".:|*")
 
 
 def _is_option(data: bytes, start: int) -> bool:
-    head = data[max(0, start - 24) : start]
-    head = head[max(head.rfind(b" "), head.rfind(b"\n"), head.rfind(b"\t")) + 1 :]
-    return head.startswith(b"-") and not head.strip(b"-").strip(b"abcdefghijklmnopqrstuvwxyz-_")
+    """Say whether the name is an option of a command (`--api-key X`) or stands after a word that sets it (`ENV X y`)."""
+    line = data[max(0, start - 40) : start]
+    line = line[line.rfind(b"\n") + 1 :]
+    head = line[max(line.rfind(b" "), line.rfind(b"\t")) + 1 :]
+    if head.strip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"):
+        return False
+    return head.startswith(b"-") or line[: len(line) - len(head)].strip().lower().endswith(_SETTING_WORDS)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sessiontrackd.privacy._values import looks_random
 
-KINDS = ("authorization", "url-credentials", "basic-auth", "password", "seed-phrase")
+KINDS = ("authorization", "url-credentials", "basic-auth", "password", "cookie", "webhook", "seed-phrase")
 Found = tuple[int, int, str]
 
 _AUTHORIZATION = re.compile(
@@ -36,6 +36,16 @@ _SHORT_OPTION = re.compile(
     rb"(?:sshpass|docker login|az login|mongo|mongosh|mongodump|oc login|htpasswd|ldapsearch|redis-cli)[^\n|;&]{0,160}? -(?:p|a|w)[ \t]{0,2}[\"']?"
     rb"(?P<other>[^\s'\"$-][^\s'\"]{3,100})"
 )
+_FOLLOWING = re.compile(
+    rb"(?:identified (?:with [a-z0-9_]{1,40} )?by|requirepass|masterauth|-pass(?:in|out) pass:|/user:[^\s]{1,60}|htpasswd -[a-zA-Z]{1,6} [^\s]{1,80} [^\s]{1,60})"
+    rb"[ \t]{0,3}[\"']?(?P<value>[^\s\"'<$\0][^\s\"'\0]{3,100})",
+    re.IGNORECASE,
+)
+_CHPASSWD = re.compile(
+    rb"echo [-e ]{0,4}[\"']?[A-Za-z0-9._-]{1,40}:(?P<value>[^\s\"'$\0]{4,100})[\"']? ?\| ?(?:sudo )?chpasswd"
+)
+_COOKIES = re.compile(rb"[\"']?[ \t]{0,2}[:=,][ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9_.%-]{1,60}=[^\r\n\"'\0]{16,1000})")
+_HOOK = re.compile(rb"/(?:hooks?|webhooks?|services)/(?:[A-Za-z0-9_-]{1,40}/){0,3}(?P<value>[A-Za-z0-9_-]{16,100})")
 _PHRASE = re.compile(
     rb"[a-z _]{0,20}[\"']?[ \t]{0,4}(?:is|:|=)[ \t]{0,4}\n?[\"'`]?(?P<value>(?:[a-z]{3,8}[ ,\t\n]{1,2}){11,23}[a-z]{3,8})"
 )
@@ -132,6 +142,31 @@ def short_option(data: bytes, start: int, _end: int, _word: bytes) -> Found | No
     return *match.span(name), "password"
 
 
+def following(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
+    """Return the password after a statement or a command that takes it bare."""
+    match = _FOLLOWING.match(data, start) or _CHPASSWD.match(data, start)
+    if match is None:
+        return None
+    value = match["value"].rstrip(b";,.)")
+    return match.start("value"), match.start("value") + len(value), "password"
+
+
+def cookies(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
+    """Return the cookies of a header where one of them looks drawn by a machine."""
+    match = _COOKIES.match(data, end)
+    if match is None or not any(looks_random(part.partition(b"=")[2], 16) for part in match["value"].split(b";")):
+        return None
+    return *match.span("value"), "cookie"
+
+
+def hook(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
+    """Return the part of a webhook's address that is its key."""
+    match = _HOOK.match(data, start)
+    if match is None or not looks_random(match["value"], 16):
+        return None
+    return *match.span("value"), "webhook"
+
+
 def phrase(data: bytes, _start: int, end: int, _word: bytes) -> Found | None:
     """Return the words of a wallet's recovery phrase."""
     match = _PHRASE.match(data, end)
@@ -153,6 +188,18 @@ ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int, bytes], Found | None]], 
     (b"docker login", short_option),
     (b"mongo", short_option),
     (b"redis-cli", short_option),
+    (b"identified ", following),
+    (b"requirepass ", following),
+    (b"masterauth ", following),
+    (b"-passin pass:", following),
+    (b"-passout pass:", following),
+    (b"/user:", following),
+    (b"htpasswd -", following),
+    (b"echo ", following),
+    (b"cookie", cookies),
+    (b"/hook", hook),
+    (b"/webhook", hook),
+    (b"/services/", hook),
     (b"mnemonic", phrase),
     (b"seed phrase", phrase),
     (b"seed_phrase", phrase),

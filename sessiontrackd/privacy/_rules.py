@@ -222,7 +222,8 @@ SHAPES = (
 # Names whose value is a credential whatever it looks like, provided that it is no reference, type or placeholder.
 STRONG_WORDS = """
 passw passwd password passphrase passcode pwd pswd pasw passwort kennwort contrasena senha dbpass userpass rootpass
-ftppass smtppass mailpass adminpass mypass _pass pass _pw pw
+ftppass smtppass mailpass adminpass mypass _pass pass _pw pw psk
+
 """
 
 # Names whose value is a credential if it looks at all like one.

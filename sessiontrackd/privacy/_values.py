@@ -25,13 +25,15 @@ _HASHED = re.compile(
     rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|[a-z-]{2,20}://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
 )
 _REFERENCE = re.compile(
-    rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_]|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
+    rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_][A-Za-z0-9_]*(?:[./:)]|$)|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
 )
 _PLACEHOLDER = re.compile(
     rb"your[_ .-]|my[_-](?:secret|token|key|pass)|example|changeme|change[_-]me|redacted|placeholder|replace|insert|dummy|"
     rb"todo|\*\*\*|xxxx|none$|null$|true$|false$|undefined$|string$|required|optional|hidden|masked|to-be|enter "
 )
-_WORDS = re.compile(rb"[A-Za-z]+(?:[_ .:/-][A-Za-z]+)*[0-9]{0,2}[.?!:]?")
+_CODE = re.compile(
+    rb"[A-Za-z_]*[a-z_][0-9]{1,2}|[0-9.]+[a-zA-Z%]{0,3}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[A-Za-z_]+[0-9]{0,2}[,;]?"
+)
 _LONG_WORD = re.compile(rb"[A-Za-z]{7}")
 _BRACKETS = re.compile(rb"[()\[\]{}]")
 _DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
@@ -74,20 +76,46 @@ def _share_of_common_pairs(value: bytes) -> float:
     return common / (pairs + 2)
 
 
-def looks_like_password(value: bytes, *, quoted: bool) -> bool:
-    """Say whether `value`, given to something called a password, is one: not a reference, a type, a call, a placeholder."""
+def looks_like_password(value: bytes, *, quoted: bool, setting: bool = False) -> bool:
+    """Say whether `value`, given to something called a password, is one: not a reference, a type, a call, a placeholder.
+
+    Args:
+        value: What the name is given.
+        quoted: It stands in quotes, so that it is text and no name.
+        setting: It stands where a setting has its value: to the end of the line of a YAML or environment file, after an option.
+    """
     low = value.lower()
-    if _REFERENCE.match(value) or _HASHED.match(value) or _PLACEHOLDER.match(low):
+    if _REFERENCE.match(value) or _HASHED.match(value) or _DOTTED.fullmatch(value) or low in _TYPES:
         return False
-    if _DOTTED.fullmatch(value):
+    digits = bool(_DIGIT.search(value))
+    if not digits and _PLACEHOLDER.match(low):
         return False
     if quoted:
-        return b" " not in value and not (len(value) > 12 and _WORDS.fullmatch(value))
+        return b" " not in value and not (
+            len(value) > 12 and not digits and (_LABEL.fullmatch(value) or b"passw" in low)
+        )
     if _BRACKETS.search(value) and not looks_random(value):
         return False
-    return bool(re.search(rb"[0-9]", value)) and bool(re.search(rb"[A-Za-z]", value)) and not _CODE.fullmatch(value)
+    if digits:
+        return not _NUMERIC.fullmatch(value)
+    if _SPECIAL.search(value):
+        return True
+    return (
+        setting
+        and value == low
+        and b"pass" not in low
+        and b"/" not in value
+        and not low.startswith((b"secret", b"token"))
+    )
 
 
-_CODE = re.compile(
-    rb"[A-Za-z_]*[a-z_][0-9]{1,2}|[0-9.]+[a-zA-Z%]{0,3}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[A-Za-z_]+[0-9]{0,2}[,;]?"
+_NUMERIC = re.compile(
+    rb"[0-9.,:/-]{1,5}[a-zA-Z%]{0,3}|[0-9.]+[a-zA-Z%]{1,2}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[a-z]{1,4}[0-9]|[A-Za-z_.]+\.[A-Za-z_0-9]+"
+)
+_LABEL = re.compile(rb"[A-Za-z]+(?:[_ .:/][A-Za-z]+)+[.?!:]?")
+_SPECIAL = re.compile(rb"[A-Za-z0-9][!@#$%^&*+~].*[A-Za-z0-9]|[A-Za-z][!#$%^*]+$")
+_TYPES = frozenset(
+    b"string str bytes text number integer boolean bool object any none null nil undefined true false required optional invalid wrong "
+    b"incorrect missing empty unset unknown yes no on off hidden enabled disabled varchar char self this password passwd secret token "
+    b"forgot reset change update default value input data type error ".split()
 )
