@@ -289,6 +289,41 @@ def test_levels_differ() -> None:
     assert "## Step by step" in comprehensive
 
 
+def test_figures_tell_of_all_that_was_found() -> None:
+    """Where an insight shows only some asks and files, the counts are those of the whole session."""
+    figures = computed("figures", "", asks=22, files=10, added=1_221, removed=214, commits=3)
+    note = a_note(findings=(*FINDINGS, figures))
+
+    assert "22 asks · 10 files, +1,221 −214 · 3 commits, last `fd07a0a5` [m195]" in note
+    assert "## Asked (6 of 22)\n- " in note
+
+
+def test_a_long_timeline_keeps_its_steps_nested() -> None:
+    """What was answered stands under its ask, from the tenth one on too."""
+    steps = tuple(said("segment", f"ask {n}", n, parts=(said("answer", f"answer {n}", n),)) for n in range(1, 13))
+    html = MarkdownIt("commonmark").render(body_of(a_note(InsightLevel.COMPREHENSIVE, steps)))
+
+    assert html.count("<ol>") == 1
+    assert html.count("<ul>") == 12
+
+
+def test_an_answer_stands_behind_its_question() -> None:
+    """A decision that a person was asked for shows both."""
+    note = a_note(findings=(said("decision", "Copy or share?", 4, parts=(said("answer", "Copy", 4),), lead=""),))
+
+    assert '- "Copy or share?" → "Copy" [m4]\n' in note
+
+
+def test_an_unfinished_session_says_where_it_stopped() -> None:
+    """A session that ended in the middle of its work is no success either; several sentences make one quote."""
+    outcome = replace(
+        said("outcome", "All pass.", 9, parts=(said("outcome", "Next come the docs.", 9),)),
+        details={"unfinished": True},
+    )
+
+    assert '> [!info] Where it stopped\n> "All pass. … Next come the docs." [m9]\n' in a_note(findings=(outcome,))
+
+
 def test_a_bad_end_is_no_success() -> None:
     """Where the last tests failed, the first block says so."""
     note = a_note(findings=(*FINDINGS, computed("test", "3 failed", 220, failed=True)))
@@ -520,6 +555,16 @@ def test_what_a_person_adds_is_carried_over(path: Path) -> None:
     assert "## Decided" in text
     assert report.write(path, a_note()).outcome == report.UNCHANGED
     assert path.read_text("utf-8") == text
+
+
+def test_versions_are_counted_from_any_of_them(path: Path) -> None:
+    """Writing to the second version goes on with the third, in a vault too."""
+    second = report.numbered(path, 2)
+    report.write(second, a_note())
+    edited(second, ("# publish", "# Publish"))
+
+    assert report.write(second, a_note(InsightLevel.MINIMAL)).path == report.numbered(path, 3)
+    assert report.numbered(Path("v/2026-03-14 v1.2 (5f0c).2.md"), 3) == Path("v/2026-03-14 v1.2 (5f0c).3.md")
 
 
 def test_notes_may_stand_anywhere(path: Path) -> None:

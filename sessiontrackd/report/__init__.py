@@ -187,14 +187,19 @@ def _about(
         "session_id": display(session.session_id),
         "format": session.format,
         "project": templates.one_line(project) if project else None,
-        "started_at": local(session.started_at, zone) if session.started_at else None,
-        "ended_at": local(session.ended_at, zone) if session.ended_at else None,
+        "started_at": _second(session.started_at, zone),
+        "ended_at": _second(session.ended_at, zone),
         "level": insight.level.value,
         "engine": insight.engine,
         "model": templates.one_line(insight.model) if insight.model else None,
         "tags": ["ai-session"],
         "keywords": unique(templates.one_line(word) for word in insight.keywords) or None,
     }
+
+
+def _second(at: datetime | None, zone: tzinfo | None) -> datetime | None:
+    """Return a time in the reader's zone, to the second."""
+    return local(at, zone).replace(microsecond=0) if at else None
 
 
 def _recorded(session: Session, recorded_cost: tuple[int | None, bool] | None) -> dict[str, Any]:

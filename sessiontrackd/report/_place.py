@@ -25,6 +25,8 @@ MAX_TITLE_CHARS = 80
 _UNFIT = re.compile(r"[/\\:*?\"<>|#^\[\]%\x00-\x1f\x7f]+")
 """What a file system, a sync service or a wiki link does not take in a name."""
 
+_VERSION = re.compile(r"(?:(?<=\.insights)|(?<=\)))\.(\d{1,2})\.md$")
+
 
 def place(
     source: Path,
@@ -80,8 +82,15 @@ def note_name(started_at: datetime | None, title: str, mark: str, zone: tzinfo |
 
 
 def numbered(path: Path, number: int) -> Path:
-    """Return the name of the note's second, third ... version."""
-    return path.with_name(f"{path.name.removesuffix('.md')}.{number}.md")
+    """Return the name of the note's second, third ... version, whichever version is given."""
+    name = _VERSION.sub(".md", path.name)
+    return path.with_name(name if number == 1 else f"{name.removesuffix('.md')}.{number}.md")
+
+
+def version(path: Path) -> int:
+    """Return which version of a note has this name."""
+    found = _VERSION.search(path.name)
+    return int(found[1]) if found else 1
 
 
 def safe_name(text: str) -> str:

@@ -20,11 +20,13 @@ LISTS = {
     "files": "file",
     "commands": "command",
     "commits": "commit",
+    "pull_requests": "pull_request",
     "tests": "test",
     "todos": "todo",
     "questions": "question",
     "links": "link",
     "segments": "segment",
+    "points": "point",
     "subagents": "subagent",
     "alternatives": "alternative",
     "lessons": "lesson",
@@ -32,8 +34,13 @@ LISTS = {
 }
 """The name of a list in a template → the kind of finding in it."""
 ONES = {"goal": "goal", "outcome": "outcome"}
-_KNOWN = frozenset((*LISTS.values(), *ONES.values()))
-_NO_DETAILS = {"added": 0, "removed": 0, "new": False, "done": False, "sha": ""}
+_KNOWN = frozenset((*LISTS.values(), *ONES.values(), "figures"))
+_NO_DETAILS: Mapping[str, str | int | bool] = {
+    **dict.fromkeys(("sha", "command", "by"), ""),
+    **dict.fromkeys(("added", "removed", "failures", "failed_at", "passes_at"), 0),
+    **dict.fromkeys(("new", "done", "fixed", "unfinished", "offer"), False),
+}
+"""What a template may ask of every finding, whoever made it."""
 MAX_CITED_CHARS = 600
 _MINUTE_S = 60
 
@@ -55,9 +62,12 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     findings = [*insight.findings, *extra.subagents]
     lists = {name: [_item(each) for each in findings if each.kind == kind] for name, kind in LISTS.items()}
     ones = {name: next((_item(each) for each in findings if each.kind == kind), None) for name, kind in ONES.items()}
-    title = insight.title or session.title or "Untitled"
+    title = insight.title.strip() or (session.title or "").strip() or display(extra.source.name)
+    totals = next((each.details for each in findings if each.kind == "figures"), {})
     if ones["goal"] is not None:
         ones["goal"]["is_title"] = _same(ones["goal"]["quote"] or ones["goal"]["text"], title)
+    if (outcome := ones["outcome"]) is not None:
+        outcome["whole"] = " … ".join(str(each["quote"] or each["text"]) for each in (outcome, *outcome["parts"]))
     base = extra.note_path.parent if extra.note_path else extra.source.parent
     return {
         **lists,
@@ -68,7 +78,8 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "others": [_item(each) for each in findings if each.kind not in _KNOWN],
         "is_open": bool(lists["todos"] or lists["questions"]),
         "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
-        "figures": _figures(session, lists),
+        "asks_total": max(int(totals.get("asks", 0)), len(lists["asks"])),
+        "figures": _figures(session, lists, totals),
         "receipt": _receipt(session, insight, extra.zone),
         "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
         "siblings": [{"title": title, "target": target(path, base)} for title, path in extra.siblings],
@@ -119,34 +130,45 @@ def has_failed(finding: Finding) -> bool:
     return bool(details.get("exit_status"))
 
 
-def _figures(session: Session, lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the facts of the line under the outcome: each a text, or a text with code, and its messages."""
-    made: list[dict[str, Any]] = []
-    if (spent := duration(session.started_at, session.ended_at)) is not None:
-        made.append({"text": spent})
-    if (asks := len(lists["asks"]) or session.human_turns) > 0:
-        made.append({"text": counted(asks, "ask")})
-    if lists["files"]:
-        added, removed = (
-            sum(int(each["details"].get(key, 0)) for each in lists["files"]) for key in ("added", "removed")
-        )
-        lines = f", {signed(added, removed)}" if added or removed else ""
-        made.append({"text": counted(len(lists["files"]), "file") + lines})
+def _figures(
+    session: Session, lists: Mapping[str, Sequence[Mapping[str, Any]]], totals: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the facts of the line under the outcome: each a text, perhaps with code, and its messages."""
+    asks = int(totals.get("asks", 0)) or len(lists["asks"]) or session.human_turns
+    texts = (
+        duration(session.started_at, session.ended_at),
+        counted(asks, "ask") if asks else None,
+        _changes(lists["files"], totals),
+    )
+    made: list[dict[str, Any]] = [{"text": text} for text in texts if text]
+    commits = int(totals.get("commits", 0)) or len(lists["commits"])
     if lists["commits"]:
         last = lists["commits"][-1]
-        sha = str(last["details"].get("sha") or "")
-        count = len(lists["commits"])
+        sha = str(last["details"].get("sha") or "") or last["text"]
         made.append(
             {
-                "text": "commit" if count == 1 else f"{count} commits, last",
-                "code": sha or last["text"],
+                "text": "commit" if commits == 1 else f"{commits} commits, last",
+                "code": sha,
                 "messages": last["messages"],
             }
         )
+    elif commits:
+        made.append({"text": counted(commits, "commit")})
     if lists["tests"]:
         last = lists["tests"][-1]
         made.append({"text": "tests fail" if last["failed"] else "tests pass", "messages": last["messages"]})
     return made
+
+
+def _changes(files: Sequence[Mapping[str, Any]], totals: Mapping[str, Any]) -> str | None:
+    """Return how many files changed, and by how many lines; all of them, where the insight shows only some."""
+    count = int(totals.get("files", 0)) or len(files)
+    if not count:
+        return None
+    added, removed = (
+        int(totals.get(key, 0)) or sum(int(each["details"][key]) for each in files) for key in ("added", "removed")
+    )
+    return ", ".join(part for part in (counted(count, "file"), signed(added, removed)) if part)
 
 
 def _receipt(session: Session, insight: Insight, zone: tzinfo | None) -> list[str]:

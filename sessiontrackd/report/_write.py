@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sessiontrackd.errors import Failed, Waiting
 from sessiontrackd.report import _front, _kept
-from sessiontrackd.report._place import numbered
+from sessiontrackd.report._place import numbered, version
 
 WRITTEN = "written"
 UNCHANGED = "unchanged"
@@ -48,8 +48,8 @@ def write(path: Path, text: str, *, mode: int = 0o600) -> Written:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 | _searchable(mode))
-        for number in range(1, MAX_VERSIONS + 1):
-            target = path if number == 1 else numbered(path, number)
+        for number in range(version(path), MAX_VERSIONS + 1):
+            target = numbered(path, number)
             outcome, text = _put(target, text, mode)
             if outcome is not None:
                 return Written(target, BESIDE if number > 1 and outcome == WRITTEN else outcome)

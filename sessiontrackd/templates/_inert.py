@@ -29,6 +29,7 @@ _ENDINGS = (
 """Two-letter endings are domains to a renderer that links them (README.md, main.rs); the rest are files that look good in code."""
 _TOKEN = re.compile(
     r"(?P<code>(?<!`)`(?!`)(?P<inside>[^`]+)`(?!`))"
+    r"|(?P<bold>(?<![\w*])\*\*(?P<strong>[^\s*](?:[^*]*[^\s*])?)\*\*(?![\w*]))"
     r"|(?P<address>(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:)?//[^\s`<>]+|(?:mailto|javascript|data|xmpp|tel|vbscript|file):[^\s`<>]+|www\.[^\s`<>]+"
     r"|(?<![^\s`<>()\[\]{}\"'|,;])[^\s`<>()\[\]{}\"'|,;]+@[^\s`<>()\[\]{}\"'|,;]+"
     r"|(?<![\w.@/~-])[~\w./-]*[\w-]\.(?:" + _ENDINGS + r")(?![\w-])(?:[:/?#][^\s`<>]*)?"
@@ -37,7 +38,7 @@ _TOKEN = re.compile(
     r"|(?P<mark>_+|=+|[\\`*{}\[\]#|~$^:%&<])",
     re.IGNORECASE,
 )
-_TRAILING = ".,;:!?)]}'\"*_>…"
+_TRAILING = ".,;:!?)]}'\">…"
 """What ends a sentence rather than an address."""
 _ORDERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
 _BULLET = re.compile(r"[-+](?=\s|[-+]|$)|>|=+\s*$|:(?=[\s:-]|$)|~(?=~)|!")
@@ -178,10 +179,12 @@ def _replacement(match: re.Match[str]) -> str:
     if match["code"]:
         inside = match["inside"].strip()
         return code(inside) if inside and not _RUNS_AS_CODE.search(inside) else f"\\`{_escaped(match['inside'])}\\`"
+    if match["bold"]:
+        return _escaped(match["strong"])  # a quote out of Markdown reads better without its asterisks
     address = match["address"]
     kept = address.rstrip(_TRAILING)
     rest = address[len(kept) :]
-    return (code(kept) if kept.strip("/") else _plain(kept)) + _plain(rest)
+    return f"{code(kept)}{_escaped(rest)}" if kept.strip("/_") else _plain(address)
 
 
 def _plain(text: str) -> str:
