@@ -73,6 +73,10 @@ class Tariff:
         return max((self.base, *(r for start, r in self.steps if prompt_tokens > start)), key=lambda r: r.output)
 
 
+_NOTHING = Decimal(0)
+FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """A price that the user states; it wins over the package from its day on."""

@@ -18,8 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sessiontrackd.budget import SCHEMA, Limit, TokenManager, bounds, period_of
-from sessiontrackd.errors import LedgerDamaged, OverBudget, SessiontrackdError, Unpriced
+from sessiontrackd.budget import SCHEMA, Limit, TokenManager, backups, bounds, period_of, restore
+from sessiontrackd.errors import Busy, LedgerDamaged, OverBudget, SessiontrackdError, StoreError, Unpriced
 from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
 from sessiontrackd.store import Store, open_store
 
@@ -467,6 +467,60 @@ def test_a_failed_commit_is_no_damage(manager: TokenManager, store: Store) -> No
 
     manager.reserve(Usage(1))
     assert len(manager.open_attempts()) == 2
+
+
+def test_a_copy_a_day_is_kept_for_a_week(manager: TokenManager, store: Store, clock: Clock) -> None:
+    """Seven days back, once a day, and never of a damaged ledger."""
+    assert store.path is not None
+    manager.reserve(MOST)
+    for _ in range(9):
+        assert manager.back_up() is not None
+        assert manager.back_up() is None
+        clock.at += timedelta(days=1)
+
+    names = [copy.name for copy in backups(store.path)]
+    assert (len(names), names[0], names[-1]) == (7, "state-2026-12-02.db", "state-2026-11-26.db")
+    with store.immediate() as connection:
+        connection.execute("UPDATE ledger SET picousd = 1")
+    with pytest.raises(LedgerDamaged):
+        manager.back_up()
+
+
+def test_a_restored_ledger_counts_the_rest_of_the_month_as_spent(tmp_path: Path, clock: Clock) -> None:
+    """Until a person says what was spent since the copy."""
+    path = tmp_path / "state.db"
+    with open_store(path, SCHEMA) as store:
+        manager = TokenManager(store=store, timezone="UTC", now=clock)
+        manager.set_limits(Limit(4 * COST))
+        manager.settle(manager.reserve(MOST), MOST)
+        with pytest.raises(Busy, match="Another process uses"):
+            store.owner and restore(path, ZoneInfo("UTC"), clock())
+        manager.back_up()
+        manager.settle(manager.reserve(MOST), MOST)
+    path.write_bytes(b"damaged" * 1000)
+
+    copy, entry = restore(path, ZoneInfo("UTC"), clock())
+    assert (copy.name, entry is not None) == ("state-2026-11-24.db", True)
+    assert path.with_name("state.db.corrupt-20261124T120000").exists()
+    with open_store(path, SCHEMA) as store:
+        manager = TokenManager(store=store, timezone="UTC", now=clock)
+        assert state(manager) == (COST, 3 * COST, 0)
+        with pytest.raises(OverBudget):
+            manager.reserve(Usage(1))
+        manager.correct(manager.assumed()[0].reserve.id, COST)
+        assert state(manager) == (2 * COST, 0, 0)
+
+
+def test_without_a_whole_copy_nothing_is_restored(tmp_path: Path) -> None:
+    """The damaged database stays where it is."""
+    path = tmp_path / "state.db"
+    path.write_bytes(b"damaged")
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "backup" / "state-2026-11-01.db").write_bytes(b"damaged, too")
+
+    with pytest.raises(StoreError, match="no whole copy"):
+        restore(path, ZoneInfo("UTC"), datetime(2026, 11, 24, tzinfo=UTC))
+    assert path.read_bytes() == b"damaged"
 
 
 class Machine(RuleBasedStateMachine):

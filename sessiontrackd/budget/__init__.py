@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sessiontrackd.budget import _usage
+from sessiontrackd.budget._backup import back_up_daily, backups, restore
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
 from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
@@ -22,8 +24,8 @@ from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prom
 from sessiontrackd.store import Store, open_store
 
 __all__ = [
-    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "TokenManager", "bounds", "days_left",
-    "period_of", "scopes", "share_passed",
+    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "TokenManager", "backups", "bounds",
+    "days_left", "period_of", "restore", "scopes", "share_passed",
 ]  # fmt: skip
 
 DEFAULT_MODEL = "claude-haiku-5-5"  # what a call without a model is priced at
@@ -63,8 +65,6 @@ class TokenManager:
         self._opened: Ledger | None = None
         self.prices = prices or Prices()
         self.model = model
-
-    # -- the design's own names ---------------------------------------------------------------------------------
 
     @property
     def monthly_budget(self) -> float | None:
@@ -134,8 +134,6 @@ class TokenManager:
             booked = self._ledger.book(entry._replace(note="recorded after the fact"))
             self._ledger.go_on(booked.id, ("reserve",), following_by("send"))
             self._ledger.go_on(booked.id, ("send",), settlement(spent, self._now()))
-
-    # -- one attempt --------------------------------------------------------------------------------------------
 
     def reserve(
         self,
@@ -241,8 +239,6 @@ class TokenManager:
         """
         return self._ledger.end_orphans()
 
-    # -- how things stand ---------------------------------------------------------------------------------------
-
     def limit(self, folder: str | None = None, project: str | None = None) -> Limit:
         """Return the limit in force, of the total or of one folder or project."""
         scope = scopes(folder, project)[-1]
@@ -281,15 +277,11 @@ class TokenManager:
         limits = ledger.limits()
         limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
         shown = {scope: _usage.shown(ledger.balance(scope, period), limit) for scope, limit in sorted(limits.items())}
-        kinds = {kind: [{kind: s.partition(":")[2], **shown[s]} for s in shown if s.startswith(f"{kind}:")]
-                 for kind in ("folder", "project")}  # fmt: skip
-        return {
-            "period": period,
-            **shown[TOTAL],
-            "thresholds": list(thresholds),
-            "folders": kinds["folder"],
-            "projects": kinds["project"],
-        }
+        parts: dict[str, list[dict[str, Any]]] = {"folder": [], "project": []}
+        for kind, _, name in (scope.partition(":") for scope in shown if scope != TOTAL):
+            parts[kind].append({kind: name, **shown[f"{kind}:{name}"]})
+        names = {"thresholds": list(thresholds), "folders": parts["folder"], "projects": parts["project"]}
+        return {"period": period, **shown[TOTAL], **names}
 
     def is_at_edge(self, estimate_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
         """Say whether so little is left that a reservation has to be the hard bound."""
@@ -352,7 +344,9 @@ class TokenManager:
         """
         self._ledger.verify()
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    def back_up(self) -> Path | None:
+        """Copy the database once a day, if the ledger holds; None where today's copy was made already."""
+        return back_up_daily(self._ledger, self._now())
 
     @property
     def _ledger(self) -> Ledger:
