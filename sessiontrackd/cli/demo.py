@@ -22,7 +22,7 @@ from sessiontrackd.config import Home
 from sessiontrackd.errors import Failed
 from sessiontrackd.store import open_store
 
-SAMPLES = ("harbour-meeting.md", "tide-import.jsonl", "conversations.json")
+SAMPLES = ("tide-import.jsonl", "conversations.json", "harbour-meeting.md")
 PLACEHOLDER = "@FAKE_TOKEN@"  # where a secret goes; the samples themselves hold none, for the sake of scanners
 STABLE_S = 0.3  # a sample is copied whole, so it need not rest for the usual two seconds
 REPORT_S = 15.0  # a note takes a fraction of a second; a machine that needs this long is stuck

@@ -61,7 +61,7 @@ _HUMAN_DECISION = re.compile(
     r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
     r"(?! (?:in mind|try|see|check|look|discuss|talk|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
 )
-_HUMAN_IMPERATIVE = re.compile(r"(?:please |and |also )?(?:use|keep|drop|remove|make it|stick)\b")
+_HUMAN_IMPERATIVE = re.compile(r"(?:please |and |also )?(?:use|keep(?! in mind)|drop|remove|make it|stick)\b")
 _HUMAN_FIRM = re.compile(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
 _HUMAN_CHOICE = re.compile(
     r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have)\b"

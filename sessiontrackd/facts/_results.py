@@ -25,7 +25,7 @@ _SPECIFIC = re.compile(
 _DULL = re.compile(
     r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
     r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
-    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× some errors .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|FAIL\s+\S+\s+\[build failed\])\s*$",
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|FAIL\s+\S+\s+\[build failed\])\s*$",
     re.IGNORECASE,
 )
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
