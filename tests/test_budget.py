@@ -278,6 +278,19 @@ def test_a_moment_without_a_zone_is_refused() -> None:
         period_of(datetime(2026, 11, 1), ZoneInfo("UTC"))  # noqa: DTZ001
 
 
+def test_the_forecast_follows_the_days_of_the_ledger(manager: TokenManager, clock: Clock) -> None:
+    """In the first month it goes on as it began; later the days before count, quiet ones too."""
+    clock.at = datetime(2026, 10, 21, tzinfo=UTC)
+    manager.record_token_usage(10_000, 8_000)
+    first = manager.forecast()
+    clock.at = datetime(2026, 11, 11, tzinfo=UTC)
+    later = manager.forecast()
+
+    assert (first.method, first.expected_picousd) == ("linear", COST * 31 // 20)
+    assert later.method == "weighted"
+    assert 0 < later.expected_picousd < COST
+
+
 def test_a_session_that_ran_is_a_row(manager: TokenManager) -> None:
     """The local engine's sessions are counted, at no cost; money is the ledger's."""
     local = Insight(InsightLevel.STANDARD, "t", "s", (), "local")

@@ -287,6 +287,18 @@ def test_what_is_shown_can_be_read_again(home: Home) -> None:
     assert config.load(home) == settings
 
 
+def test_a_project_has_a_budget_of_its_own(home: Home) -> None:
+    """A table of amounts, shown so that it can be read again; what is none is named."""
+    write(home, "[budget.projects]\n'a \"b\"' = '5usd'\nc = '2Mtok'\n")
+    settings = config.load(home)
+    assert settings.project_budgets == (('a "b"', Amount(5 * 10**12)), ("c", Amount(tokens=2_000_000)))
+
+    write(home, config.show(settings))
+    assert config.load(home) == settings
+    assert "50usd" in mistake(home, "[budget.projects]\nc = 5\n")
+    assert "budget.projects" in mistake(home, "[budget]\nprojects = '5usd'\n")
+
+
 def test_the_innermost_folder_holds_a_path(home: Home) -> None:
     """A folder inside another has its own settings; a name that only starts alike is not inside."""
     write(home, "[[folder]]\npath = '/a'\n[[folder]]\npath = '/a/b'\nlevel = 'minimal'\n")

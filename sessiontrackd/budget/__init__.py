@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 from sessiontrackd.budget import _usage
 from sessiontrackd.budget._backup import back_up_daily, backups, restore
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
+from sessiontrackd.budget._heading import heading
 from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
 from sessiontrackd.budget._tables import SCHEMA
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.errors import LedgerDamaged, Unpriced
+from sessiontrackd.forecast import Forecast
 from sessiontrackd.model import BudgetStatus, Insight, Reservation, Session, Usage
 from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prompt_tokens
 from sessiontrackd.store import Store, open_store
@@ -257,7 +259,9 @@ class TokenManager:
     def hold_to(self, settings: Settings) -> bool:
         """Put the limits of valid settings in force. Return whether any changed."""
         folders = {str(f.path): Limit(f.monthly_budget_picousd, f.monthly_budget_tokens) for f in settings.folders}
-        return self.set_limits(Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens), folders=folders)
+        projects = {name: Limit(*amount) for name, amount in settings.project_budgets}
+        total = Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)
+        return self.set_limits(total, folders=folders, projects=projects)
 
     def status(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
         """Return how the month stands, in total or for one folder or project."""
@@ -282,6 +286,10 @@ class TokenManager:
             parts[kind].append({kind: name, **shown[f"{kind}:{name}"]})
         names = {"thresholds": list(thresholds), "folders": parts["folder"], "projects": parts["project"]}
         return {"period": period, **shown[TOTAL], **names}
+
+    def forecast(self) -> Forecast:
+        """Return what the month may come to: an estimate from what was spent on each day of it and of two months before."""
+        return heading(self._ledger, self._now(), self.limit().picousd)
 
     def is_at_edge(self, estimate_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
         """Say whether so little is left that a reservation has to be the hard bound."""

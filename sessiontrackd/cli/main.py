@@ -37,6 +37,7 @@ COMMANDS = {
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
     "usage": Entry("state", "usage", "Show what was spent, or what the transcripts record."),
+    "budget": Entry("budget", "budget", "Show or set what may be spent a month."),
     "reports": Entry("state", "reports", "List the newest reports with their paths."),
     "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),

@@ -56,6 +56,7 @@ __all__ = [
     "parse_amount",
     "poke",
     "remove_folder",
+    "set_project_budget",
     "set_value",
     "show",
     "start_logging",
@@ -129,6 +130,15 @@ def set_value(home: Home, name: str, value: Any, folder: str | os.PathLike[str] 
     return _changed(home, lambda edit: edit.set_folder(place, name, value))
 
 
+def set_project_budget(home: Home, project: str, value: str | None) -> Settings:
+    """Set what may be spent a month for a project, or with None lift that limit.
+
+    Raises:
+        SettingsError: the file or the value is wrong; the file is then untouched.
+    """
+    return _changed(home, lambda edit: edit.set_project_budget(project, value))
+
+
 def show(settings: Settings) -> str:
     """Print what is in force the way the file would say it, each option with its text."""
     lines: list[str] = []
@@ -145,6 +155,9 @@ def show(settings: Settings) -> str:
 
 def _written(option: Option, holder: Settings | Folder) -> str:
     field = option.field or option.key
+    if field == "project_budgets":
+        amounts = getattr(holder, field)
+        return "{" + ", ".join(f"{_quoted(name)} = {_quoted(format_amount(each))}" for name, each in amounts) + "}"
     if option.check is parse_amount:
         value: Any = format_amount(Amount(getattr(holder, f"{field}_picousd"), getattr(holder, f"{field}_tokens")))
     else:
@@ -156,7 +169,11 @@ def _written(option: Option, holder: Settings | Folder) -> str:
     if isinstance(value, tuple):
         return json.dumps(list(value), ensure_ascii=False)
     unset = "all" if option.name == "since" else ""
-    return json.dumps(unset if value is None else str(value), ensure_ascii=False)
+    return _quoted(unset if value is None else str(value))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _full(path: str | os.PathLike[str]) -> Path:

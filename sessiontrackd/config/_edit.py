@@ -68,6 +68,15 @@ class Edit:
             self.document[table] = tomlkit.table()
         _put(self.document[table], key, value)
 
+    def set_project_budget(self, project: str, value: str | None) -> None:
+        """Set or remove a line of [budget.projects]."""
+        import tomlkit
+
+        budget = self.document.setdefault("budget", tomlkit.table())
+        _put(budget.setdefault("projects", tomlkit.table()), project, value)
+        if not budget["projects"]:
+            del budget["projects"]
+
     def bytes(self) -> bytes:
         """Return the file's new content."""
         return self.document.as_string().encode("utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from sessiontrackd.config._options import Amount
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 
@@ -92,7 +93,8 @@ class Settings:
     log_level: str = "info"
     monthly_budget_picousd: int | None = None
     monthly_budget_tokens: int | None = None
-    thresholds: tuple[int, ...] = (50, 80, 100)
+    thresholds: tuple[int, ...] = (50, 80, 95, 100)
+    project_budgets: tuple[tuple[str, Amount], ...] = ()
     scan_interval_s: float = 300.0
     worker_idle_s: float = 60.0
     watch_step_ms: int = 500

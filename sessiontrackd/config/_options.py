@@ -169,9 +169,15 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _thresholds(value: object) -> tuple[int, ...]:
     if not isinstance(value, list):
-        raise ValueError("write a list of percentages, such as [50, 80, 100]")
+        raise ValueError("write a list of percentages, such as [50, 80, 95, 100]")
     percent = _whole(1, 1000)
     return tuple(sorted({percent(item) for item in value}))
+
+
+def _project_amounts(value: object) -> tuple[tuple[str, Amount], ...]:
+    if not isinstance(value, dict):
+        raise ValueError("write [budget.projects] and below it a line a project, such as website = '5usd'")
+    return tuple((_text(name), parse_amount(amount)) for name, amount in value.items())
 
 
 def absolute_path(value: object) -> Path:
@@ -235,10 +241,19 @@ OPTIONS: tuple[Option, ...] = (
         "budget.thresholds",
         "global",
         "list of percentages",
-        [50, 80, 100],
+        [50, 80, 95, 100],
         "When to say how much of the budget is used.",
         _thresholds,
         "thresholds",
+    ),
+    Option(
+        "budget.projects",
+        "global",
+        "table of project = amount",
+        {},
+        "What paid engines may use a month for a project, in all its folders.",
+        _project_amounts,
+        "project_budgets",
     ),
     Option(
         "daemon.scan_interval_s",

@@ -1,0 +1,215 @@
+"""The monthly budget: `budget`, `budget set`, `budget assumed`, `budget settle`, `budget release`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sessiontrackd import config
+from sessiontrackd.budget import SCHEMA, Attempt, TokenManager
+from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._screen import count, local_time, print_json, print_table, safe, usd
+from sessiontrackd.cli._usage import money
+from sessiontrackd.config import Settings
+from sessiontrackd.errors import SessiontrackdError, UsageError
+from sessiontrackd.forecast import Forecast
+from sessiontrackd.pricing import picousd, usd_text
+from sessiontrackd.store import open_store
+
+LIFTED = "none"
+
+
+@click.group(
+    "budget",
+    cls=Group,
+    invoke_without_command=True,
+    epilog="sessiontrackd budget\nsessiontrackd budget set 5usd",
+)
+@home_option
+@json_option
+@click.pass_context
+def budget(context: click.Context, as_json: bool) -> None:
+    """Show how the month's budget stands and where it is heading, or change it."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = config.load(current_home())
+    with _manager(settings) as manager:
+        document = manager.summary(settings.thresholds)
+        forecast, overruns = manager.forecast(), manager.overruns()
+    document |= {
+        "forecast": _forecast(forecast, document["period"]),
+        "overruns": [each.reserve.id for each in overruns],
+    }
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+@contextmanager
+def _manager(settings: Settings, *, must_exist: bool = False) -> Iterator[TokenManager]:
+    """Open the ledger of the home with the limits of its settings in force; looking makes no database."""
+    home = current_home()
+    if must_exist and not home.db_path.exists():
+        raise SessiontrackdError("Nothing was ever spent here: there is no ledger yet.")
+    with open_store(home.db_path if home.db_path.exists() else None, SCHEMA) as store:
+        manager = TokenManager(store=store, timezone=settings.timezone)
+        manager.hold_to(settings)
+        yield manager
+
+
+def _forecast(forecast: Forecast, period: str) -> dict[str, str | None]:
+    day = forecast.runs_out_on_day
+    return {
+        "low_usd": usd_text(forecast.low_picousd),
+        "expected_usd": usd_text(forecast.expected_picousd),
+        "high_usd": usd_text(forecast.high_picousd),
+        "runs_out_on": None if day is None else f"{period}-{day:02}",
+        "method": forecast.method,
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    scopes = [("all", document)]
+    scopes += [(each["folder"], each) for each in document["folders"]]
+    scopes += [(f"project {each['project']}", each) for each in document["projects"]]
+    click.secho(f"Budget of {document['period']}", bold=True)
+    headers = ("limit", "spent", "set aside", "left", "of")
+    print_table(headers, [_row(name, each) for name, each in scopes], right=range(4))
+    heading = document["forecast"]
+    if float(heading["expected_usd"]):
+        low, expected, high = (money(heading[f"{name}_usd"]) for name in ("low", "expected", "high"))
+        out = f"; at this rate it is used up on {heading['runs_out_on']}" if heading["runs_out_on"] else ""
+        click.echo(f"The month may come to {expected} ({low} to {high}), an estimate{out}.")
+    if float(document["assumed_usd"]):
+        click.echo(f"{money(document['assumed_usd'])} of it is assumed; see: sessiontrackd budget assumed")
+    if document["overruns"]:
+        click.echo(f"{count(len(document['overruns']), 'request')} cost more than was set aside for them.")
+    if document["limit_usd"] is None and document["limit_tokens"] is None:
+        click.echo("No monthly budget is set, so nothing paid runs. Set one: sessiontrackd budget set 5usd")
+
+
+def _row(name: str, held: dict[str, Any]) -> tuple[str, ...]:
+    if held["limit_usd"] is None and held["limit_tokens"] is not None:
+        left = max(0, held["limit_tokens"] - held["used_tokens"])
+        return (f"{held['limit_tokens']:,} tok", f"{held['used_tokens']:,} tok", "", f"{left:,} tok", name)
+    limit, left = ("none" if held[key] is None else money(held[key]) for key in ("limit_usd", "remaining_usd"))
+    over = f" (over by {money(held['over_by_usd'])})" if held["over_by_usd"] else ""
+    return (limit, money(held["spent_usd"]), money(held["reserved_usd"]), left + over, name)
+
+
+@subcommand(
+    budget,
+    "set",
+    example="sessiontrackd budget set 5usd\nsessiontrackd budget set 2Mtok --folder ~/transcripts\n"
+    "sessiontrackd budget set 1usd --project website\nsessiontrackd budget set none",
+)
+@click.argument("amount")
+@click.option("--folder", metavar="DIR", type=click.Path(path_type=Path), help="The budget of a watched folder.")
+@click.option("--project", metavar="NAME", help="The budget of a project.")
+def set_(amount: str, folder: Path | None, project: str | None) -> None:
+    """Set what paid engines may use a month: dollars (5usd) or tokens (2Mtok); `none` lifts the limit."""
+    if folder is not None and project is not None:
+        raise UsageError("Name a folder or a project, not both; each has a budget of its own.")
+    value = None if amount == LIFTED else _amount(amount)
+    home = current_home()
+    if project is not None:
+        settings = config.set_project_budget(home, project, value)
+    elif folder is not None:
+        settings = config.set_value(home, "budget", value, folder)
+    else:
+        settings = config.set_value(home, "budget.monthly", value)
+    with open_store(home.db_path, SCHEMA) as store:
+        TokenManager(store=store, timezone=settings.timezone).hold_to(settings)
+    config.poke(home)
+    of = f"The budget of {safe(str(project or folder))}" if project or folder else "The monthly budget"
+    click.echo(f"{of} is {value} now." if value else f"{of} is lifted.")
+    if settings.monthly_budget_picousd is None and settings.monthly_budget_tokens is None:
+        click.echo("No monthly budget is set, so nothing paid runs.")
+
+
+def _amount(text: str) -> str:
+    try:
+        return config.format_amount(config.parse_amount(text))
+    except ValueError as error:
+        raise UsageError(f"The amount cannot be '{text}': {error}, or '{LIFTED}'.") from error
+
+
+@subcommand(budget, "assumed", example="sessiontrackd budget assumed\nsessiontrackd budget assumed --json")
+@json_option
+def assumed(as_json: bool) -> None:
+    """List the requests whose outcome nobody knows; each counts as spent at the most it can have cost."""
+    with _manager(config.load(current_home())) as manager:
+        manager.recover()
+        rows = [_assumed(attempt, *manager.purpose(attempt.reserve.id)) for attempt in manager.assumed()]
+    if as_json:
+        print_json({"assumed": rows})
+    elif not rows:
+        click.echo("Nothing is assumed: the outcome of every request is known.")
+    else:
+        keys = ("id", "at", "cost_usd", "model", "session_id", "note")
+        cells = [
+            {**row, "at": local_time(datetime.fromisoformat(row["at"])), "cost_usd": money(row["cost_usd"])}
+            for row in rows
+        ]
+        print_table(
+            ("id", "sent", "at most", "model", "session", "why"), [_cells(row, keys) for row in cells], right=(0, 2)
+        )
+        click.echo("Where your provider's bill tells: sessiontrackd budget settle ID USD, or: budget release ID")
+
+
+def _assumed(attempt: Attempt, session_id: str | None, source: bytes | None, title: str | None) -> dict[str, Any]:
+    return {
+        "id": attempt.reserve.id,
+        "at": attempt.reserve.made_at.isoformat(),
+        "cost_usd": usd_text(attempt.holding.picousd if attempt.holding else 0),
+        "model": attempt.reserve.model,
+        "folder": attempt.reserve.folder,
+        "project": attempt.reserve.project,
+        "session_id": session_id,
+        "source": source.decode("utf-8", "replace") if source else None,
+        "title": title,
+        "note": attempt.last.note,
+    }
+
+
+def _cells(row: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
+    return ["?" if row[key] is None else str(row[key]) for key in keys]
+
+
+@subcommand(budget, "settle", example="sessiontrackd budget settle 17 0.0123")
+@click.argument("attempt", metavar="ID", type=int)
+@click.argument("cost", metavar="USD")
+def settle(attempt: int, cost: str) -> None:
+    """Replace an assumed cost by what your provider's bill says."""
+    try:
+        amount = picousd(Decimal(cost.removeprefix("$")))
+    except (InvalidOperation, ValueError) as error:
+        raise UsageError(f"The cost cannot be '{cost}'. Write dollars, such as 0.0123.") from error
+    _correct(attempt, amount)
+
+
+@subcommand(budget, "release", example="sessiontrackd budget release 17")
+@click.argument("attempt", metavar="ID", type=int)
+def release(attempt: int) -> None:
+    """Give the money of an assumed request back: surely nothing was billed."""
+    _correct(attempt, 0)
+
+
+def _correct(attempt: int, cost_picousd: int) -> None:
+    with _manager(config.load(current_home()), must_exist=True) as manager:
+        try:
+            change = manager.correct(attempt, cost_picousd)
+        except ValueError as error:
+            hint = "only assumed ones can be corrected. `sessiontrackd budget assumed` lists them"
+            raise SessiontrackdError(f"Nothing was changed: {error}; {hint}.") from error
+    config.poke(current_home())
+    click.echo(
+        f"Request {attempt} counts as {usd(cost_picousd)} now ({usd(abs(change))} {'less' if change < 0 else 'more'})."
+    )
