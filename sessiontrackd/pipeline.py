@@ -10,7 +10,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd import budget, engines, history, notes, queue, readers, report
+from sessiontrackd import budget, engines, history, notes, privacy, queue, readers, report
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import NotAConversation, Skipped
@@ -33,6 +33,7 @@ class Rooms:
     queue: queue.Queue
     history: history.History
     budget: budget.TokenManager
+    consents: privacy.Consents
 
     def close(self) -> None:
         """Close the store."""
@@ -76,9 +77,10 @@ def open_rooms(home: Home) -> Rooms:
     """Open the store of a home and everything that lives in it."""
     home.prepare()
     settings = load(home)
-    store = open_store(home.db_path, queue.SCHEMA, history.SCHEMA, budget.SCHEMA)
+    store = open_store(home.db_path, queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
-    return Rooms(home, settings, store, queue.Queue(store), history.History(store), manager)
+    jobs, known, consents = queue.Queue(store), history.History(store), privacy.Consents(store)
+    return Rooms(home, settings, store, jobs, known, manager, consents)
 
 
 async def process_job(rooms: Rooms, job: Job) -> list[Note]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from sessiontrackd.errors import Failed
 from sessiontrackd.privacy import _personal, _scan
+from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant_line
 
-__all__ = ["Forged", "Redactor", "Span", "redact_lines"]
+__all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
 _NONCE_BYTES = 8
 # Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
