@@ -11,6 +11,7 @@ from sessiontrackd.store import Schema, Store
 
 HYSTERESIS = 5  # per cent of the limit: a share must fall by this much below a threshold before it may be crossed again
 SPENT = "spent"
+TOKENS = "tokens"
 RECORDED = "recorded"
 
 SCHEMA = Schema(
@@ -18,11 +19,11 @@ SCHEMA = Schema(
     (
         """
 CREATE TABLE alert (                   -- what was said
-    subject TEXT NOT NULL,             -- spent or recorded
+    subject TEXT NOT NULL,             -- spent, tokens or recorded
     scope TEXT NOT NULL,               -- total, or the folder or project
     period TEXT NOT NULL,              -- the month, or the day
     threshold INTEGER NOT NULL,        -- per cent
-    limit_picousd INTEGER NOT NULL,    -- in force then
+    limit_picousd INTEGER NOT NULL,    -- in force then; of the subject tokens: tokens
     at INTEGER NOT NULL,               -- milliseconds since 1970
     PRIMARY KEY (subject, scope, period, threshold)
 ) STRICT, WITHOUT ROWID;
@@ -56,18 +57,20 @@ class Alerts:
             status: of the budget; what is set aside counts like what is spent.
             thresholds: per cent of the limit.
             scope: whose budget it is: `total`, or the name of a folder or project.
-            subject: what we spent, or what the transcripts record.
+            subject: the money or the tokens that we spent, or what the transcripts record.
         """
-        if not status.limit_picousd:
+        used, limit = status.spent_picousd + status.reserved_picousd, status.limit_picousd
+        if subject == TOKENS:
+            used, limit = status.used_tokens, status.limit_tokens
+        if not limit:
             return None
-        used = status.spent_picousd + status.reserved_picousd
-        passed = [threshold for threshold in thresholds if _reaches(used, threshold, status.limit_picousd)]
+        passed = [threshold for threshold in thresholds if _reaches(used, threshold, limit)]
         with self._store.immediate() as connection:
             key = (subject, scope, status.period)
-            said = self._said(key, used, status.limit_picousd)
+            said = self._said(key, used, limit)
             new = [threshold for threshold in passed if threshold not in said]
             for threshold in new:
-                values = (*key, threshold, status.limit_picousd, int(self._now().timestamp() * 1000))
+                values = (*key, threshold, limit, int(self._now().timestamp() * 1000))
                 connection.execute("INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?)", values)
         if not new or max(new) < max(said, default=0):
             return None
@@ -88,12 +91,12 @@ class Alerts:
             for row in rows
         ]
 
-    def _said(self, key: tuple[str, str, str], used_picousd: int, limit_picousd: int) -> set[int]:
+    def _said(self, key: tuple[str, str, str], used: int, limit: int) -> set[int]:
         """Return the thresholds that were named; forget those that a raised limit has made new again."""
         with self._store.immediate() as connection:
             connection.execute(
                 "DELETE FROM alert WHERE (subject, scope, period) = (?, ?, ?) AND limit_picousd < ? AND threshold > ?",
-                (*key, limit_picousd, used_picousd * 100 // limit_picousd + HYSTERESIS),
+                (*key, limit, used * 100 // limit + HYSTERESIS),
             )
             rows = connection.execute("SELECT threshold FROM alert WHERE (subject, scope, period) = (?, ?, ?)", key)
             return {row["threshold"] for row in rows}
@@ -104,12 +107,17 @@ def _reaches(used: int, threshold: int, limit: int) -> bool:
 
 
 def _text(threshold: int, status: BudgetStatus, scope: str, subject: str) -> str:
-    limit = status.limit_picousd or 0
     name = "the budget" if scope == "total" else f"the budget of {scope}"
-    spent, whole = f"${usd(status.spent_picousd):.2f}", f"${usd(limit):.2f}"
+    spent, whole = f"${usd(status.spent_picousd):.2f}", f"${usd(status.limit_picousd or 0):.2f}"
+    if subject == TOKENS:
+        spent, whole = f"{status.used_tokens:,} tokens", f"{status.limit_tokens or 0:,}"
     if subject == RECORDED:
         return f"Your agents have used {spent} of {whole} ({name}, {status.period}), as their transcripts record."
-    aside = f", ${usd(status.reserved_picousd):.2f} more is set aside" if status.reserved_picousd else ""
+    aside = (
+        f", ${usd(status.reserved_picousd):.2f} more is set aside"
+        if status.reserved_picousd and subject == SPENT
+        else ""
+    )
     if threshold >= 100:
         return f"{name.capitalize()} for {status.period} is used up: {spent} of {whole}{aside}. Notes go on with the local engine."
     return f"{threshold} % of {name} for {status.period} is used: {spent} of {whole}{aside}."

@@ -263,6 +263,8 @@ class BudgetStatus:
     spent_picousd: int
     reserved_picousd: int
     assumed_picousd: int = 0
+    limit_tokens: int | None = None  # a budget may be set in tokens too
+    used_tokens: int = 0  # spent and set aside
 
     @property
     def remaining_picousd(self) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd import budget, engines, history, notes, privacy, queue, readers, report
+from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import NotAConversation, Skipped
+from sessiontrackd.errors import LedgerDamaged, NotAConversation, Skipped
 from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
 from sessiontrackd.pricing import usd_text
@@ -34,6 +35,7 @@ class Rooms:
     history: history.History
     budget: budget.TokenManager
     consents: privacy.Consents
+    alerts: alerts.Alerts
 
     def close(self) -> None:
         """Close the store."""
@@ -77,10 +79,13 @@ def open_rooms(home: Home) -> Rooms:
     """Open the store of a home and everything that lives in it."""
     home.prepare()
     settings = load(home)
-    store = open_store(home.db_path, queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA)
+    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA, alerts.SCHEMA)
+    store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
+    with contextlib.suppress(LedgerDamaged):  # then nothing paid is reserved; what is local goes on
+        manager.hold_to(settings)
     jobs, known, consents = queue.Queue(store), history.History(store), privacy.Consents(store)
-    return Rooms(home, settings, store, jobs, known, manager, consents)
+    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store))
 
 
 async def process_job(rooms: Rooms, job: Job) -> list[Note]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sessiontrackd import readers, templates, watch
+from sessiontrackd import channels, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.model import Fingerprint, Job, JobState
@@ -65,6 +65,7 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
         raise
     state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
+    await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
     return outcome
 
 

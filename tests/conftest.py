@@ -1,6 +1,7 @@
 """What every test gets: a fresh home, a fixed time zone, no network, and the shared corpus where it is at hand."""
 
 import os
+import shutil
 import socket
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from sessiontrackd.config import Home
+from tests.desktop import Desktop, StartDesktop
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHARED = CHECKOUT.parent / "shared"
@@ -87,6 +89,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("SESSIONTRACKD_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def start_desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartDesktop]:
+    """Return a function that starts a session bus with a notification server, and makes it that of this test."""
+    if shutil.which("dbus-run-session") is None:
+        pytest.skip("no dbus-run-session: apt-get install dbus")
+    started: list[Desktop] = []
+
+    def begin(*words: str) -> Desktop:
+        started.append(Desktop(*words))
+        monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", started[-1].address)
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.close()
 
 
 @pytest.fixture(scope="session")

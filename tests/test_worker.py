@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from sessiontrackd import config, watch, worker
+from sessiontrackd.budget import Limit
 from sessiontrackd.errors import Busy, Held, JobError, NotAConversation, SessiontrackdError, StoreFull, Waiting
-from sessiontrackd.model import Job, JobState
+from sessiontrackd.model import Job, JobState, Usage
 from sessiontrackd.pipeline import Note, Rooms, open_rooms
+from tests.desktop import StartDesktop
 
 TALK = "".join(
     json.dumps(
@@ -129,6 +131,37 @@ def test_a_line_is_logged_for_each_transcript(rooms: Rooms, folder: Path, caplog
         work(rooms, succeed)
 
     assert f"{folder}/a\\nb.md: done in " in caplog.text
+
+
+def test_a_threshold_that_a_job_passes_is_told_once(rooms: Rooms, folder: Path, start_desktop: StartDesktop) -> None:
+    """After the job that spent the money, with amount and limit; jobs that spend nothing say nothing."""
+
+    async def spend(rooms: Rooms, job: Job) -> list[Note]:
+        if b"dear" in job.path:
+            reservation = rooms.budget.reserve(Usage(10, 10), cost_picousd=6 * 10**12)
+            rooms.budget.send(reservation)
+            rooms.budget.assume(reservation)
+        return []
+
+    there = start_desktop()
+    rooms.budget.set_limits(Limit(10 * 10**12))
+    for name in ("a.jsonl", "dear.jsonl", "z.jsonl"):
+        offer(rooms, talk(folder, name))
+    work(rooms, spend)
+
+    (shown,) = there.shown()
+    assert shown["body"].startswith("50 % of the budget for ")
+    assert "$6.00 of $10.00" in shown["body"]
+
+
+def test_the_limits_of_the_settings_are_in_force_where_work_is_done(rooms: Rooms) -> None:
+    """Those that were edited by hand too."""
+    config.set_value(rooms.home, "budget.monthly", "3usd")
+
+    again = open_rooms(rooms.home)
+    again.close()
+
+    assert rooms.budget.limit() == Limit(3 * 10**12)
 
 
 def test_a_file_that_grew_since_it_was_offered_rests_first(rooms: Rooms, folder: Path) -> None:

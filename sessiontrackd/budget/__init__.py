@@ -266,13 +266,15 @@ class TokenManager:
     def status(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
         """Return how the month stands, in total or for one folder or project."""
         period = self._ledger.period()
-        balance = self._ledger.balance(scopes(folder, project)[-1], period)
+        balance, limit = self._ledger.balance(scopes(folder, project)[-1], period), self.limit(folder, project)
         return BudgetStatus(
             period,
-            self.limit(folder, project).picousd,
+            limit.picousd,
             balance.settled_picousd + balance.assumed_picousd,
             balance.reserved_picousd,
             balance.assumed_picousd,
+            limit.tokens,
+            balance.used_tokens,
         )
 
     def summary(self, thresholds: tuple[int, ...] = (50, 80, 95, 100)) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,9 @@ class Undelivered(Exception):
 
 
 class DesktopChannel:
-    """Send one notification at a time; a notifier that failed is thrown away, for it never recovers from a lost bus."""
+    """Send a notification. A notifier lives for one: it leaks its connection, and never recovers from a lost bus."""
 
     NAME = "desktop"
-
-    def __init__(self) -> None:
-        """Prepare; the bus is joined at the first alert."""
-        self._notifier: DesktopNotifier | None = None
 
     async def send(self, alert: Alert) -> None:
         """Show the alert.
@@ -36,33 +33,28 @@ class DesktopChannel:
         Raises:
             Undelivered: no server confirmed it within 5 s.
         """
+        from desktop_notifier import DesktopNotifier
+
+        name_the_bus()
+        logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # what fails is told by us, in one line
         dispatched = asyncio.Event()
+        notifier = DesktopNotifier(app_name=TITLE, app_icon=None)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 # send() never raises; only on_dispatched says that a server took it
-                await self._connected().send(TITLE, html.escape(alert.text, quote=False), on_dispatched=dispatched.set)
+                await notifier.send(TITLE, html.escape(alert.text, quote=False), on_dispatched=dispatched.set)
         except TimeoutError:
-            self.close()
             raise Undelivered("the notification server does not answer") from None
+        finally:
+            _leave(notifier)
         if not dispatched.is_set():
-            self.close()
-            raise Undelivered("no notification server took it")
+            raise Undelivered("no notification server took it; is a desktop running?")
 
-    def close(self) -> None:
-        """Leave the bus."""
-        bus = getattr(getattr(self._notifier, "_backend", None), "bus", None)
-        if bus is not None:  # desktop-notifier leaks its connection otherwise
-            bus.disconnect()
-        self._notifier = None
 
-    def _connected(self) -> DesktopNotifier:
-        """Return a notifier on this session's bus."""
-        if self._notifier is None:
-            from desktop_notifier import DesktopNotifier
-
-            name_the_bus()
-            self._notifier = DesktopNotifier(app_name=TITLE, app_icon=None)
-        return self._notifier
+def _leave(notifier: DesktopNotifier) -> None:
+    bus = getattr(getattr(notifier, "_backend", None), "bus", None)
+    if bus is not None:
+        bus.disconnect()
 
 
 def name_the_bus() -> None:
