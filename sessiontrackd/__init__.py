@@ -10,10 +10,16 @@ PUBLIC = {
     "AIInsightGenerator": "insights",
     "InsightLevel": "model",
     "TokenManager": "budget",
+    "capture_session": "capture",
 }
 
 
-if not TYPE_CHECKING:  # a type checker would take every misspelt name for a public one
+if TYPE_CHECKING:
+    from sessiontrackd.budget import TokenManager as TokenManager
+    from sessiontrackd.capture import capture_session as capture_session
+    from sessiontrackd.insights import AIInsightGenerator as AIInsightGenerator
+    from sessiontrackd.model import InsightLevel as InsightLevel
+else:  # a type checker would take every misspelt name for a public one
 
     def __getattr__(name: str) -> Any:
         """Resolve a public name."""

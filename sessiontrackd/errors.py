@@ -133,13 +133,23 @@ class EngineError(SessiontrackdError):
     """One attempt of an engine failed; `usage` is what is known to have been billed, if anything is."""
 
     def __init__(
-        self, message: str, *, usage: Usage | None = None, retry_after_s: float | None = None, circuit: bool = False
+        self,
+        message: str,
+        *,
+        usage: Usage | None = None,
+        retry_after_s: float | None = None,
+        circuit: bool = False,
+        is_for_now: bool = False,
     ) -> None:
-        """Keep what the caller decides by: `circuit` means that no other attempt can succeed either."""
+        """Keep what the caller decides by.
+
+        `circuit` means that no other attempt can succeed either, `is_for_now` that the same one may succeed later.
+        """
         super().__init__(message)
         self.usage = usage
         self.retry_after_s = retry_after_s
         self.circuit = circuit
+        self.is_for_now = is_for_now
 
 
 class Refused(EngineError):

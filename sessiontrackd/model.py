@@ -297,6 +297,7 @@ class Ask:
     model: str | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
+    thinking: str = "disabled"  # or adaptive: within max_output_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import LedgerDamaged, NotAConversation, Skipped
-from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
+from sessiontrackd.errors import ConsentRequired, JobError, LedgerDamaged, NotAConversation, Skipped
+from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
 from sessiontrackd.store import Store, open_store
 
+FALLBACK = "fallback"  # the name under which a local insight in place of another engine's is stored
 LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
 
 
@@ -63,11 +65,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What became of one session. `insight` is None where it has a line in the index only."""
+    """What became of one session. `insight` is None where it has a line in the index only.
+
+    `shortfall` says why the engine that was asked for did not write it; the local one did.
+    """
 
     reading: Reading
     insight: Insight | None
     report_path: Path | None
+    shortfall: JobError | None = None
 
     @property
     def entry(self) -> report.IndexEntry:
@@ -82,8 +88,9 @@ def open_rooms(home: Home) -> Rooms:
     schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA, alerts.SCHEMA)
     store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
-    with contextlib.suppress(LedgerDamaged):  # then nothing paid is reserved; what is local goes on
+    with contextlib.suppress(LedgerDamaged):  # then nothing is spent; notes go on
         manager.hold_to(settings)
+        manager.recover()
     jobs, known, consents = queue.Queue(store), history.History(store), privacy.Consents(store)
     return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store))
 
@@ -95,16 +102,15 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
         JobError: it ends otherwise; the class says in which state.
     """
     work = plan(rooms.settings, job)
-    generator = AIInsightGenerator(engine=engines.engine_class(work.engine)(), known=rooms.history.insight)
-    done: list[Note] = []
-    for reading, is_one_of_many in readings(rooms, work):
+    generator, done = generator_of(rooms, work), list[Note]()
+    for reading, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
         shelf = shelf_of(rooms, work, is_one_of_many)
         if not deserves_note(work, reading, is_one_of_many):
             done.append(Note(reading, None, None))
             continue
-        insight = None if work.again else generator.stored(reading, work.level)
-        insight = insight or await made(rooms, work, generator, reading)
-        done.append(Note(reading, insight, notes.write_note(rooms.history, shelf, reading.session, insight)))
+        insight, shortfall = await insight_of(rooms, work, generator, reading)
+        path = notes.write_note(rooms.history, shelf, reading.session, insight)
+        done.append(Note(reading, insight, path, shortfall))
     notes.write_index(shelf, [note.entry for note in done])
     return done
 
@@ -156,12 +162,30 @@ def plan(settings: Settings, job: Job) -> Work:
     )
 
 
-def readings(rooms: Rooms, work: Work) -> Iterator[tuple[Reading, bool]]:
+def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
+    """Return the generator of a job's engine, which holds its money and asks for its consent."""
+    engine = engines.make_engine(work.engine, rooms.home, rooms.settings, LEVELS[work.level].model)
+    consent = partial(require_consent, rooms, str(work.folder.path))
+    return AIInsightGenerator(rooms.budget, engine=engine, known=rooms.history.insight, consent=consent)
+
+
+def require_consent(rooms: Rooms, folder: str, _folder: str | None, provider: str) -> None:
+    """Refuse what may not leave the machine.
+
+    Raises:
+        ConsentRequired: AI is switched off, or nobody allowed it for this folder and provider.
+    """
+    if not rooms.queue.is_on("ai"):
+        raise ConsentRequired("AI is switched off, so nothing leaves this machine: `sessiontrackd ai on`.")
+    rooms.consents.require(folder, provider)
+
+
+def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Iterator[tuple[Reading, bool]]:
     """Yield each session of a transcript, read, and whether the transcript holds more than one."""
     transcript = readers.read(work.source)
     if not transcript.is_conversation:
         raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
-    found = (recorded(rooms, work, opened) for opened in transcript.sessions)
+    found = (recorded(rooms, work, opened, condense_for) for opened in transcript.sessions)
     first, second = next(found, None), next(found, None)
     if first is None:
         raise NotAConversation("there is no message in it yet")
@@ -171,9 +195,9 @@ def readings(rooms: Rooms, work: Work) -> Iterator[tuple[Reading, bool]]:
         yield from ((reading, True) for reading in found)
 
 
-def recorded(rooms: Rooms, work: Work, opened: OpenSession) -> Reading:
+def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None) -> Reading:
     """Read one session, and keep what its transcript records of the agent's own usage."""
-    reading = read_session(opened)
+    reading = read_session(opened, condense_for)
     rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
     return reading
 
@@ -197,9 +221,26 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     return not is_one_of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
 
 
+async def insight_of(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading
+) -> tuple[Insight, JobError | None]:
+    """Return a session's insight, the stored one where there is one; else the local engine's, and why."""
+    stored = None if work.again else generator.stored(reading, work.level)
+    if stored is not None:
+        return stored, None
+    try:
+        return await made(rooms, work, generator, reading), None
+    except JobError as reason:
+        known = rooms.history.insight(reading.session.session_id, reading.content_sha256, work.level, FALLBACK, None)
+        insight = known or await generator.fallback(reading, work.level, reason)
+        rooms.history.keep_insight(reading.session.session_id, reading.content_sha256, insight, engine=FALLBACK)
+        return insight, reason
+
+
 async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
     """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
-    insight = await generator.insight(reading, work.level)
+    purpose = Purpose(work.folder_name, work.folder.project, work.path)
+    insight = await generator.insight(reading, work.level, purpose)
     session_id = reading.session.session_id
     rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
     rooms.budget.record(

@@ -74,9 +74,12 @@ async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Pr
     if rest_s:
         return Outcome(JobState.WAITING, "it is still being written"), rest_s
     try:
-        return Outcome(JobState.DONE, notes=tuple(await process(rooms, job))), 0.0
+        notes = tuple(await process(rooms, job))
+        if shortfall := next((note.shortfall for note in notes if note.shortfall), None):
+            return Outcome(shortfall.state, str(shortfall), notes), _delay_s(shortfall)
+        return Outcome(JobState.DONE, notes=notes), 0.0
     except JobError as error:
-        return Outcome(error.state, str(error)), error.delay_s if isinstance(error, Waiting) else 0.0
+        return Outcome(error.state, str(error)), _delay_s(error)
     except (StoreError, Busy) as error:
         return Outcome(JobState.WAITING, str(error)), STORE_RETRY_S
     except SessiontrackdError as error:
@@ -93,6 +96,10 @@ def _rest_s(rooms: Rooms, job: Job, seen: Fingerprint | None) -> float:
         return 0.0
     folder = rooms.settings.folder_of(job.path)
     return watch.rest_s(seen, datetime.now(UTC), folder.stable_s if folder else DEFAULT_STABLE_S)
+
+
+def _delay_s(error: JobError) -> float:
+    return error.delay_s if isinstance(error, Waiting) else 0.0
 
 
 def _because(reason: str | None) -> str:

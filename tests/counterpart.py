@@ -116,19 +116,24 @@ class Counterpart:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve the requests of one connection."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while head := await _head(reader):
-                length = next(
-                    (int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length:")), 0
-                )
-                body = await reader.readexactly(length)
-                self.requests.append(body)
-                self.headers.append(b"\n".join(head))
-                if not await self._respond(head[0].decode(), body, writer):
-                    break
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._served(reader, writer):
+                    pass
+        finally:
+            writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Serve one request; return whether another may follow."""
+        head = await _head(reader)
+        if not head:
+            return False
+        body = await reader.readexactly(_length(head))
+        self.requests.append(body)
+        self.headers.append(b"\n".join(head))
+        return await self._respond(head[0].decode(), body, writer)
 
     async def _respond(self, request_line: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
         """Answer one request as the script says; return whether the connection stays open."""

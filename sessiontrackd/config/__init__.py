@@ -11,6 +11,7 @@ from typing import Any
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._home import HOME_VARIABLE, Home, Settings
+from sessiontrackd.config._key import find_key, keep_key, key_path
 from sessiontrackd.config._log import start_logging
 from sessiontrackd.config._options import (
     EXAMPLE,
@@ -48,9 +49,12 @@ __all__ = [
     "daemon_pid",
     "default_text",
     "document",
+    "find_key",
     "format_amount",
     "heard",
     "hold",
+    "keep_key",
+    "key_path",
     "load",
     "options",
     "parse_amount",

@@ -95,6 +95,8 @@ class Settings:
     monthly_budget_tokens: int | None = None
     thresholds: tuple[int, ...] = (50, 80, 95, 100)
     project_budgets: tuple[tuple[str, Amount], ...] = ()
+    claude_model: str = ""
+    claude_base_url: str = "https://api.anthropic.com"
     scan_interval_s: float = 300.0
     worker_idle_s: float = 60.0
     watch_step_ms: int = 500

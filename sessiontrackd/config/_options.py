@@ -157,6 +157,18 @@ def _engine(value: object) -> str:
     return value
 
 
+def _model(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.:/@-]{0,200}", value, re.ASCII):
+        raise ValueError("write a model's id such as 'claude-haiku-5-5'")
+    return value
+
+
+def _address(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?", value):
+        raise ValueError("write an address such as 'http://127.0.0.1:8080', without a key in it")
+    return value.rstrip("/")
+
+
 def _level(value: object) -> InsightLevel:
     return InsightLevel(_choice(*InsightLevel)(value))
 
@@ -254,6 +266,24 @@ OPTIONS: tuple[Option, ...] = (
         "What paid engines may use a month for a project, in all its folders.",
         _project_amounts,
         "project_budgets",
+    ),
+    Option(
+        "claude.model",
+        "global",
+        "model id",
+        "",
+        "The model that the engine 'claude' asks; by default the one that its level suggests.",
+        _model,
+        "claude_model",
+    ),
+    Option(
+        "claude.base_url",
+        "global",
+        "address",
+        "https://api.anthropic.com",
+        "The server that the engine 'claude' asks.",
+        _address,
+        "claude_base_url",
     ),
     Option(
         "daemon.scan_interval_s",

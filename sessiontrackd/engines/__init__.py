@@ -7,12 +7,14 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
+from sessiontrackd.config import Home, Settings
 from sessiontrackd.contracts import Engine
 from sessiontrackd.errors import UsageError
 
 ENGINES: Mapping[str, str] = MappingProxyType(
     {
         "local": "sessiontrackd.engines.local:LocalEngine",
+        "claude": "sessiontrackd.engines.claude:ClaudeEngine",
     }
 )
 GROUP = "sessiontrackd.engines"
@@ -35,3 +37,22 @@ def engine_class(name: str) -> type[Engine]:
     module, _, member = target.partition(":")
     found: type[Engine] = getattr(import_module(module), member)
     return found
+
+
+def make_engine(name: str, home: Home, settings: Settings, model: str) -> Engine:
+    """Make an engine as the settings describe it; one that has no settings takes no arguments.
+
+    Args:
+        name: in the register.
+        home: whose key it uses.
+        settings: of that home.
+        model: to ask, where the settings name none.
+
+    Raises:
+        UsageError: there is no engine of this name.
+        Held: it lacks something that a person has to give.
+    """
+    found = engine_class(name)
+    configured = getattr(found, "configured", None)
+    made: Engine = configured(home, settings, model) if configured else found()
+    return made

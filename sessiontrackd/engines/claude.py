@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from sessiontrackd.config import Home, Settings, find_key
 from sessiontrackd.errors import EngineError, Refused, Unknown
 from sessiontrackd.model import Ask, Reply, Usage
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
 SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
+FOR_NOW = frozenset({429, 529})  # too many requests, overloaded
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
 FINISHED = frozenset({"end_turn", "stop_sequence"})
 
@@ -32,18 +34,21 @@ class ClaudeEngine:
     NAME = "claude"
     leaves_machine = True
 
-    def __init__(self, *, model: str, api_key: str, base_url: str) -> None:
+    def __init__(self, *, model: str, api_key: str | None, base_url: str) -> None:
         """Keep the address and the key; nothing is opened before the first attempt."""
-        if not is_loopback(base_url):
-            raise Refused(
-                f"{urlsplit(base_url).hostname or base_url} is not on this machine: this version sends to a loopback "
-                'base_url only. Set base_url to a server on 127.0.0.1, or use engine = "local".',
-                circuit=True,
-            )
         self.price_model: str | None = model
+        self.provider = provider_name(base_url)
         self._api_key = api_key
         self._base_url = base_url
         self._client: anthropic.AsyncAnthropic | None = None
+
+    @classmethod
+    def configured(cls, home: Home, settings: Settings, model: str) -> Self:
+        """Make the engine that the settings describe; without a key it refuses every attempt."""
+        found = find_key(home)
+        return cls(
+            model=settings.claude_model or model, api_key=found[0] if found else None, base_url=settings.claude_base_url
+        )
 
     async def attempt(self, ask: Ask) -> Reply:
         """Send one request and return what came back, not yet parsed.
@@ -52,6 +57,7 @@ class ClaudeEngine:
             Refused: the server answered with a status that bills nothing.
             Unknown: anything else went wrong; the request may have been billed.
         """
+        self._check()
         import httpx2
         from anthropic import AnthropicError, APIStatusError
 
@@ -65,6 +71,21 @@ class ClaudeEngine:
                 f"no usable answer from the server ({type(error).__name__}): it may have been billed"
             ) from None
         return _reply(answer)
+
+    def _check(self) -> None:
+        """Refuse before anything is sent or imported."""
+        if not is_loopback(self._base_url):
+            raise Refused(
+                f"{urlsplit(self._base_url).hostname or self._base_url} is not on this machine: this version sends to "
+                'a loopback base_url only. Set base_url to a server on 127.0.0.1, or use engine = "local".',
+                circuit=True,
+            )
+        if self._api_key is None:
+            raise Refused(
+                "The engine 'claude' needs an API key, and there is none. Give it one: `sessiontrackd key set`, then "
+                "`sessiontrackd retry`. The local engine needs none.",
+                circuit=True,
+            )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -85,6 +106,12 @@ class ClaudeEngine:
         return self._client
 
 
+def provider_name(base_url: str) -> str:
+    """Return who gets the text: `anthropic`, or host and port of another server."""
+    address = urlsplit(base_url)
+    return "anthropic" if address.hostname == "api.anthropic.com" else address.netloc.rpartition("@")[2]
+
+
 def is_loopback(base_url: str) -> bool:
     """Say whether the address is on this machine by its number or the name localhost; nothing is looked up."""
     host = urlsplit(base_url).hostname or ""
@@ -100,6 +127,7 @@ def _request(ask: Ask) -> dict[str, Any]:
         "model": ask.model,
         "max_tokens": ask.max_output_tokens,
         "messages": [{"role": "user", "content": ask.text}],
+        "thinking": {"type": ask.thinking},
     }
     if ask.schema:
         request["output_config"] = {"format": {"type": "json_schema", "schema": dict(ask.schema)}}
@@ -109,9 +137,13 @@ def _request(ask: Ask) -> dict[str, Any]:
 def _from_status(error: anthropic.APIStatusError) -> EngineError:
     """Tell a sure refusal from an unknown outcome by the status; the body is not repeated (it may quote the text)."""
     status = error.status_code
-    words = f"the server answered {status} ({type(error).__name__})"
+    words = f"The server answered {status} ({type(error).__name__})"
+    if status in HOPELESS:
+        words += ": the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
     if status in SURELY_UNBILLED:
-        return Refused(words, retry_after_s=_retry_after_s(error), circuit=status in HOPELESS)
+        return Refused(
+            words, retry_after_s=_retry_after_s(error), circuit=status in HOPELESS, is_for_now=status in FOR_NOW
+        )
     return Unknown(f"{words}: it may have been billed", retry_after_s=_retry_after_s(error))
 
 

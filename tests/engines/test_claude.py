@@ -89,7 +89,13 @@ def test_any_other_outcome_is_unknown_and_sent_once(name: str) -> None:
         assert len(server.requests) == 1
 
 
-def test_an_address_elsewhere_is_refused_with_the_reason() -> None:
-    """Nothing leaves this machine until consent guards it."""
-    with pytest.raises(Refused, match="not on this machine"):
-        ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url="https://api.example.com")
+@pytest.mark.parametrize(
+    ("key", "address", "words"),
+    [(KEY, "https://api.example.com", "not on this machine"), (None, "http://127.0.0.1:9", "needs an API key")],
+)
+def test_what_cannot_be_sent_is_refused_with_the_reason(key: str | None, address: str, words: str) -> None:
+    """An address elsewhere, and a missing key: nothing is sent."""
+    engine = ClaudeEngine(model="claude-haiku-5-5", api_key=key, base_url=address)
+
+    with pytest.raises(Refused, match=words):
+        asyncio.run(engine.attempt(ask()))

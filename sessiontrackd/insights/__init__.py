@@ -1,0 +1,250 @@
+"""AIInsightGenerator: redact, condense, reserve, ask, settle, check. The one way from a session to an insight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sessiontrackd.budget import TokenManager
+from sessiontrackd.contracts import Engine
+from sessiontrackd.engines.local import LocalEngine
+from sessiontrackd.errors import ConsentRequired, EngineError, Failed, Held, JobError, Refused, Waiting
+from sessiontrackd.insights._ask import KINDS, LEVELS, asked
+from sessiontrackd.insights._evidence import Checked, Unusable, checked
+from sessiontrackd.insights._plain import as_dict, session_of
+from sessiontrackd.insights._reading import Reading, open_messages, read_session
+from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Reservation, Session, Usage
+from sessiontrackd.privacy import Redactor
+
+__all__ = [
+    "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session",
+    "session_of",
+]  # fmt: skip
+
+Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]
+Consent = Callable[[str | None, str], None]
+RETRY_S = 60.0  # before a refused request is made again, where the server names no time
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the work is for: whose budget pays, and whose consent is needed. `folder` None: the Python API."""
+
+    folder: str | None = None
+    project: str | None = None
+    source: bytes | None = None
+
+
+NO_PURPOSE = Purpose()
+
+
+def never_known(session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None) -> None:
+    """Answer that no insight is stored: what a generator without a history uses."""
+
+
+def nobody_consents(folder: str | None, provider: str) -> None:
+    """Refuse: nothing leaves the machine unless somebody said that it may."""
+    whose = f"the folder {folder}" if folder else "the Python API"
+    place = folder or "--api"
+    raise ConsentRequired(
+        f"Nobody has allowed that text of {whose} goes to {provider}, so nothing was sent. To allow it: "
+        f"`sessiontrackd consent grant {place} --provider {provider}`."
+    )
+
+
+class AIInsightGenerator:
+    """Make insights with one engine.
+
+    Args:
+        token_manager: holds the money; needed by an engine that is paid.
+        engine: who thinks; the local engine unless another is handed in.
+        known: looks a stored insight up by (session id, sha256 of the content, level, engine, model).
+        consent: raises where text of a folder (None: the Python API) may not go to a provider.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        token_manager: TokenManager | None = None,
+        *,
+        engine: Engine | None = None,
+        known: Known = never_known,
+        consent: Consent = nobody_consents,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Keep the parts."""
+        self.token_manager = token_manager
+        self._engine: Engine = engine or LocalEngine()
+        self._known = known
+        self._consent = consent
+        self._now = now
+
+    async def generate_insights(
+        self,
+        conversation: str | Sequence[Mapping[str, Any]] | Session,
+        insight_level: InsightLevel | str = "standard",
+    ) -> dict[str, Any]:
+        """Make the insight of a conversation that is in memory.
+
+        Args:
+            conversation: a text, messages (`role` and `content`), or a Session.
+            insight_level: minimal, standard or comprehensive.
+
+        Returns:
+            level, title, summary, findings (kind, text, quote, messages), usage, cost_usd, engine, model, provenance.
+
+        Raises:
+            ValueError: there is no such level.
+            ConsentRequired, OverBudget, Unpriced: nothing was sent.
+        """
+        level = level_of(insight_level)
+        reading = read_session(open_messages(session_of(conversation)), self.condense_for(level))
+        return as_dict(await self.insight(reading, level))
+
+    def condense_for(self, level: InsightLevel) -> InsightLevel | None:
+        """Return the level to condense for while a session is read; None where the engine is given facts only."""
+        return level if self._engine.leaves_machine else None
+
+    def stored(self, reading: Reading, level: InsightLevel) -> Insight | None:
+        """Return the insight that this engine made of this content before."""
+        session_id = reading.session.session_id
+        return self._known(session_id, reading.content_sha256, level, self._engine.NAME, self._engine.price_model)
+
+    async def insight(self, reading: Reading, level: InsightLevel, purpose: Purpose = NO_PURPOSE) -> Insight:
+        """Make the insight of a session that was read.
+
+        Raises:
+            Held: nothing was sent (budget, price, consent), or what came back cannot be used; a person decides.
+            Waiting: the server asks for patience; nothing was billed.
+            Failed: the server refuses this session; nothing was billed.
+        """
+        local = await self._local(reading, level)
+        if not self._engine.leaves_machine:
+            return local
+        ask = asked(reading, level, self._engine.price_model)
+        provider = getattr(self._engine, "provider", self._engine.NAME)
+        self._consent(purpose.folder, provider)
+        reply, reservation, cost_picousd = await self._answer(ask, purpose)
+        try:
+            found = checked(ask, reply)
+        except Unusable as problem:
+            raise Held(
+                f"{problem} (it cost what the receipt of the month says); the local engine wrote this note. "
+                "`sessiontrackd retry` asks again."
+            ) from problem
+        return self._written(local, found, reply, reading.redactor, (reservation.cost_picousd, cost_picousd))
+
+    async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
+        """Make the local insight in place of the engine's, with a line that says why."""
+        local = await self._local(reading, level)
+        return replace(local, provenance={"note": f"not by {self._engine.NAME}: {type(reason).__name__}"})
+
+    async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
+        session = replace(reading.session, title=reading.title)
+        ask = Ask(session, level, reading.facts.findings, reading.facts.keywords, reading.title)
+        engine = LocalEngine() if self._engine.leaves_machine else self._engine
+        reply = await engine.attempt(ask)
+        return Insight(
+            level=level,
+            title=reading.redactor.redact(reply.title) or ask.title,
+            summary=reading.redactor.redact(reply.summary),
+            findings=tuple(_redacted(finding, reading.redactor) for finding in reply.findings),
+            engine=engine.NAME,
+            model=reply.model,
+            usage=reply.usage,
+            keywords=ask.keywords,
+            redactions=reading.redactor.count,
+            made_at=self._now().replace(microsecond=0),
+        )
+
+    async def _answer(self, ask: Ask, purpose: Purpose) -> tuple[Reply, Reservation, int]:
+        """Reserve, send and settle one attempt; usage is booked before anything reads the answer."""
+        money = self.token_manager
+        if money is None:
+            raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
+        most = Usage(ask.max_input_tokens or 0, ask.max_output_tokens or 0)
+        held = money.reserve(
+            most,
+            model=ask.model,
+            folder=purpose.folder,
+            project=purpose.project,
+            level=ask.level.value,
+            engine=self._engine.NAME,
+            session_id=ask.session.session_id,
+            source=purpose.source,
+        )
+        money.send(held)
+        try:
+            reply = await self._engine.attempt(ask)
+        except Refused as refusal:
+            money.release(held, "the server refused it")
+            raise _state_of(refusal) from refusal
+        except EngineError as problem:
+            money.assume(held, "nobody knows whether it was billed")
+            raise Held(
+                f"{problem}. Its ${held.cost_picousd / 10**12:.6f} count as spent until you correct them "
+                "(`sessiontrackd budget assumed`); `sessiontrackd retry` asks again."
+            ) from problem
+        except BaseException:
+            money.assume(held, "interrupted after it was sent")
+            raise
+        return reply, held, money.settle(held, reply.usage)
+
+    def _written(
+        self, local: Insight, found: Checked, reply: Reply, redactor: Redactor, money: tuple[int, int]
+    ) -> Insight:
+        """Put the model's words into the extracted insight; its strings pass the redactor once more."""
+        by_model = {finding.kind for finding in found.findings}
+        extracted = [finding for finding in local.findings if finding.kind not in by_model]
+        reserved_picousd, cost_picousd = money
+        return replace(
+            local,
+            title=redactor.redact(found.title) or local.title,
+            summary=redactor.redact(found.summary) or local.summary,
+            findings=(*extracted, *(_redacted(finding, redactor) for finding in found.findings)),
+            engine=self._engine.NAME,
+            model=self._engine.price_model,
+            usage=reply.usage,
+            cost_picousd=cost_picousd,
+            reserved_picousd=reserved_picousd,
+            provenance={
+                "quotes_checked": found.quotes_checked,
+                "quotes_kept": found.quotes_kept,
+                "request_id": reply.request_id,
+            },
+        )
+
+
+def level_of(name: InsightLevel | str) -> InsightLevel:
+    """Return a level by its name.
+
+    Raises:
+        ValueError: there is none; the text names the three.
+    """
+    try:
+        return InsightLevel(name)
+    except ValueError:
+        raise ValueError(f"{name!r} is no insight level; there are {', '.join(InsightLevel)}") from None
+
+
+def _state_of(refusal: Refused) -> JobError:
+    """Turn a refusal that billed nothing into what becomes of the job."""
+    if refusal.circuit:
+        return Held(
+            f"{refusal}: the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
+        )
+    if refusal.is_for_now:
+        return Waiting(f"{refusal}; nothing was billed", refusal.retry_after_s or RETRY_S)
+    return Failed(f"{refusal}; nothing was billed")
+
+
+def _redacted(finding: Finding, redactor: Redactor) -> Finding:
+    """Return the finding with text and quote redacted, and its parts likewise."""
+    return replace(
+        finding,
+        text=redactor.redact(finding.text),
+        quote=redactor.redact(finding.quote) if finding.quote else finding.quote,
+        parts=tuple(_redacted(part, redactor) for part in finding.parts),
+    )

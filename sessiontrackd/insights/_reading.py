@@ -1,0 +1,72 @@
+"""Read one session once: its figures, its facts and, for an engine that is asked, its condensed text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from sessiontrackd.condense import Condenser
+from sessiontrackd.contracts import OpenSession
+from sessiontrackd.facts import Facts, extract
+from sessiontrackd.model import InsightLevel, Message, Session
+from sessiontrackd.privacy import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A session that was read to its end: its figures, what it contains (redacted), and the sha256 of its content.
+
+    `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted.
+    """
+
+    session: Session
+    facts: Facts
+    content_sha256: str
+    redactor: Redactor
+    condensed: Session | None = None
+
+    @property
+    def title(self) -> str:
+        """The recorded title, else the one made from the first ask; redacted."""
+        return self.redactor.redact(self.session.title) if self.session.title else self.facts.title
+
+
+def read_session(opened: OpenSession, condense_for: InsightLevel | None = None, *, personal: bool = False) -> Reading:
+    """Read a session once; what is kept of its text is redacted.
+
+    Args:
+        opened: as a reader gave it.
+        condense_for: the level whose text an engine is to be given; None where nobody is asked.
+        personal: replace personal data, too.
+    """
+    redactor = Redactor(personal=personal)
+    condenser = Condenser(condense_for, redactor) if condense_for else None
+    digest = hashlib.sha256()
+    facts = extract(_followed(opened, digest.update, condenser), redactor)
+    session = opened.close()
+    condensed = condenser.finish(session) if condenser else None
+    return Reading(session, facts, digest.hexdigest(), redactor, condensed)
+
+
+def open_messages(session: Session) -> OpenSession:
+    """Return a session that is in memory as one that streams past."""
+
+    def steps() -> Generator[Message, None, Session]:
+        yield from session.messages
+        return replace(session, messages=())
+
+    return OpenSession(steps())
+
+
+def _followed(
+    messages: Iterable[Message], update: Callable[[bytes], None], condenser: Condenser | None
+) -> Iterator[Message]:
+    """Pass the messages on while their content goes into a digest that container and path do not change."""
+    for message in messages:
+        update(f"\x1e{message.role}\x1f{message.origin}\x1f{message.text}".encode("utf-8", "replace"))
+        for call in message.tool_calls:
+            update(f"\x1d{call.name}\x1f{call.arguments}\x1f{call.result}".encode("utf-8", "replace"))
+        if condenser is not None:
+            condenser.take(message)
+        yield message

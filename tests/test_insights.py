@@ -1,0 +1,220 @@
+"""The way from a session to an insight, with real money in a real ledger and a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessiontrackd.budget import SCHEMA, Limit, TokenManager
+from sessiontrackd.engines.claude import ClaudeEngine
+from sessiontrackd.errors import ConsentRequired, Failed, Held, OverBudget, SessiontrackdError, Waiting
+from sessiontrackd.insights import AIInsightGenerator
+from sessiontrackd.store import Store, open_store
+from tests.counterpart import Counterpart, Fault
+from tests.engines.test_claude import FAULTS
+
+KEY = "not-a-real-key"
+USD = 10**12
+TALK = [
+    {"role": "user", "content": "The import is slow. Which database should we take for the field app?"},
+    {"role": "assistant", "content": "Take SQLite with a nightly export, because one device writes at a time."},
+    {"role": "user", "content": "Good. We still have to measure the sync on the oldest phone."},
+]
+FOUNDED = {"kind": "decision", "text": "SQLite it is.", "quote": "Take SQLite with a nightly export", "messages": [2]}
+
+
+def answer(*findings: dict[str, Any], **other: Any) -> str:
+    """Return an answer as a model would write it."""
+    return json.dumps({"title": "A database", "summary": "They take SQLite.", "findings": list(findings)} | other)
+
+
+def agreed(folder: str | None, provider: str) -> None:
+    """Allow everything."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "state.db", SCHEMA) as opened:
+        yield opened
+
+
+@pytest.fixture
+def money(store: Store) -> TokenManager:
+    manager = TokenManager(store=store, timezone="UTC")
+    manager.set_limits(Limit(5 * USD))
+    return manager
+
+
+def generated(
+    server: Counterpart, money: TokenManager, talk: Any = TALK, consent: Callable[[str | None, str], None] = agreed
+) -> dict[str, Any]:
+    """Ask the server for the insight of a talk."""
+
+    async def once() -> dict[str, Any]:
+        engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
+        try:
+            return await AIInsightGenerator(money, engine=engine, consent=consent).generate_insights(talk)
+        finally:
+            await engine.close()
+
+    return asyncio.run(once())
+
+
+def states(money: TokenManager) -> list[str]:
+    """Return the states of all attempts."""
+    return [attempt.state for attempt in money._ledger.attempts()]
+
+
+def test_the_ledger_equals_the_bill_and_the_insight_is_the_models(money: TokenManager) -> None:
+    """What the server charged is what is booked and what the insight says; one request, one row."""
+    with Counterpart(lambda _: answer(FOUNDED)) as server:
+        made = generated(server, money)
+
+        assert server.invalid == []
+        assert money.status().spent_picousd == server.billed_picousd
+        assert made["cost_usd"] == pytest.approx(server.billed_picousd / USD)
+        assert len(server.requests) == len(states(money)) == 1
+    assert (made["title"], made["summary"], made["engine"]) == ("A database", "They take SQLite.", "claude")
+    decided = [finding for finding in made["findings"] if finding["kind"] == "decision"]
+    assert [(one["quote"], one["messages"], one["origin"]) for one in decided] == [(FOUNDED["quote"], [2], "model")]
+
+
+def test_what_is_not_founded_is_dropped_and_counted(money: TokenManager) -> None:
+    """A quote off by one, a wrong message, an unknown kind, a made-up number: none of them is printed."""
+    wrong = [
+        FOUNDED | {"quote": "Take SQLite with a nightly expert"},
+        FOUNDED | {"messages": [1]},
+        FOUNDED | {"kind": "prophecy"},
+        FOUNDED | {"text": "SQLite is 17 times faster."},
+        FOUNDED | {"messages": ["2", None, True]},
+        {"kind": "decision"},
+        "nonsense",
+    ]
+    with Counterpart(lambda _: answer(*wrong, FOUNDED, summary="It saves 99 %.")) as server:  # type: ignore[arg-type]
+        made = generated(server, money)
+
+    assert [finding["origin"] for finding in made["findings"]].count("model") == 1
+    assert made["provenance"]["quotes_checked"] == 7
+    assert made["provenance"]["quotes_kept"] == 1
+    assert "99" not in made["summary"]
+
+
+@pytest.mark.parametrize("text", ["", "I cannot.", '{"findings": 3}', '{"title": "x"', "[]"])
+def test_an_answer_without_the_shape_is_paid_and_is_no_insight(money: TokenManager, text: str) -> None:
+    """Usage is booked before the answer is read."""
+    with Counterpart(lambda _: text) as server:
+        with pytest.raises(Held, match="shape"):
+            generated(server, money)
+
+        assert money.status().spent_picousd == server.billed_picousd > 0
+    assert states(money) == ["settled"]
+
+
+def test_prose_around_the_answer_is_left_out(money: TokenManager) -> None:
+    """Servers that ignore the schema put words around it."""
+    with Counterpart(lambda _: f"Here it is:\n```json\n{answer(FOUNDED)}\n```") as server:
+        assert generated(server, money)["title"] == "A database"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, Failed), (401, Held), (402, Held), (404, Held), (413, Failed), (429, Waiting), (529, Waiting)],
+)
+def test_a_sure_refusal_costs_nothing(money: TokenManager, status: int, error: type[SessiontrackdError]) -> None:
+    """The reservation is given back, and the class says what becomes of the job."""
+    with Counterpart() as server:
+        server.script.append(Fault("status", status=status, headers={"retry-after": "7"}))
+        with pytest.raises(error) as caught:
+            generated(server, money)
+
+    assert states(money) == ["released"]
+    assert money.status().spent_picousd == 0
+    assert getattr(caught.value, "delay_s", 7) == 7
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_unknown_outcome_is_spent(money: TokenManager, name: str) -> None:
+    """The ledger is never below the bill, and every request has its row."""
+    with Counterpart() as server:
+        server.script.append(FAULTS[name])
+        with pytest.raises(Held, match="count as spent"):
+            generated(server, money)
+
+        assert states(money) == ["assumed"]
+        assert money.status().spent_picousd >= server.billed_picousd
+        assert len(server.requests) == 1
+
+
+def test_over_budget_nothing_is_sent(store: Store) -> None:
+    """Without a budget nothing paid is reserved; nor above it."""
+    with Counterpart() as server:
+        manager = TokenManager(store=store, timezone="UTC")
+        for limit in (Limit(), Limit(1)):
+            manager.set_limits(limit)
+            with pytest.raises(OverBudget):
+                generated(server, manager)
+
+        assert server.requests == []
+
+
+def test_without_consent_nothing_is_sent_or_reserved(money: TokenManager) -> None:
+    """The message names the line to type."""
+    with Counterpart() as server:
+
+        async def once() -> None:
+            engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
+            await AIInsightGenerator(money, engine=engine).generate_insights(TALK)
+
+        with pytest.raises(ConsentRequired, match=f"consent grant --api --provider 127.0.0.1:{server.port}"):
+            asyncio.run(once())
+        assert server.requests == []
+    assert states(money) == []
+
+
+def test_a_secret_never_reaches_the_server(money: TokenManager) -> None:
+    """Wherever it stands in a message, also beside a cut; nor does the key stand in the ledger."""
+    secret = "ghp_" + os.urandom(27).hex()[:36]
+    talk = [
+        *TALK,
+        {"role": "user", "content": "x " * 890 + secret + " y" * 900},
+        {"role": "user", "content": f"token: {secret}"},
+    ]
+    with Counterpart(lambda _: answer(title=f"About {secret}", summary=secret)) as server:
+        made = generated(server, money, talk)
+
+        received = b"".join(server.requests).decode()
+        assert not any(secret[at : at + 8] in received for at in range(len(secret) - 7))
+        assert KEY not in received
+    assert secret not in json.dumps(made)
+
+
+def test_a_call_in_flight_that_is_cancelled_counts_as_spent(money: TokenManager) -> None:
+    """Nobody knows what the server did with it."""
+    with Counterpart() as server:
+        server.script.append(Fault(delay_s=5))
+
+        async def interrupted() -> None:
+            engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
+            generator = AIInsightGenerator(money, engine=engine, consent=agreed)
+            try:
+                async with asyncio.timeout(0.5 if server.requests else 2):
+                    await generator.generate_insights(TALK)
+            finally:
+                await engine.close()
+
+        with pytest.raises(TimeoutError):
+            asyncio.run(interrupted())
+
+    assert states(money) == ["assumed"]
+
+
+def test_an_unknown_level_is_named() -> None:
+    """With the three that there are."""
+    with pytest.raises(ValueError, match="minimal, standard, comprehensive"):
+        asyncio.run(AIInsightGenerator().generate_insights("hello", "deep"))
