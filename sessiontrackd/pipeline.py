@@ -8,15 +8,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import ConsentRequired, JobError, LedgerDamaged, NotAConversation, Skipped
-from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session
+from sessiontrackd.errors import JobError, LedgerDamaged, NotAConversation, Skipped
+from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session, require_consent
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
@@ -102,15 +101,16 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
         JobError: it ends otherwise; the class says in which state.
     """
     work = plan(rooms.settings, job)
-    generator, done = generator_of(rooms, work), list[Note]()
-    for reading, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
-        shelf = shelf_of(rooms, work, is_one_of_many)
-        if not deserves_note(work, reading, is_one_of_many):
-            done.append(Note(reading, None, None))
-            continue
-        insight, shortfall = await insight_of(rooms, work, generator, reading)
-        path = notes.write_note(rooms.history, shelf, reading.session, insight)
-        done.append(Note(reading, insight, path, shortfall))
+    done: list[Note] = []
+    async with contextlib.aclosing(generator_of(rooms, work)) as generator:
+        for reading, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
+            shelf = shelf_of(rooms, work, is_one_of_many)
+            if not deserves_note(work, reading, is_one_of_many):
+                done.append(Note(reading, None, None))
+                continue
+            insight, shortfall = await insight_of(rooms, work, generator, reading)
+            path = notes.write_note(rooms.history, shelf, reading.session, insight)
+            done.append(Note(reading, insight, path, shortfall))
     notes.write_index(shelf, [note.entry for note in done])
     return done
 
@@ -165,19 +165,12 @@ def plan(settings: Settings, job: Job) -> Work:
 def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
     """Return the generator of a job's engine, which holds its money and asks for its consent."""
     engine = engines.make_engine(work.engine, rooms.home, rooms.settings, LEVELS[work.level].model)
-    consent = partial(require_consent, rooms, str(work.folder.path))
+    scope = str(work.folder.path)
+
+    def consent(_folder: str | None, provider: str) -> None:
+        require_consent(rooms.queue, rooms.consents, scope, provider)
+
     return AIInsightGenerator(rooms.budget, engine=engine, known=rooms.history.insight, consent=consent)
-
-
-def require_consent(rooms: Rooms, folder: str, _folder: str | None, provider: str) -> None:
-    """Refuse what may not leave the machine.
-
-    Raises:
-        ConsentRequired: AI is switched off, or nobody allowed it for this folder and provider.
-    """
-    if not rooms.queue.is_on("ai"):
-        raise ConsentRequired("AI is switched off, so nothing leaves this machine: `sessiontrackd ai on`.")
-    rooms.consents.require(folder, provider)
 
 
 def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Iterator[tuple[Reading, bool]]:

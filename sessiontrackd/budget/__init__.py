@@ -354,6 +354,11 @@ class TokenManager:
         """
         self._ledger.verify()
 
+    @property
+    def store(self) -> Store:
+        """The database that the ledger stands in."""
+        return self._ledger.store
+
     def back_up(self) -> Path | None:
         """Copy the database once a day, if the ledger holds; None where today's copy was made already."""
         return back_up_daily(self._ledger, self._now())

@@ -70,10 +70,14 @@ class History:
     def insight(
         self, session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None
     ) -> Insight | None:
-        """Return the insight that was made of this content at this level by this engine and model."""
+        """Return the insight that was made of this content at this level by this engine and model.
+
+        A copy of a transcript that records no session id has another one; the content decides.
+        """
         row = self._store.one(
-            "SELECT body FROM insight WHERE (session_id, content_sha256, level, engine, model) = (?, ?, ?, ?, ?)",
-            (session_id, content_sha256, level.value, engine, model or ""),
+            "SELECT body FROM insight WHERE (content_sha256, level, engine, model) = (?, ?, ?, ?) "
+            "ORDER BY session_id = ? DESC, at DESC",
+            (content_sha256, level.value, engine, model or "", session_id),
         )
         return msgspec.json.decode(row["body"], type=Insight) if row else None
 

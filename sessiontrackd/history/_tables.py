@@ -68,6 +68,7 @@ CREATE TABLE recorded (                -- what one reply of a model used, as its
 CREATE INDEX recorded_at ON recorded (at);
 CREATE INDEX recorded_source ON recorded (source);
 """,
+        "CREATE INDEX insight_content ON insight (content_sha256);\n",
     ),
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sessiontrackd import privacy, queue
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
@@ -17,9 +18,10 @@ from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Reservation, Session, Usage
 from sessiontrackd.privacy import Redactor
+from sessiontrackd.store import open_store
 
 __all__ = [
-    "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session",
+    "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
     "session_of",
 ]  # fmt: skip
 
@@ -44,14 +46,27 @@ def never_known(session_id: str, content_sha256: str, level: InsightLevel, engin
     """Answer that no insight is stored: what a generator without a history uses."""
 
 
-def nobody_consents(folder: str | None, provider: str) -> None:
-    """Refuse: nothing leaves the machine unless somebody said that it may."""
-    whose = f"the folder {folder}" if folder else "the Python API"
-    place = folder or "--api"
-    raise ConsentRequired(
-        f"Nobody has allowed that text of {whose} goes to {provider}, so nothing was sent. To allow it: "
-        f"`sessiontrackd consent grant {place} --provider {provider}`."
-    )
+def api_consent(money: TokenManager | None) -> Consent:
+    """Return what asks the home of a TokenManager whether text of the Python API may leave the machine."""
+
+    def require(_folder: str | None, provider: str) -> None:
+        if money is None:
+            raise ConsentRequired(f"Without a TokenManager nothing can be sent to {provider}: hand one in.")
+        with open_store(money.store.path, privacy.SCHEMA, queue.SCHEMA) as store:
+            require_consent(queue.Queue(store), privacy.Consents(store), privacy.API, provider)
+
+    return require
+
+
+def require_consent(jobs: queue.Queue, consents: privacy.Consents, scope: str, provider: str) -> None:
+    """Refuse what may not leave the machine.
+
+    Raises:
+        ConsentRequired: AI is switched off, or nobody allowed it for this scope and provider.
+    """
+    if not jobs.is_on("ai"):
+        raise ConsentRequired("AI is switched off, so nothing leaves this machine: `sessiontrackd ai on`.")
+    consents.require(scope, provider)
 
 
 class AIInsightGenerator:
@@ -61,7 +76,8 @@ class AIInsightGenerator:
         token_manager: holds the money; needed by an engine that is paid.
         engine: who thinks; the local engine unless another is handed in.
         known: looks a stored insight up by (session id, sha256 of the content, level, engine, model).
-        consent: raises where text of a folder (None: the Python API) may not go to a provider.
+        consent: raises where text of a folder (None: the Python API) may not go to a
+            provider; by default the consent of the home in use for the Python API decides.
         now: the clock.
     """
 
@@ -71,14 +87,14 @@ class AIInsightGenerator:
         *,
         engine: Engine | None = None,
         known: Known = never_known,
-        consent: Consent = nobody_consents,
+        consent: Consent | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep the parts."""
         self.token_manager = token_manager
         self._engine: Engine = engine or LocalEngine()
         self._known = known
-        self._consent = consent
+        self._consent = consent or api_consent(token_manager)
         self._now = now
 
     async def generate_insights(
@@ -102,6 +118,12 @@ class AIInsightGenerator:
         level = level_of(insight_level)
         reading = read_session(open_messages(session_of(conversation)), self.condense_for(level))
         return as_dict(await self.insight(reading, level))
+
+    async def aclose(self) -> None:
+        """Close the engine's connections, where it has any."""
+        close = getattr(self._engine, "close", None)
+        if close is not None:
+            await close()
 
     def condense_for(self, level: InsightLevel) -> InsightLevel | None:
         """Return the level to condense for while a session is read; None where the engine is given facts only."""

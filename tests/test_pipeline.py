@@ -1,0 +1,171 @@
+"""The path of one file with a paid engine: consent, budget, server, note, ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd import config
+from sessiontrackd.config import Home
+from sessiontrackd.pipeline import Rooms, open_rooms
+from sessiontrackd.worker import process_path
+from tests.counterpart import Counterpart, Fault
+from tests.test_insights import KEY, TALK, answer
+
+FOUNDED = {"kind": "decision", "text": "SQLite it is.", "quote": "Take SQLite with a nightly export", "messages": [2]}
+
+
+@pytest.fixture
+def server() -> Iterator[Counterpart]:
+    with Counterpart(lambda _: answer(FOUNDED)) as running:
+        yield running
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: Counterpart) -> Callable[[str | None], Rooms]:
+    """Return what opens a home with one folder for the engine claude, and a budget."""
+    home = Home.find(tmp_path / "home")
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    (folder / "talk.json").write_text(json.dumps({"messages": TALK}))
+
+    def opened(budget: str | None = "5usd") -> Rooms:
+        config.keep_key(home, KEY)
+        config.set_value(home, "claude.base_url", server.base_url)
+        config.set_value(home, "budget.monthly", budget)
+        if not config.load(home).folders:
+            config.add_folder(home, folder, engine="claude")
+        return open_rooms(home)
+
+    return opened
+
+
+def processed(rooms: Rooms) -> dict[str, object]:
+    """Process the one transcript, and return its result."""
+    path = rooms.settings.folders[0].path / "talk.json"
+    return asyncio.run(process_path(rooms, path))
+
+
+def consent(rooms: Rooms, server: Counterpart) -> None:
+    rooms.consents.grant(str(rooms.settings.folders[0].path), f"127.0.0.1:{server.port}")
+
+
+def note(rooms: Rooms) -> str:
+    return (rooms.settings.folders[0].path / "talk.json.insights.md").read_text()
+
+
+Place = Callable[..., Rooms]
+
+
+def test_without_consent_the_local_engine_writes_and_the_job_waits(place: Place, server: Counterpart) -> None:
+    """A transcript always gets a note; the reason names the line to type."""
+    rooms = place()
+    result = processed(rooms)
+
+    assert result["state"] == "held"
+    assert f"--provider 127.0.0.1:{server.port}" in str(result["reason"])
+    assert server.requests == []
+    assert "engine: local" in note(rooms)
+    assert "not by claude: ConsentRequired" in note(rooms)
+    rooms.close()
+
+
+def test_with_consent_and_a_budget_the_model_writes_and_the_receipt_says_what_it_cost(
+    place: Place, server: Counterpart
+) -> None:
+    """And it is never asked for twice."""
+    rooms = place()
+    consent(rooms, server)
+    assert processed(rooms)["state"] == "done"
+    first = note(rooms)
+
+    assert processed(rooms)["state"] == "done"
+    assert len(server.requests) == 1
+    assert note(rooms) == first
+    assert "quotes checked: 1 of 1" in first
+    assert "model: claude-haiku-5-5" in first
+    assert "reserved_usd:" in first
+    assert rooms.budget.status().spent_picousd == server.billed_picousd
+    rooms.close()
+
+
+def test_a_copy_costs_nothing(place: Place, server: Counterpart) -> None:
+    """Its note comes from the stored insight."""
+    rooms = place()
+    consent(rooms, server)
+    processed(rooms)
+    folder = rooms.settings.folders[0].path
+    shutil.copy(folder / "talk.json", folder / "copy.json")
+
+    asyncio.run(process_path(rooms, folder / "copy.json"))
+    assert (folder / "copy.json.insights.md").exists()
+    assert len(server.requests) == 1
+    rooms.close()
+
+
+def test_without_a_budget_nothing_is_sent_and_raising_it_goes_on(place: Place, server: Counterpart) -> None:
+    """The note is the local engine's until then."""
+    rooms = place(None)
+    consent(rooms, server)
+    assert processed(rooms)["state"] == "held"
+    assert server.requests == []
+    rooms.close()
+
+    rooms = place("5usd")
+    assert processed(rooms)["state"] == "done"
+    assert "engine: claude" in note(rooms)
+    rooms.close()
+
+
+def test_ai_off_sends_nothing(place: Place, server: Counterpart) -> None:
+    """The local engine goes on."""
+    rooms = place()
+    consent(rooms, server)
+    rooms.queue.turn("ai", False)
+
+    assert "switched off" in str(processed(rooms)["reason"])
+    assert server.requests == []
+    assert "engine: local" in note(rooms)
+    rooms.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (Fault("status", status=429, headers={"retry-after": "3"}), "waiting"),
+        (Fault("status", status=400), "failed"),
+        (Fault("status", status=401), "held"),
+        (Fault("reset", billed=True), "held"),
+    ],
+)
+def test_every_failure_has_a_note_and_a_state(place: Place, server: Counterpart, fault: Fault, state: str) -> None:
+    """The ledger is never below the bill."""
+    rooms = place()
+    consent(rooms, server)
+    server.script.append(fault)
+
+    assert processed(rooms)["state"] == state
+    assert "engine: local" in note(rooms)
+    assert rooms.budget.status().spent_picousd >= server.billed_picousd
+    rooms.close()
+
+
+def test_the_key_and_a_secret_stand_nowhere(place: Place, server: Counterpart, tmp_path: Path) -> None:
+    """Neither in the database, nor in the note, nor in what was sent."""
+    rooms = place()
+    consent(rooms, server)
+    secret = "ghp_" + "aB3dE6gH9j" * 3 + "kL2mN5"
+    talk = [*TALK, {"role": "user", "content": f"my token is {secret}, keep it"}]
+    (rooms.settings.folders[0].path / "talk.json").write_text(json.dumps({"messages": talk}))
+    processed(rooms)
+    rooms.close()
+
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "api-key"]
+    assert not any(KEY.encode() in each for each in kept)
+    assert sum(secret.encode() in each for each in kept) == 1  # the transcript itself
+    assert secret.encode() not in b"".join(server.requests)
