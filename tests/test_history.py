@@ -52,14 +52,21 @@ def test_an_insight_comes_back_exactly(history: History) -> None:
     assert history.insights_of("s1") == [INSIGHT]
 
 
+def test_a_copy_under_another_session_id_is_the_same_insight(history: History) -> None:
+    """Where a format records no id, it comes from the file's name; the content decides."""
+    history.keep_insight("s1", "ab", INSIGHT, model="m")
+
+    assert history.insight("s2", "ab", InsightLevel.STANDARD, "claude", "m") == INSIGHT
+
+
 @pytest.mark.parametrize(
     "other",
-    [("s2", "ab", InsightLevel.STANDARD, "claude", "m"), ("s1", "cd", InsightLevel.STANDARD, "claude", "m"),
+    [("s1", "cd", InsightLevel.STANDARD, "claude", "m"),
      ("s1", "ab", InsightLevel.MINIMAL, "claude", "m"), ("s1", "ab", InsightLevel.STANDARD, "local", "m"),
      ("s1", "ab", InsightLevel.STANDARD, "claude", None)],
 )  # fmt: skip
 def test_an_insight_is_found_by_its_whole_key(history: History, other: tuple[str, str, InsightLevel, str, str]) -> None:
-    """Another session, content, level, engine or model is another insight."""
+    """Another content, level, engine or model is another insight."""
     history.keep_insight("s1", "ab", INSIGHT, model="m")
 
     assert history.insight(*other) is None
