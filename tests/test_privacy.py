@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from sessiontrackd.privacy import Redactor, Span, redact_lines
 
 # Made up and put together at run time, so that no scanner takes this file for a leak.
@@ -53,3 +55,15 @@ def test_lines_carry_spans_of_the_text_given() -> None:
 
     assert row["spans"] == [{"start": 3, "end": 3 + len(GITHUB), "kind": "github-token"}]
     assert row["text"] == "🔑\ud800 ⟦github-token-1⟧"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("192.0.2.7", "ip"), ("10.0.0.5", "ip"), ("317-53-4519", "ssn"), ("456-397-3833", "phone")],
+)
+@pytest.mark.parametrize("frame", ["{}", "({})", "see {}, or", "<{}>"])
+def test_personal_data_is_found_in_parentheses_too(value: str, kind: str, frame: str) -> None:
+    """The marks around a value are no part of it."""
+    text = frame.format(value)
+
+    assert Redactor(personal=True).spans(text) == [Span(at := text.index(value), at + len(value), kind)]

@@ -17,7 +17,7 @@ Found = tuple[int, int, str]
 KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "username")
 
 _EMAIL = r"[A-Za-z0-9][A-Za-z0-9._%+'-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}"
-_NUMBER = r"\+?\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,22}"
+_NUMBER = r"\+?\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,22}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})?"
 _IBAN = r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}"
 _HOME = r"(?:/home/|/Users/|[\\/]Users[\\/]{1,4}|-(?:Users|home)-)[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
@@ -116,6 +116,8 @@ def _mod_97(iban: bytes) -> int:
 def _numbers(data: bytes) -> Iterator[Found]:
     for match in _scan(_NUMBER).finditer(data):
         start, end = match.span()
+        if data[start] == 0x28 and b")" not in match.group():  # the number as a whole stands in parentheses
+            start += 1
         if _wordlike(data, start - 1) or _wordlike(data, end) or data[start - 1 : start] in (b"#", b"$", b"%"):
             continue
         kind = _kind_of_number(data, start, end)
