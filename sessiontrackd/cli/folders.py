@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
-from sessiontrackd import config, readers
+from sessiontrackd import config, engines, readers
 from sessiontrackd.cli import _git
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._consent import obtain
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
 from sessiontrackd.config import PRESETS, Home, Preset
@@ -58,12 +59,23 @@ def add(
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder. Make it first, or name another.")
         there = _say_what_is_there(folder, preset, now)
-        if since is None and not yes:
+        sends = _see_to_consent(home, folder, chosen["engine"])
+        if sends and not yes and not sys.stdin.isatty():
+            cutoff = _since("now", now)  # nobody was asked whether its history is worth the money
+        elif since is None and not yes:
             cutoff = _ask_since(now) if asks and there else _since(f"{DAYS}d", now)
         place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
         added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
         _say_what_happens(added)
     _say_how_it_goes_on(home)
+
+
+def _see_to_consent(home: Home, folder: Path, engine: str | None) -> bool:
+    """Say whether the engine sends text away; where nobody allowed that yet, ask. --yes never answers it."""
+    provider = engines.provider_of(engine, config.load(home)) if engine else None
+    if provider is not None:
+        obtain(folder, provider, asks=sys.stdin.isatty() and sys.stdout.isatty())
+    return provider is not None
 
 
 def _folders_of(name: str | None) -> list[Path]:

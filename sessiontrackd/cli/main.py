@@ -43,6 +43,8 @@ COMMANDS = {
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),
     "pause": Entry("waiting", "pause", "Start no new work until `resume`."),
     "resume": Entry("waiting", "resume", "Go on after `pause`."),
+    "ai": Entry("waiting", "ai", "Stop or allow every engine that leaves this machine."),
+    "consent": Entry("consent", "consent", "Allow that text of a folder is sent, or take it back."),
     "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }

@@ -1,4 +1,4 @@
-"""What waits: `queue`, `retry`, `pause`, `resume`."""
+"""What waits, and the switches: `queue`, `retry`, `pause`, `resume`, `ai`."""
 
 from __future__ import annotations
 
@@ -79,21 +79,40 @@ def retry(path: Path | None) -> None:
 @command("pause", example="sessiontrackd pause")
 def pause() -> None:
     """Start no new work until `resume`; what a person names with `process` is still done."""
-    was = _turn_paused(True)
+    was = _turn("paused", True)
     click.echo("Already paused." if was else "Paused. New transcripts wait until you type: sessiontrackd resume")
 
 
 @command("resume", example="sessiontrackd resume")
 def resume() -> None:
     """Go on after `pause`."""
-    was = _turn_paused(False)
+    was = _turn("paused", False)
     click.echo("Going on." if was else "It was not paused.")
 
 
-def _turn_paused(on: bool) -> bool:
+@command("ai", example="sessiontrackd ai off")
+@click.argument("state", metavar="on|off", type=click.Choice(["on", "off"]))
+def ai(state: str) -> None:
+    """Stop every engine that leaves this machine, or let them go on; the local engine always does.
+
+    Kept in the state, so that it holds even where the settings are broken.
+    """
+    on = state == "on"
+    if _turn("ai", on) == on:
+        click.echo(f"Already {state}.")
+    elif on:
+        click.echo(
+            "On: engines may send text again, where consent was given. Held work goes on with: sessiontrackd retry"
+        )
+    else:
+        click.echo("Off: nothing leaves this machine until you type: sessiontrackd ai on")
+
+
+def _turn(switch: str, on: bool) -> bool:
+    """Set a switch of the current home, without looking at its settings; return how it stood."""
     home = current_home()
     home.prepare()
     with open_store(home.db_path, jobs.SCHEMA) as store:
-        was = jobs.Queue(store).turn("paused", on)
+        was = jobs.Queue(store).turn(switch, on)
     config.poke(home)
     return was

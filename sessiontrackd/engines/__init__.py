@@ -56,3 +56,18 @@ def make_engine(name: str, home: Home, settings: Settings, model: str) -> Engine
     configured = getattr(found, "configured", None)
     made: Engine = configured(home, settings, model) if configured else found()
     return made
+
+
+def provider_of(name: str, settings: Settings) -> str | None:
+    """Return who gets the text that an engine sends; None where nothing leaves the machine.
+
+    An engine whose provider depends on the settings has a class method `provider_of(settings)`; else its name is taken.
+
+    Raises:
+        UsageError: there is no engine of this name.
+    """
+    found = engine_class(name)
+    if not found.leaves_machine:
+        return None
+    told = getattr(found, "provider_of", None)
+    return str(told(settings)) if told else name

@@ -50,6 +50,11 @@ class ClaudeEngine:
             model=settings.claude_model or model, api_key=found[0] if found else None, base_url=settings.claude_base_url
         )
 
+    @classmethod
+    def provider_of(cls, settings: Settings) -> str:
+        """Return who gets the text as the settings stand; no key is needed to know."""
+        return provider_name(settings.claude_base_url)
+
     async def attempt(self, ask: Ask) -> Reply:
         """Send one request and return what came back, not yet parsed.
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from sessiontrackd import config
+from sessiontrackd import config, engines, privacy
 from sessiontrackd.cli import _git
 from sessiontrackd.cli.main import main
-from sessiontrackd.config import Home
+from sessiontrackd.config import Home, Settings
+from sessiontrackd.privacy import Consents
+from sessiontrackd.store import open_store
 
 SAMPLE = Path(str(resources.files("sessiontrackd") / "samples" / "tide-import.jsonl"))
 
@@ -125,3 +130,83 @@ def test_git_is_told_once_to_ignore_reports(talks: Path) -> None:
         ["git", "-C", str(talks), "check-ignore", "tide.jsonl.insights.md"], check=False, capture_output=True
     )
     assert ignored.returncode == 0
+
+
+class Faraway:
+    """An engine that sends text to another machine, as far as the command line looks at it."""
+
+    leaves_machine = True
+
+    @classmethod
+    def provider_of(cls, settings: Settings) -> str:
+        """Name who gets it."""
+        return "llm.example:443"
+
+
+@pytest.fixture
+def faraway(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Register that engine and return its name."""
+    monkeypatch.setattr(engines, "ENGINES", {**engines.ENGINES, "faraway": f"{__name__}:Faraway"})
+    return "faraway"
+
+
+def test_without_a_terminal_missing_consent_is_a_failure(
+    home: Path, talks: Path, faraway: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1 with the line to type, also with --yes; the folder is not watched."""
+    assert main(["watch", "add", str(talks), "--engine", faraway, "--yes"]) == 1
+
+    assert f"sessiontrackd consent grant {talks} --provider llm.example:443" in capsys.readouterr().err
+    assert config.load(Home.find(home)).folders == ()
+
+
+def test_with_consent_the_folder_is_watched_from_now_on(home: Path, talks: Path, faraway: str) -> None:
+    """Without a terminal nobody said that its history is worth the money."""
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert main(["consent", "grant", str(talks), "--provider", "llm.example:443"]) == 0
+
+    assert main(["watch", "add", str(talks), "--engine", faraway]) == 0
+
+    (folder,) = config.load(Home.find(home)).folders
+    assert folder.engine == faraway
+    assert datetime.fromisoformat(folder.since or "") >= before
+
+
+@pytest.mark.parametrize(
+    ("address", "provider"),
+    [("https://api.anthropic.com", "anthropic"), ("http://127.0.0.1:8080/v1", "127.0.0.1:8080")],
+)
+def test_consent_is_for_the_server_of_the_settings(
+    home: Path, talks: Path, capsys: pytest.CaptureFixture[str], address: str, provider: str
+) -> None:
+    """A server on this machine is a provider like any other: it may forward."""
+    config.set_value(Home.find(home), "claude.base_url", address)
+
+    assert main(["watch", "add", str(talks), "--engine", "claude"]) == 1
+
+    assert f"--provider {provider}\n" in capsys.readouterr().err
+
+
+def test_an_engine_that_does_not_exist_is_wrong_usage(home: Path, talks: Path) -> None:
+    """It is told before anything is written."""
+    assert main(["watch", "add", str(talks), "--engine", "locale", "--yes"]) == 2
+
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1), ("", 1)])
+def test_on_a_terminal_a_person_is_asked(
+    home: Path, talks: Path, faraway: str, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
+) -> None:
+    """--yes answers the other questions; silence is no consent."""
+    outer, inner = pty.openpty()
+    os.write(outer, answer.encode() + b"\n")
+    with os.fdopen(inner) as stdin, os.fdopen(os.dup(inner), "w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        patch.setattr(sys, "stdout", stdout)
+        assert main(["watch", "add", str(talks), "--engine", faraway, "--yes"]) == status
+    os.close(outer)
+
+    with open_store(home / "state.db", privacy.SCHEMA) as store:
+        assert Consents(store).is_granted(str(talks), "llm.example:443") is (status == 0)
+    assert len(config.load(Home.find(home)).folders) == (status == 0)
