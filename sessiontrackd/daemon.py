@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sessiontrackd import queue, watch
-from sessiontrackd.config import Home, Settings, hold, load, start_logging, tell
+from sessiontrackd.config import Home, Settings, hold, load, notify, notify_reloading, start_logging, tell, watchdog_s
 from sessiontrackd.errors import Busy, SettingsError, StoreError
 from sessiontrackd.model import Folder, JobState
 from sessiontrackd.store import Store, open_store
@@ -141,6 +141,8 @@ class Daemon:
         self._settings_mark = self._mark()
         self._problem: str | None = None
         self._told_s = 0.0
+        self._is_ready = False
+        self._watchdog_s = watchdog_s()
         self._drift_s = time.time() - time.monotonic()
 
     async def run(self) -> None:
@@ -154,6 +156,7 @@ class Daemon:
             self._tell()
             while not self._stopping:
                 await self._turn(tasks)
+            notify("STOPPING=1", "STATUS=ending")
             for watcher in self._watchers.values():
                 watcher.cancel()
             await self._worker.stop()
@@ -178,6 +181,7 @@ class Daemon:
             await self._look_around()
             await self._see_to_the_worker()
             self._set_problem(None)
+            self._say_ready()
         except (StoreError, Busy) as error:  # a full disk, a locked database: go on by ourselves when it is over
             self._set_problem(str(error))
             self._scan_all_soon()
@@ -192,7 +196,9 @@ class Daemon:
         mark = self._mark()
         if mark != self._settings_mark or self._reload:
             self._settings_mark, self._reload = mark, False
+            notify_reloading()
             self._reread()
+            notify("READY=1")
         wanted = set() if self._until_idle else {folder for folder in self._settings.folders if folder.enabled}
         for folder in self._watchers.keys() - wanted:
             self._watchers.pop(folder).cancel()
@@ -332,7 +338,19 @@ class Daemon:
         """Say whether nothing runs and nothing is due soon."""
         return not self._queue.counts()[JobState.RUNNING] and self._due_s() > PATIENCE_S
 
+    def _say_ready(self) -> None:
+        """Tell the service manager how things stand: ready once every folder was looked through."""
+        folders = [folder for folder in self._settings.folders if folder.enabled]
+        self._is_ready = self._is_ready or all(self._of(folder).state != "new" for folder in folders)
+        waiting = self._queue.counts()[JobState.WAITING]
+        words = [f"STATUS=watching {len(folders)} folders, {waiting} waiting", "WATCHDOG=1"]
+        notify(*(["READY=1"] if self._is_ready else []), *words)
+
     def _pause_s(self) -> float:
+        """Return how long to wait for something to happen: never longer than half of the watchdog's patience."""
+        return min(self._wanted_pause_s(), self._watchdog_s / 2 if self._watchdog_s else TICK_S)
+
+    def _wanted_pause_s(self) -> float:
         if self._until_idle:
             return SETTLE_S
         if self._problem is not None:
@@ -353,6 +371,7 @@ class Daemon:
     def _tell_progress(self, folder: Folder, files: int) -> None:
         if time.monotonic() - self._told_s >= REPORT_EVERY_S:
             self._tell({"folder": os.fspath(folder.path), "seen": files})
+            notify("WATCHDOG=1", f"STATUS=looking through {files} files")
 
     def _tell(self, scanning: dict[str, str | int] | None = None) -> None:
         """Leave word for `status`."""

@@ -30,6 +30,7 @@ from sessiontrackd.config._options import (
 )
 from sessiontrackd.config._presence import daemon_pid, heard, hold, poke, tell
 from sessiontrackd.config._presets import PRESETS, Preset
+from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 
@@ -56,6 +57,8 @@ __all__ = [
     "keep_key",
     "key_path",
     "load",
+    "notify",
+    "notify_reloading",
     "options",
     "parse_amount",
     "poke",
@@ -66,6 +69,7 @@ __all__ = [
     "start_logging",
     "system_timezone",
     "tell",
+    "watchdog_s",
 ]
 
 
