@@ -15,7 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sessiontrackd import queue, watch
-from sessiontrackd.config import Home, Settings, hold, load, notify, notify_reloading, start_logging, tell, watchdog_s
+from sessiontrackd.config import (
+    Home,
+    Settings,
+    hold,
+    load,
+    lowered,
+    notify,
+    notify_reloading,
+    start_logging,
+    tell,
+    watchdog_s,
+)
 from sessiontrackd.errors import Busy, SettingsError, StoreError
 from sessiontrackd.model import Folder, JobState
 from sessiontrackd.store import Store, open_store
@@ -289,7 +300,7 @@ class Daemon:
         files, batch = 0, list[watch.Found]()
         for found in watch.scan(folder, below, self._avoid(folder)):
             files += 1
-            if self._is_news(found):
+            if self._is_news(found) and lowered(folder, found.path).left_alone is None:
                 batch.append(found)
             if len(batch) >= BATCH or files % BREATH == 0:
                 await self._offer(folder, batch)

@@ -196,7 +196,7 @@ class Folder:
     monthly_budget_tokens: int | None = None
     project: str | None = None
     output: str = "beside"  # or vault:DIR
-    redaction: str = "secrets"
+    redact_notes: str = "secrets"  # or all: notes keep the placeholders of personal data
     stable_s: float = 2.0
     ignore: tuple[str, ...] = ()
     since: str | None = None  # an ISO date or time: older transcripts are left alone; None: all of them

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report
-from sessiontrackd.config import Home, Settings, load
+from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import JobError, LedgerDamaged, NotAConversation, Skipped
+from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
 from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session, require_consent
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
 from sessiontrackd.pricing import usd_text
@@ -150,16 +150,30 @@ def plan(settings: Settings, job: Job) -> Work:
         raise Skipped("this is a note of ours, not a transcript")
     watched = settings.folder_of(job.path)
     folder = watched or Folder(source.path.parent)
+    lower = lowered(folder, job.path)
+    if lower.left_alone and not job.named:
+        raise Skipped(lower.left_alone)
     return Work(
         source=source,
         path=job.path,
         folder=folder,
         is_watched=watched is not None,
-        level=InsightLevel(job.level) if job.level else folder.level,
-        engine=job.engine or folder.engine,
+        level=InsightLevel(job.level) if job.level else lower.level,
+        engine=_engine(job.engine, folder, lower),
         again=job.again,
         named=job.named,
     )
+
+
+def _engine(asked: str | None, folder: Folder, lower: Lowered) -> str:
+    """Return whose turn it is; where a file inside the folder keeps it local, nobody else's."""
+    if lower.kept_local is None:
+        return asked or folder.engine
+    if asked not in (None, "local"):
+        raise Held(
+            f"{lower.kept_local} allows the local engine only, so {asked} was not asked. Change that file, or leave --engine out."
+        )
+    return "local"
 
 
 def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
@@ -190,7 +204,7 @@ def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Ite
 
 def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None) -> Reading:
     """Read one session, and keep what its transcript records of the agent's own usage."""
-    reading = read_session(opened, condense_for)
+    reading = read_session(opened, condense_for, personal=work.folder.redact_notes == "all")
     rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
     return reading
 

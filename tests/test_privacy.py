@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
-from sessiontrackd.privacy import Redactor, Span, redact_lines
+from sessiontrackd import config
+from sessiontrackd.cli.main import main
+from sessiontrackd.config import Home
+from sessiontrackd.privacy import Forged, Redactor, Span, redact_lines
 
 # Made up and put together at run time, so that no scanner takes this file for a leak.
 GITHUB = "ghp" + "_" + "x7Kp2mQ9rT4vW8zB3nL6yD1sF5hJ0cG7aE2u"
@@ -67,3 +73,95 @@ def test_personal_data_is_found_in_parentheses_too(value: str, kind: str, frame:
     text = frame.format(value)
 
     assert Redactor(personal=True).spans(text) == [Span(at := text.index(value), at + len(value), kind)]
+
+
+MAIL = "ada" + "@acme.example"
+PERSONAL = (
+    MAIL,
+    "+49 151 23456789",
+    "4539 1488 0343 6467",
+    "DE89 3704 0044 0532 0130 00",
+    "2001:db8::8a2e:1",
+    "317-53-4519",
+)
+FORGED = ("⟦email-1⟧", "⟦0123456789abcdef:email:1⟧", "⟦", "⟧", "⟦password-1⟧", ":email:1⟧")
+texts = st.lists(
+    st.sampled_from([*PERSONAL, *FORGED, " ", "\n", "(", ").", "mail "]) | st.text(max_size=8), max_size=12
+).map("".join)
+
+
+@given(texts)
+@example(f"{MAIL}{FORGED[1]}{MAIL}")
+def test_personal_data_is_put_back_whole(text: str) -> None:
+    """Whatever stands around it, also what looks like a placeholder."""
+    redactor = Redactor(personal=True)
+    assume(not Redactor().spans(text))  # credentials are replaced for good
+
+    assert redactor.restore(redactor.redact(text)) == text
+
+
+@given(texts)
+def test_redacting_again_changes_nothing_for_any_redactor(text: str) -> None:
+    """What is sent and what is kept pass a redactor more than once."""
+    redactor = Redactor(personal=True)
+    once = redactor.redact(text)
+
+    assert redactor.redact(once) == once
+    assert Redactor(personal=True).redact(once) == once
+
+
+@pytest.mark.parametrize("value", PERSONAL)
+@given(before=st.sampled_from(["", " ", "(", "\n", "| ", '"']), after=st.sampled_from(["", " ", ")", ".\n", " |", '"']))
+def test_nothing_of_personal_data_is_left(value: str, before: str, after: str) -> None:
+    """The whole of it becomes one placeholder."""
+    redacted = Redactor(personal=True).redact(f"{before}{value}{after}")
+
+    assert redacted.startswith(f"{before}⟦")
+    assert redacted.endswith(f"⟧{after}")
+    assert redacted.count("⟦") == 1
+
+
+def test_a_transcript_cannot_forge_a_placeholder() -> None:
+    """Whoever saw this redactor's nonce may only repeat what it wrote; a number it never gave is refused."""
+    redactor = Redactor(personal=True)
+    written = redactor.redact(MAIL)
+
+    assert redactor.restore(redactor.redact(f"{written} again")) == f"{MAIL} again"
+    for forged in (written.replace(":1", ":2"), written.replace("email", "phone"), written[1:-1], written[:-1]):
+        with pytest.raises(Forged):
+            redactor.redact(f"see {forged}")
+        assert redactor.restore(forged) == forged
+
+
+def test_what_another_redactor_wrote_is_not_put_back() -> None:
+    """A placeholder means something to its own redactor only."""
+    one, other = Redactor(personal=True), Redactor(personal=True)
+    one.redact(MAIL)
+
+    assert one.restore(other.redact(MAIL)) != MAIL
+
+
+def test_secrets_are_never_put_back() -> None:
+    """Credentials stay replaced everywhere."""
+    redactor = Redactor(personal=True)
+
+    assert redactor.restore(redactor.redact(f"{MAIL} {GITHUB}")) == f"{MAIL} ⟦github-token-1⟧"
+
+
+@pytest.mark.parametrize(("setting", "is_there"), [("secrets", True), ("all", False)])
+def test_notes_keep_personal_data_unless_all_is_redacted(
+    home: Path, tmp_path: Path, setting: str, is_there: bool
+) -> None:
+    """A note lies on this machine beside its transcript; `redact_notes = "all"` is for those that travel."""
+    talks = tmp_path / "talks"
+    talks.mkdir()
+    said = [("user", f"Please send the harbour report to {MAIL} today"), ("assistant", f"Done: I sent it to {MAIL}.")]
+    turns = [{"role": role, "content": text} for role, text in said]
+    (talks / "talk.json").write_text(json.dumps({"messages": turns}))
+    config.add_folder(Home.find(home), talks, redact_notes=setting, stable_s=0)
+
+    assert main(["process", str(talks / "talk.json")]) == 0
+
+    note = (talks / "talk.json.insights.md").read_text()
+    assert (MAIL in note) is is_there
+    assert ("email" in note) is not is_there

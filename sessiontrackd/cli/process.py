@@ -109,7 +109,9 @@ def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> lis
     with Progress("looking", len(named)) as progress:
         for each in named:
             folder = settings.folder_of(each.path) or Folder(each.path.parent)
-            chosen = {"level": level or folder.level.value, "engine": engine or folder.engine, "output": folder.output}
+            lower = config.lowered(folder, os.fsencode(each.path))
+            maker = "local" if lower.kept_local else engine or folder.engine
+            chosen = {"level": level or lower.level.value, "engine": maker, "output": folder.output}
             results.append(_rehearsal(each.path) | chosen)
             progress.step(each.path.name)
     return results

@@ -13,6 +13,7 @@ from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._home import HOME_VARIABLE, Home, Settings
 from sessiontrackd.config._key import find_key, keep_key, key_path
 from sessiontrackd.config._log import start_logging
+from sessiontrackd.config._lowered import Lowered, lowered
 from sessiontrackd.config._options import (
     EXAMPLE,
     LOG_LEVELS,
@@ -43,6 +44,7 @@ __all__ = [
     "PRESETS",
     "Amount",
     "Home",
+    "Lowered",
     "Option",
     "Preset",
     "Settings",
@@ -57,6 +59,7 @@ __all__ = [
     "keep_key",
     "key_path",
     "load",
+    "lowered",
     "notify",
     "notify_reloading",
     "options",

@@ -34,11 +34,12 @@ def parse(raw: bytes, home: Home) -> Settings:
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(_toml_mistake(error, text, where)) from error
+        raise SettingsError(toml_mistake(error, text, where)) from error
     return _Checker(text, home).settings(document)
 
 
-def _toml_mistake(error: Exception, text: str, where: Path) -> str:
+def toml_mistake(error: Exception, text: str, where: Path | str) -> str:
+    """Say what is no TOML, and on which line."""
     match = re.search(r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
     line = int(match[2]) if match and match[2] else text.rstrip("\n").count("\n") + 1
     what = match[1] if match else "this is not TOML"
@@ -113,7 +114,7 @@ class _Checker:
         return Folder(**fields)
 
     def _error(self, name: str, nth: int | None, text: str) -> SettingsError:
-        line = _line_of(self._lines, name, nth)
+        line = line_of(self._lines, name, nth)
         return SettingsError(f"{self._home.config_path}, line {line}: {text}.")
 
 
@@ -139,7 +140,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _line_of(lines: list[str], name: str, nth: int | None) -> int:
+def line_of(lines: list[str], name: str, nth: int | None) -> int:
     """Find the line of an option (in the nth [[folder]]), else of its table, else the first."""
     table, _, key = name.rpartition(".") if nth is None else ("folder", "", name)
     current, count, header = "", -1, 1

@@ -20,7 +20,7 @@ LARGEST_USD = 9_000_000  # 64 bits of pico-dollars hold 9.2 million
 LARGEST_TOKENS = 10**15
 TOKEN_UNITS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000, "gtok": 1_000_000_000}
 LOG_LEVELS = ("debug", "info", "warning", "error")
-REDACTION = ("secrets", "personal")
+REDACT_NOTES = ("secrets", "all")
 
 
 class Amount(NamedTuple):
@@ -343,12 +343,12 @@ OPTIONS: tuple[Option, ...] = (
         _output,
     ),
     Option(
-        "redaction",
+        "redact_notes",
         "folder",
-        "one of " + ", ".join(REDACTION),
+        "one of " + ", ".join(REDACT_NOTES),
         "secrets",
-        "What is replaced: secrets, or personal data too.",
-        _choice(*REDACTION),
+        "What is replaced in notes made from now on: secrets, or personal data too ('all').",
+        _choice(*REDACT_NOTES),
     ),
     Option("stable_s", "folder", "seconds", 2, "How long a file must rest before it is read.", _number(0, 3_600)),
     Option(
