@@ -1,14 +1,37 @@
-"""What is private in a text: `redact`."""
+"""What would leave the machine, and what is private in it: `condense`, `redact`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
+from sessiontrackd import readers
 from sessiontrackd.cli._command import command
-from sessiontrackd.errors import UsageError
+from sessiontrackd.condense import Condenser, parts, render
+from sessiontrackd.errors import NotAConversation, UsageError
+from sessiontrackd.model import InsightLevel
 from sessiontrackd.privacy import Redactor, redact_lines
+
+LEVELS = [level.value for level in InsightLevel]
+
+
+@command("condense", example="sessiontrackd condense talk.jsonl --level minimal")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
+def condense(path: Path, level: str) -> None:
+    """Print exactly the text that an engine would be given: condensed and redacted."""
+    transcript = readers.read(path.resolve())
+    if not transcript.is_conversation:
+        raise NotAConversation(f"{path} is no conversation, so there is nothing to condense.")
+    out = sys.stdout.buffer
+    for opened in transcript.sessions:
+        condenser = Condenser(InsightLevel(level), Redactor())
+        for message in opened:
+            condenser.take(message)
+        for part in parts(condenser.finish(opened.close())):
+            out.write(render(part).encode("utf-8", "replace") + b"\n")
 
 
 @command("redact", example="sessiontrackd redact < talk.md\nsessiontrackd redact --jsonl < texts.jsonl")

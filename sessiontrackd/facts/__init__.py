@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from sessiontrackd.facts._actions import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.facts._findings import KINDS, Maker
 from sessiontrackd.facts._human import gist, shortened, spoken, title_of
 from sessiontrackd.facts._scorer import Unit, keywords, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
-from sessiontrackd.facts._text import Cutter, clip, quoted, sentences
+from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
 from sessiontrackd.facts._words import tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
@@ -31,15 +32,22 @@ __all__ = [
     "KINDS",
     "Facts",
     "Unit",
+    "command",
+    "edits",
     "extract",
     "gist",
+    "is_shell",
+    "is_todo",
     "key_messages",
+    "outside",
     "ranked",
     "scores",
     "select",
     "sentences",
     "spoken",
     "title_of",
+    "typed_command",
+    "whole_parts",
 ]
 
 KEYWORDS = 8

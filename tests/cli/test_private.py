@@ -1,10 +1,11 @@
-"""`redact`."""
+"""`redact` and `condense`."""
 
 from __future__ import annotations
 
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,17 @@ def test_a_line_of_another_shape_is_wrong_usage(
     assert main(["redact", "--jsonl"]) == 2
 
     assert "Line 1" in capsys.readouterr().err
+
+
+def test_condense_prints_what_would_be_sent(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The shortened text of a transcript, with the numbers of its messages and without its secrets."""
+    path = tmp_path / "talk.json"
+    said = [("user", f"The token is {TOKEN}"), ("assistant", "I will not repeat it.")]
+    path.write_text(json.dumps({"messages": [{"role": role, "content": text} for role, text in said]}))
+
+    assert main(["condense", str(path), "--level", "minimal"]) == 0
+
+    out = capfdbinary.readouterr().out.decode()
+    assert TOKEN not in out
+    assert out.startswith("[m1] ")
+    assert "I will not repeat it." in out
