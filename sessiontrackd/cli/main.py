@@ -48,6 +48,7 @@ COMMANDS = {
     "condense": Entry("private", "condense", "Print what an engine would be given of a transcript."),
     "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "service": Entry("service", "service", "Run the daemon as a service of systemd or launchd."),
+    "doctor": Entry("doctor", "doctor", "Check everything one could trip over, with what to do about it."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }
 

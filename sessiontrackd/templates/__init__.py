@@ -36,6 +36,7 @@ __all__ = [
     "Safe",
     "callout",
     "code",
+    "compiled",
     "environment",
     "fence",
     "inline",
@@ -99,6 +100,24 @@ def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -
     except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
         where, what = place_of(error, f"{name}{SUFFIX}"), str(error) or type(error).__name__
         raise SettingsError(f"{where}: {what}. Mend it, or move it away to get ours back.") from error
+
+
+def compiled(user_dir: Path | None = None) -> int:
+    """Compile every template and return how many there are.
+
+    Raises:
+        SettingsError: one of them is wrong; the message names it and the line.
+    """
+    import jinja2
+
+    chosen = environment(user_dir)
+    names = {name.removeprefix(f"{OURS}/") for name in chosen.list_templates()}
+    for name in sorted(names):
+        try:
+            chosen.get_template(name)
+        except (jinja2.TemplateError, ValueError) as error:
+            raise SettingsError(f"{place_of(error, name)}: {error}.") from error
+    return len(names)
 
 
 def _bounded(chosen: jinja2.Environment, name: str, values: Mapping[str, Any]) -> str:

@@ -1,0 +1,38 @@
+"""What is wrong and what to do about it: `doctor`."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from sessiontrackd.cli._command import command, current_home, json_option
+from sessiontrackd.cli._screen import print_json, safe
+from sessiontrackd.doctor import FAILURE, OK, WARNING, Check, examine
+
+COLOURS = {OK: "green", WARNING: "yellow", FAILURE: "red"}
+
+
+@command("doctor", example="sessiontrackd doctor\nsessiontrackd doctor --no-notify --json")
+@click.option("--notify/--no-notify", default=True, help="Show a notification too, to see that it appears.")
+@json_option
+@click.pass_context
+def doctor(context: click.Context, notify: bool, as_json: bool) -> None:
+    """Check everything one could trip over: a line a check, with the remedy. Ends with 1 if something fails."""
+    logging.getLogger("sessiontrackd").addHandler(logging.NullHandler())  # what it says stands in the checks
+    checks = []
+    for check in examine(current_home(), notify=notify):
+        checks.append(check)
+        if not as_json:
+            _print(check)
+    worst = next((state for state in (FAILURE, WARNING) if state in [check.state for check in checks]), OK)
+    if as_json:
+        print_json({"state": worst, "checks": [check._asdict() for check in checks]})
+    if worst == FAILURE:
+        context.exit(1)
+
+
+def _print(check: Check) -> None:
+    mark = click.style(f"{check.state:8}", fg=COLOURS[check.state])
+    remedy = f" → {safe(check.remedy)}" if check.remedy else ""
+    click.echo(f"{mark} {check.name:13} {safe(check.text)}{remedy}")

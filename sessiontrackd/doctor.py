@@ -1,0 +1,274 @@
+"""Everything a user could trip over, with its remedy. Looking changes nothing, but that a notification is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from sessiontrackd import alerts, budget, channels, config, history, pricing, queue, templates
+from sessiontrackd.budget import TokenManager
+from sessiontrackd.config import Home, Settings
+from sessiontrackd.engines import engine_class
+from sessiontrackd.errors import SessiontrackdError, SettingsError, Unpriced, UsageError
+from sessiontrackd.model import Alert, BudgetStatus, Folder
+from sessiontrackd.store import Store, open_store
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+LEAST_FREE_BYTES = 100_000_000  # below, a database that grows may fill the disk in a day
+LITTLE_FREE_BYTES = 1_000_000_000
+LOOK_TIMEOUT_S = 5.0  # a database that is locked for longer is told of
+SAMPLE = "This is a test: sessiontrackd can reach you here."
+
+
+class Check(NamedTuple):
+    """What was looked at and how it is: ok, warning (something is lost) or failure (something does not work)."""
+
+    name: str
+    state: str
+    text: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is looked at. Where the settings are broken, their defaults stand in."""
+
+    home: Home
+    settings: Settings
+    mistake: str | None
+    now: datetime
+
+    @property
+    def has_paid_folders(self) -> bool:
+        """Whether an engine may cost something. One that cannot be found is told of elsewhere."""
+        return any(folder.enabled and _leaves_machine(folder.engine) for folder in self.settings.folders)
+
+
+Look = Callable[[Patient], Iterator[Check]]
+
+
+def examine(home: Home, *, notify: bool = True) -> Iterator[Check]:
+    """Yield one check after the other.
+
+    Args:
+        home: whose settings, folders, database and daemon.
+        notify: show a notification too.
+    """
+    try:
+        settings, mistake = config.load(home), None
+    except SettingsError as error:
+        settings, mistake = Settings(timezone=config.system_timezone()), str(error)
+    patient = Patient(home, settings, mistake, datetime.now(UTC))
+    for look in LOOKS:
+        yield from look(patient)
+    if notify:
+        yield _notification(patient)
+
+
+def _versions(_: Patient) -> Iterator[Check]:
+    known = f"sessiontrackd {version('sessiontrackd')}, Python {platform.python_version()}"
+    yield Check("versions", OK, f"{known}, SQLite {sqlite3.sqlite_version}, {platform.system()}")
+
+
+def _settings(patient: Patient) -> Iterator[Check]:
+    path = patient.home.config_path
+    if patient.mistake:
+        yield Check("settings", FAILURE, patient.mistake, f"Mend the line that it names in {path}.")
+    elif not path.exists():
+        yield Check("settings", OK, f"{path} is not there yet: everything is at its default")
+    else:
+        yield Check("settings", OK, f"{path} can be used")
+
+
+def _folders(patient: Patient) -> Iterator[Check]:
+    watched = [folder for folder in patient.settings.folders if folder.enabled]
+    if not watched and not patient.mistake:
+        yield Check("folders", WARNING, "no folder is watched", "Add one: sessiontrackd watch add DIR")
+    for folder in watched:
+        yield Check("folder", *_folder(folder))
+
+
+def _folder(folder: Folder) -> tuple[str, str, str | None]:
+    """Say how one watched folder is."""
+    path = folder.path
+    if not path.is_dir():
+        what = f"{path} is {'no folder' if path.exists() else 'not there'}, so nothing in it is read"
+        return WARNING, what, f"Make it or mount it, or: sessiontrackd watch remove {path}"
+    if not os.access(path, os.R_OK | os.X_OK):
+        return FAILURE, f"{path} cannot be read", f"Give yourself the right to read it: chmod u+rx {path}"
+    try:
+        engine_class(folder.engine)
+    except UsageError as error:
+        return FAILURE, f"{path}: {error}", f"Change its engine in the settings, or: sessiontrackd watch remove {path}"
+    notes = path if folder.output == "beside" else Path(folder.output.removeprefix("vault:"))
+    if not os.access(_nearest(notes), os.W_OK | os.X_OK):
+        remedy = f'Give yourself the right to write there, or choose another place: output = "vault:DIR" for {path}'
+        return FAILURE, f"notes cannot be written to {notes}", remedy
+    return OK, f"{path} can be read, and notes written to {'it' if notes == path else notes}", None
+
+
+def _nearest(path: Path) -> Path:
+    """Return the path, or the folder in which it would be made."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def _database(patient: Patient) -> Iterator[Check]:
+    path = patient.home.db_path
+    if not path.exists():
+        yield Check("database", OK, f"{path} is made when the first transcript is read")
+        return
+    try:
+        with _opened(patient) as store:
+            damage = store.damage()
+            if damage:
+                copies = f"Move it aside and copy the newest file of {path.parent / 'backup'} in its place."
+                yield Check("database", FAILURE, f"{path} is damaged: {damage[0]}", copies)
+                return
+            yield Check("database", OK, f"{path} is whole")
+            yield from _ledger(patient, TokenManager(store=store, timezone=patient.settings.timezone))
+    except SessiontrackdError as error:
+        yield Check("database", FAILURE, str(error), "Do what it says, then run doctor again.")
+
+
+def _opened(patient: Patient) -> Store:
+    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, alerts.SCHEMA)
+    return open_store(patient.home.db_path, *schemas, timeout_s=LOOK_TIMEOUT_S)
+
+
+def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
+    """Say whether the account of spending holds, and how the month stands."""
+    try:
+        manager.verify()
+    except SessiontrackdError as error:
+        yield Check("ledger", FAILURE, str(error), _copy_back(patient.home.db_path))
+        return
+    yield Check("ledger", OK, "every entry of the account of spending is what was written")
+    assumed, overruns, status = manager.assumed(), manager.overruns(), manager.status()
+    if assumed:
+        text = f"of {len(assumed)} requests nobody knows whether they were billed; they count at their most"
+        yield Check("assumed", WARNING, text, "Compare with your provider's bill: sessiontrackd budget assumed")
+    if overruns:
+        numbers = ", ".join(str(each.reserve.id) for each in overruns[:5])
+        text = f"{len(overruns)} requests cost more than was set aside for them (numbers {numbers})"
+        yield Check(
+            "overruns", WARNING, text, "Compare the prices: the model may have become dearer than is known here."
+        )
+    left = status.remaining_picousd
+    if left is not None and left <= 0:
+        yield Check("spent", WARNING, f"the budget of {status.period} is used up; notes go on with the local engine",
+                    "Wait for the next month, or raise it: sessiontrackd budget set AMOUNT")  # fmt: skip
+
+
+def _copy_back(path: Path) -> str:
+    copies = budget.backups(path)
+    if not copies:
+        return "There is no daily copy; keep the file, so that what it holds can still be read."
+    return f"Stop the daemon, move {path} aside and copy {copies[0]} in its place."
+
+
+def _budget(patient: Patient) -> Iterator[Check]:
+    settings = patient.settings
+    is_set = settings.monthly_budget_picousd is not None or settings.monthly_budget_tokens is not None
+    if is_set:
+        amount = config.Amount(settings.monthly_budget_picousd, settings.monthly_budget_tokens)
+        yield Check("budget", OK, f"{config.format_amount(amount)} a month")
+    elif patient.has_paid_folders:
+        text = "no monthly budget is set, so folders with a paid engine wait"
+        yield Check("budget", WARNING, text, "Set one: sessiontrackd budget set 5usd")
+    else:
+        yield Check("budget", OK, "none is set, and none is needed: only the local engine is used")
+
+
+def _leaves_machine(engine: str) -> bool:
+    with suppress(UsageError):
+        return engine_class(engine).leaves_machine
+    return False
+
+
+def _prices(patient: Patient) -> Iterator[Check]:
+    model = budget.DEFAULT_MODEL
+    try:
+        pricing.Prices().tariff(model, patient.now)
+    except Unpriced as error:
+        state = FAILURE if patient.has_paid_folders else WARNING
+        yield Check("prices", state, str(error), "Bring the prices up to date: pip install --upgrade genai-prices")
+        return
+    age_days = pricing.age_days(patient.now.date())
+    source = f"genai-prices {version('genai-prices')}"
+    if age_days is None:
+        text = f"{model} has a price in {source}, a version whose prices were not compared with the provider's"
+        yield Check("prices", OK, text)
+    elif age_days > pricing.STALE_DAYS:
+        text = f"the prices of {source} were compared {age_days} days ago"
+        yield Check("prices", WARNING, text, "Bring them up to date: pip install --upgrade genai-prices")
+    else:
+        yield Check("prices", OK, f"{model} has a price; those of {source} were compared {age_days} days ago")
+
+
+def _templates(_: Patient) -> Iterator[Check]:
+    try:
+        number = templates.compiled()
+    except SettingsError as error:
+        yield Check("templates", FAILURE, str(error), "Install sessiontrackd again.")
+    else:
+        yield Check("templates", OK, f"all {number} of them compile")
+
+
+def _timezone(patient: Patient) -> Iterator[Check]:
+    zone = patient.settings.timezone
+    ours = patient.now.astimezone(patient.settings.zone).utcoffset()
+    if ours != patient.now.astimezone().utcoffset():
+        text = f"months are counted in {zone}, while the clock of this machine follows another zone"
+        yield Check("time zone", WARNING, text, 'Name yours in the settings, such as timezone = "Europe/Berlin".')
+    else:
+        yield Check("time zone", OK, f"months are counted in {zone}")
+
+
+def _daemon(patient: Patient) -> Iterator[Check]:
+    heard = config.heard(patient.home)
+    if heard is None:
+        yield Check("daemon", WARNING, "it is not running, so nothing is read by itself", "Start it: sessiontrackd run")
+    elif heard["problem"]:
+        yield Check("daemon", FAILURE, heard["problem"], "It goes on by itself when that is over.")
+    else:
+        yield Check("daemon", OK, f"it runs (process {heard['pid']})")
+
+
+def _disk(patient: Patient) -> Iterator[Check]:
+    place = _nearest(patient.home.state_dir)
+    free_bytes = shutil.disk_usage(place).free
+    text = f"{free_bytes / 1e9:.1f} GB are free where {patient.home.state_dir} lies"
+    if free_bytes < LITTLE_FREE_BYTES:
+        state = FAILURE if free_bytes < LEAST_FREE_BYTES else WARNING
+        yield Check("disk", state, text, "Free some space, or choose another place with --home DIR.")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        yield Check("disk", FAILURE, f"{place} cannot be written", "Give yourself that right, or use --home DIR.")
+    else:
+        yield Check("disk", OK, text)
+
+
+def _notification(patient: Patient) -> Check:
+    """Show a notification for real: nothing less tells whether one appears."""
+    period = budget.period_of(patient.now, patient.settings.zone)
+    told = asyncio.run(channels.tell(Alert(0, BudgetStatus(period, None, 0, 0), SAMPLE)))
+    arrived = [name for name, reason in told.items() if reason is None]
+    if arrived:
+        return Check("notification", OK, f"one was sent and taken ({', '.join(arrived)}); you should see it now")
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in told.items())
+    remedy = "Alerts stand in the log only. On a machine without a desktop that is all there can be; else log in to it."
+    return Check("notification", WARNING, f"none arrives ({reasons})", remedy)
+
+
+LOOKS: tuple[Look, ...] = (
+    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _budget, _prices, _daemon,
+)  # fmt: skip
