@@ -11,7 +11,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report
+from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report, tokens
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
@@ -77,14 +77,16 @@ class Note:
     @property
     def entry(self) -> report.IndexEntry:
         """The line of this session in an index."""
-        return notes.index_entry(self.reading.session, self.reading.title, self.insight, self.report_path)
+        return notes.index_entry(
+            self.reading.session, self.reading.shown(self.reading.title), self.insight, self.report_path
+        )
 
 
 def open_rooms(home: Home) -> Rooms:
     """Open the store of a home and everything that lives in it."""
     home.prepare()
     settings = load(home)
-    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA, alerts.SCHEMA)
+    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA, alerts.SCHEMA, tokens.SCHEMA)
     store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
     with contextlib.suppress(LedgerDamaged):  # then nothing is spent; notes go on
@@ -179,12 +181,14 @@ def _engine(asked: str | None, folder: Folder, lower: Lowered) -> str:
 def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
     """Return the generator of a job's engine, which holds its money and asks for its consent."""
     engine = engines.make_engine(work.engine, rooms.home, rooms.settings, LEVELS[work.level].model)
-    scope = str(work.folder.path)
+    scope, estimator = str(work.folder.path), tokens.Estimator(rooms.store)
 
     def consent(_folder: str | None, provider: str) -> None:
         require_consent(rooms.queue, rooms.consents, scope, provider)
 
-    return AIInsightGenerator(rooms.budget, engine=engine, known=rooms.history.insight, consent=consent)
+    return AIInsightGenerator(
+        rooms.budget, engine=engine, known=rooms.history.insight, consent=consent, estimator=estimator
+    )
 
 
 def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Iterator[tuple[Reading, bool]]:

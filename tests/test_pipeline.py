@@ -13,10 +13,12 @@ import pytest
 from sessiontrackd import config
 from sessiontrackd.config import Home
 from sessiontrackd.pipeline import Rooms, open_rooms
+from sessiontrackd.tokens import sized
 from sessiontrackd.worker import process_path
 from tests.counterpart import Counterpart, Fault
 from tests.test_insights import KEY, TALK, answer
 
+CLIFF_TOKENS = 100_000  # of a prompt; one more makes every token five times dearer
 FOUNDED = {"kind": "decision", "text": "SQLite it is.", "quote": "Take SQLite with a nightly export", "messages": [2]}
 
 
@@ -169,3 +171,35 @@ def test_the_key_and_a_secret_stand_nowhere(place: Place, server: Counterpart, t
     assert not any(KEY.encode() in each for each in kept)
     assert sum(secret.encode() in each for each in kept) == 1  # the transcript itself
     assert secret.encode() not in b"".join(server.requests)
+
+
+def test_personal_data_stays_here_and_stands_in_the_note(place: Place, server: Counterpart) -> None:
+    """What is sent holds a placeholder; the note on this machine the address itself, unless the folder wants none."""
+    rooms = place()
+    consent(rooms, server)
+    address = "field.app" + "@" + "harbour-club.org"
+    talk = [*TALK, {"role": "user", "content": f"and write to {address} that we take SQLite"}]
+    (rooms.settings.folders[0].path / "talk.json").write_text(json.dumps({"messages": talk}))
+    assert processed(rooms)["state"] == "done"
+
+    assert address not in b"".join(server.requests).decode()
+    assert address.split("@")[1] in note(rooms).replace("\\", "")
+    rooms.close()
+
+
+def test_a_long_session_is_asked_in_parts(place: Place, server: Counterpart) -> None:
+    """Each part below the price cliff, each with a row of its own; the bill is the ledger."""
+    rooms = place("50usd")
+    consent(rooms, server)
+    long = [
+        {"role": ("user", "assistant")[n % 2], "content": f"Part {n}. " + "many words of text, " * 100}
+        for n in range(260)
+    ]
+    (rooms.settings.folders[0].path / "talk.json").write_text(json.dumps({"messages": [*TALK, *long]}))
+    assert processed(rooms)["state"] == "done"
+
+    assert len(server.requests) > 1
+    assert all(sized(body.decode()).most < CLIFF_TOKENS for body in server.requests)
+    assert rooms.budget.status().spent_picousd == server.billed_picousd
+    assert f"{len(server.requests)} parts" in note(rooms)
+    rooms.close()

@@ -45,6 +45,7 @@ COMMANDS = {
     "resume": Entry("waiting", "resume", "Go on after `pause`."),
     "ai": Entry("waiting", "ai", "Stop or allow every engine that leaves this machine."),
     "consent": Entry("consent", "consent", "Allow that text of a folder is sent, or take it back."),
+    "key": Entry("key", "key", "Keep, remove or look for the API key of the engine 'claude'."),
     "condense": Entry("private", "condense", "Print what an engine would be given of a transcript."),
     "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "service": Entry("service", "service", "Run the daemon as a service of systemd or launchd."),

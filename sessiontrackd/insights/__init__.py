@@ -7,18 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sessiontrackd import privacy, queue
+from sessiontrackd import condense, privacy, queue
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.errors import ConsentRequired, EngineError, Failed, Held, JobError, Refused, Waiting
-from sessiontrackd.insights._ask import KINDS, LEVELS, asked
+from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_text
 from sessiontrackd.insights._evidence import Checked, Unusable, checked
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
-from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Reservation, Session, Usage
+from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Session, Usage
+from sessiontrackd.pricing import picousd, summed
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import open_store
+from sessiontrackd.tokens import Counts, Estimator, hard_bound
 
 __all__ = [
     "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
@@ -78,6 +80,7 @@ class AIInsightGenerator:
         known: looks a stored insight up by (session id, sha256 of the content, level, engine, model).
         consent: raises where text of a folder (None: the Python API) may not go to a
             provider; by default the consent of the home in use for the Python API decides.
+        estimator: counts prompts, and learns from what is billed.
         now: the clock.
     """
 
@@ -88,6 +91,7 @@ class AIInsightGenerator:
         engine: Engine | None = None,
         known: Known = never_known,
         consent: Consent | None = None,
+        estimator: Estimator | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep the parts."""
@@ -95,6 +99,7 @@ class AIInsightGenerator:
         self._engine: Engine = engine or LocalEngine()
         self._known = known
         self._consent = consent or api_consent(token_manager)
+        self._estimator = estimator or Estimator(None)
         self._now = now
 
     async def generate_insights(
@@ -144,24 +149,24 @@ class AIInsightGenerator:
         """
         local = await self._local(reading, level)
         if not self._engine.leaves_machine:
-            return local
-        ask = asked(reading, level, self._engine.price_model)
-        provider = getattr(self._engine, "provider", self._engine.NAME)
-        self._consent(purpose.folder, provider)
-        reply, reservation, cost_picousd = await self._answer(ask, purpose)
-        try:
-            found = checked(ask, reply)
-        except Unusable as problem:
-            raise Held(
-                f"{problem} (it cost what the receipt of the month says); the local engine wrote this note. "
-                "`sessiontrackd retry` asks again."
-            ) from problem
-        return self._written(local, found, reply, reading.redactor, (reservation.cost_picousd, cost_picousd))
+            return restored(local, reading)
+        assert reading.condensed is not None
+        self._consent(purpose.folder, self._provider)
+        parts, answers = condense.parts(reading.condensed), list[_Answer]()
+        for part in parts:
+            try:
+                answers.append(await self._answer(reading, part, level, purpose))
+            except JobError:
+                if not answers:  # what was paid for already is not thrown away
+                    raise
+                break
+        return restored(self._written(local, answers, len(parts), reading.redactor), reading)
 
     async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
         """Make the local insight in place of the engine's, with a line that says why."""
         local = await self._local(reading, level)
-        return replace(local, provenance={"note": f"not by {self._engine.NAME}: {type(reason).__name__}"})
+        note = f"not by {self._engine.NAME}: {type(reason).__name__}"
+        return restored(replace(local, provenance={"note": note}), reading)
 
     async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
         session = replace(reading.session, title=reading.title)
@@ -181,14 +186,33 @@ class AIInsightGenerator:
             made_at=self._now().replace(microsecond=0),
         )
 
-    async def _answer(self, ask: Ask, purpose: Purpose) -> tuple[Reply, Reservation, int]:
+    @property
+    def _provider(self) -> str:
+        return getattr(self._engine, "provider", self._engine.NAME)
+
+    async def _answer(self, reading: Reading, part: Session, level: InsightLevel, purpose: Purpose) -> _Answer:
+        """Reserve, send, settle and check one attempt."""
+        ask = asked(reading, part, level, self._engine.price_model)
+        counts = self._estimator.estimate(sent_text(ask), provider=self._provider, model=ask.model)
+        reply, reserved_picousd, cost_picousd = await self._reply(ask, counts, purpose)
+        used = reply.usage.total_tokens - reply.usage.output_tokens
+        self._estimator.learn(
+            provider=self._provider, model=ask.model, expected=counts.expected, actual=used, factor=counts.factor
+        )
+        try:
+            return _Answer(checked(ask, reply), reply, reserved_picousd, cost_picousd)
+        except Unusable as problem:
+            raise Held(
+                f"{problem}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
+            ) from problem
+
+    async def _reply(self, ask: Ask, counts: Counts, purpose: Purpose) -> tuple[Reply, int, int]:
         """Reserve, send and settle one attempt; usage is booked before anything reads the answer."""
         money = self.token_manager
         if money is None:
             raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
-        most = Usage(ask.max_input_tokens or 0, ask.max_output_tokens or 0)
         held = money.reserve(
-            most,
+            self._most(money, ask, counts, purpose),
             model=ask.model,
             folder=purpose.folder,
             project=purpose.project,
@@ -212,31 +236,49 @@ class AIInsightGenerator:
         except BaseException:
             money.assume(held, "interrupted after it was sent")
             raise
-        return reply, held, money.settle(held, reply.usage)
+        return reply, held.cost_picousd, money.settle(held, reply.usage)
 
-    def _written(
-        self, local: Insight, found: Checked, reply: Reply, redactor: Redactor, money: tuple[int, int]
-    ) -> Insight:
+    def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
+        """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""
+        output = ask.max_output_tokens or 0
+        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model)
+        is_at_edge = money.is_at_edge(picousd(expected_usd), purpose.folder, purpose.project)
+        return Usage(hard_bound(sent_text(ask)) if is_at_edge else counts.most, output)
+
+    def _written(self, local: Insight, answers: Sequence[_Answer], parts: int, redactor: Redactor) -> Insight:
         """Put the model's words into the extracted insight; its strings pass the redactor once more."""
-        by_model = {finding.kind for finding in found.findings}
+        found = [finding for answer in answers for finding in answer.checked.findings]
+        by_model = {finding.kind for finding in found}
         extracted = [finding for finding in local.findings if finding.kind not in by_model]
-        reserved_picousd, cost_picousd = money
+        provenance: dict[str, Any] = {
+            "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
+            "quotes_kept": len(found),
+            "request_id": answers[-1].reply.request_id,
+        }
+        if parts > 1:
+            provenance["note"] = f"asked in {len(answers)} of {parts} parts"
         return replace(
             local,
-            title=redactor.redact(found.title) or local.title,
-            summary=redactor.redact(found.summary) or local.summary,
-            findings=(*extracted, *(_redacted(finding, redactor) for finding in found.findings)),
+            title=redactor.redact(answers[0].checked.title) or local.title,
+            summary=redactor.redact(answers[-1].checked.summary) or local.summary,
+            findings=(*extracted, *(_redacted(finding, redactor) for finding in found)),
             engine=self._engine.NAME,
             model=self._engine.price_model,
-            usage=reply.usage,
-            cost_picousd=cost_picousd,
-            reserved_picousd=reserved_picousd,
-            provenance={
-                "quotes_checked": found.quotes_checked,
-                "quotes_kept": found.quotes_kept,
-                "request_id": reply.request_id,
-            },
+            usage=summed(answer.reply.usage for answer in answers),
+            cost_picousd=sum(answer.cost_picousd for answer in answers),
+            reserved_picousd=sum(answer.reserved_picousd for answer in answers),
+            provenance=provenance,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """One paid answer: what of it stands, and what it cost."""
+
+    checked: Checked
+    reply: Reply
+    reserved_picousd: int
+    cost_picousd: int
 
 
 def level_of(name: InsightLevel | str) -> InsightLevel:
@@ -262,11 +304,26 @@ def _state_of(refusal: Refused) -> JobError:
     return Failed(f"{refusal}; nothing was billed")
 
 
+def restored(insight: Insight, reading: Reading) -> Insight:
+    """Put personal data back into an insight that stays on this machine; credentials stay replaced."""
+    return replace(
+        insight,
+        title=reading.shown(insight.title),
+        summary=reading.shown(insight.summary),
+        findings=tuple(_changed(finding, reading.shown) for finding in insight.findings),
+        keywords=tuple(map(reading.shown, insight.keywords)),
+    )
+
+
 def _redacted(finding: Finding, redactor: Redactor) -> Finding:
     """Return the finding with text and quote redacted, and its parts likewise."""
+    return _changed(finding, redactor.redact)
+
+
+def _changed(finding: Finding, change: Callable[[str], str]) -> Finding:
     return replace(
         finding,
-        text=redactor.redact(finding.text),
-        quote=redactor.redact(finding.quote) if finding.quote else finding.quote,
-        parts=tuple(_redacted(part, redactor) for part in finding.parts),
+        text=change(finding.text),
+        quote=change(finding.quote) if finding.quote else finding.quote,
+        parts=tuple(_changed(part, change) for part in finding.parts),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sessiontrackd import condense, templates
 from sessiontrackd.insights._reading import Reading
-from sessiontrackd.model import Ask, InsightLevel
+from sessiontrackd.model import Ask, InsightLevel, Session
 
 # What a model may write. Everything else of a note (asks, files, commands, tests ...) stays extracted.
 KINDS = {
@@ -17,7 +17,6 @@ KINDS = {
     InsightLevel.STANDARD: ("decision", "cause", "todo", "question"),
     InsightLevel.COMPREHENSIVE: ("decision", "cause", "todo", "question", "alternative", "lesson", "next_prompt"),
 }
-OVERHEAD_TOKENS = 500  # of the wrapping that no text shows. Source: 6,500 prompts, 2026: bytes + 500 was never exceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +35,8 @@ LEVELS = {
 }
 
 
-def asked(reading: Reading, level: InsightLevel, model: str | None) -> Ask:
-    """Return the ask for an engine that thinks: the condensed session in a prompt, and the most it can use."""
-    condensed = reading.condensed
-    assert condensed is not None
+def asked(reading: Reading, condensed: Session, level: InsightLevel, model: str | None) -> Ask:
+    """Return the ask for an engine that thinks: the condensed session, or a part of it, in a prompt."""
     text = templates.render(
         f"prompts/{level.value}",
         {
@@ -58,10 +55,14 @@ def asked(reading: Reading, level: InsightLevel, model: str | None) -> Ask:
         text=text,
         schema=schema,
         model=model,
-        max_input_tokens=len(text.encode()) + len(json.dumps(schema)) + OVERHEAD_TOKENS,
         max_output_tokens=LEVELS[level].max_output_tokens,
         thinking=LEVELS[level].thinking,
     )
+
+
+def sent_text(ask: Ask) -> str:
+    """Return everything of an ask that a provider counts."""
+    return f"{ask.text}\n{json.dumps(ask.schema)}"
 
 
 def _schema(kinds: tuple[str, ...]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from sessiontrackd.privacy import Redactor
 class Reading:
     """A session that was read to its end: its figures, what it contains (redacted), and the sha256 of its content.
 
-    `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted.
+    `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted. `restores`
+    says that personal data, which was replaced for the engine, comes back in what stays on this machine.
     """
 
     session: Session
@@ -25,11 +26,16 @@ class Reading:
     content_sha256: str
     redactor: Redactor
     condensed: Session | None = None
+    restores: bool = True
 
     @property
     def title(self) -> str:
         """The recorded title, else the one made from the first ask; redacted."""
         return self.redactor.redact(self.session.title) if self.session.title else self.facts.title
+
+    def shown(self, text: str) -> str:
+        """Return a redacted text as it may be shown on this machine."""
+        return self.redactor.restore(text) if self.restores else text
 
 
 def read_session(opened: OpenSession, condense_for: InsightLevel | None = None, *, personal: bool = False) -> Reading:
@@ -37,16 +43,16 @@ def read_session(opened: OpenSession, condense_for: InsightLevel | None = None, 
 
     Args:
         opened: as a reader gave it.
-        condense_for: the level whose text an engine is to be given; None where nobody is asked.
-        personal: replace personal data, too.
+        condense_for: the level whose text an engine is to be given, without personal data; None where nobody is asked.
+        personal: replace personal data for good, in what stays on this machine, too.
     """
-    redactor = Redactor(personal=personal)
+    redactor = Redactor(personal=personal or condense_for is not None)
     condenser = Condenser(condense_for, redactor) if condense_for else None
     digest = hashlib.sha256()
     facts = extract(_followed(opened, digest.update, condenser), redactor)
     session = opened.close()
     condensed = condenser.finish(session) if condenser else None
-    return Reading(session, facts, digest.hexdigest(), redactor, condensed)
+    return Reading(session, facts, digest.hexdigest(), redactor, condensed, restores=not personal)
 
 
 def open_messages(session: Session) -> OpenSession:

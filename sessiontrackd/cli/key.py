@@ -1,0 +1,48 @@
+"""The API key: `key set|remove|status`. It is never shown."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sessiontrackd import config
+from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._screen import print_json
+from sessiontrackd.errors import UsageError
+
+
+@click.group("key", cls=Group, epilog="sessiontrackd key set\nsessiontrackd key status")
+@home_option
+def key() -> None:
+    """Keep the API key of the engine 'claude' in a file that only you can read."""
+
+
+@subcommand(key, "set", example="sessiontrackd key set\nsessiontrackd key set < key.txt")
+def set_() -> None:
+    """Read the key from stdin, unseen on a terminal, and keep it."""
+    given = click.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    value = given.strip()
+    if not value or not value.isascii() or any(char.isspace() for char in value):
+        raise UsageError("That is no API key: it is one word of letters, digits and dashes.")
+    click.echo(f"Kept in {config.keep_key(current_home(), value)}.")
+
+
+@subcommand(key, "remove", example="sessiontrackd key remove")
+def remove() -> None:
+    """Delete the file; a key in the environment stays where it is."""
+    place = config.key_path(current_home())
+    existed = place.exists()
+    place.unlink(missing_ok=True)
+    click.echo("Removed." if existed else "There was none.")
+
+
+@subcommand(key, "status", example="sessiontrackd key status")
+@json_option
+def status(as_json: bool) -> None:
+    """Say whether there is a key, and where; never the key itself."""
+    found = config.find_key(current_home())
+    if as_json:
+        print_json({"found": found is not None, "where": found[1] if found else None})
+    else:
+        click.echo(f"There is a key: {found[1]}." if found else "There is no key: sessiontrackd key set")
