@@ -206,3 +206,16 @@ def test_raw_parts_of_the_wrong_shape_keep_what_fits() -> None:
     """Elements that are no objects are left out of a list of objects."""
     assert decode_raw(b'[null, 5, {"a": 1}]', list[Line]) == [Line(1)]
     assert decode_raw(b"5", Line) is None
+
+
+def test_a_zip_without_its_members_is_refused(tmp_path: Path) -> None:
+    """Its directory points to a place before the file's beginning: a reason, no fault of ours."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("conversations.json", "[]" * 100)
+    whole = path.read_bytes()
+    path.write_bytes(b"PK\x03\x04" + whole[whole.index(b"PK\x01\x02") :])
+    source = open_source(path)
+
+    with pytest.raises(Unreadable):
+        source.of_member(source.members[0]).open().read()

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ RATIO_LIMIT = 200  # logs pack 5 to 40 times
 RATIO_FREE_BYTES = 8 * 1024**2  # below this a high ratio is harmless
 MEMBER_LIMIT = 20_000
 PACKED_SUFFIXES = {".gz", ".zst", ".zip"}
+DAMAGED_MEMBER = (NotImplementedError, zipfile.BadZipFile, OSError, ValueError, struct.error)
+"""What zipfile raises about a member whose entry is wrong; its place may lie outside the file."""
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 MAGIC = (
     (b"\x1f\x8b", "gzip"),
@@ -150,7 +153,7 @@ class Source:
         except KeyError as error:
             raw.close()
             raise Unreadable(f"{self.display} holds no {name}.") from error
-        except (NotImplementedError, zipfile.BadZipFile) as error:
+        except DAMAGED_MEMBER as error:
             raw.close()
             raise Unreadable(f"{name} in {self.display} cannot be unpacked: {error}.") from error
         except Unreadable:
