@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from sessiontrackd import readers
-from sessiontrackd.contracts import Reader
 from sessiontrackd.errors import SessiontrackdError
 from sessiontrackd.model import Origin, Role
 from sessiontrackd.records import open_source
@@ -98,26 +97,3 @@ def test_ordinary_files_are_no_conversations() -> None:
         found += [(path, reader.NAME)] if reader is not None else []
 
     assert found == []
-
-
-@pytest.mark.parametrize("reader", readers.all_readers(), ids=lambda reader: reader.NAME)
-class TestContract:
-    """What every reader promises."""
-
-    def test_it_is_a_reader(self, reader: Reader) -> None:
-        """A reader has a name, a test and a door."""
-        assert reader.NAME
-        assert callable(reader.recognises)
-        assert callable(reader.read)
-
-    def test_it_leaves_other_files_alone(self, reader: Reader, tmp_path: Path) -> None:
-        """Plain prose, a package file and random bytes are of no format."""
-        for name, data in {
-            "a.md": b"# Title\n\nSome words about nothing.\n",
-            "package.json": b'{"name": "x", "version": "1.0.0", "dependencies": {}}',
-            "b.bin": bytes(range(256)) * 10,
-            "c.jsonl": b'{"event": "start", "time": 1}\n{"event": "stop", "time": 2}\n',
-        }.items():
-            path = tmp_path / name
-            path.write_bytes(data)
-            assert not reader.recognises(open_source(path))
