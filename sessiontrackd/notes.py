@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sessiontrackd import report
 from sessiontrackd.history import History
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Session
 from sessiontrackd.records import Source
+from sessiontrackd.subagents import SubAgent, told
 
 OPEN_KINDS = frozenset({"todo", "question"})
 
@@ -42,19 +43,33 @@ class Shelf:
         return self.source.path.stat().st_mode & 0o777 if self.source.path.exists() else 0o600
 
 
-def write_note(history: History, shelf: Shelf, session: Session, insight: Insight) -> Path | None:
-    """Write the note of one session; None where the user deleted it and did not ask for it by name."""
+def write_note(
+    history: History, shelf: Shelf, session: Session, insight: Insight, agents: Sequence[SubAgent] = ()
+) -> Path | None:
+    """Write the note of one session; None where the user deleted it and did not ask for it by name.
+
+    Args:
+        history: where notes and recorded usage are kept.
+        shelf: what the notes of the transcript have in common.
+        session: read to its end, its usage and that of its sub-agents recorded.
+        insight: what was found in it.
+        agents: its sub-agents that have transcripts of their own.
+    """
     path = _standing(history, shelf, session.session_id)
     if path is None:
         return None
     if not path.name:
         path = _placed(history, shelf, session, insight.title)
+    session, cost = _with_usage(history, session, agents)
+    own, lines = told(insight, agents)
     text = report.render(
         session,
-        insight,
+        own,
         source=shelf.source.path,
         source_sha256=shelf.source.sha256,
         project=shelf.folder.project,
+        recorded_cost=cost,
+        subagents=lines,
         note_path=path,
         zone=shelf.zone,
     )
@@ -62,6 +77,22 @@ def write_note(history: History, shelf: Shelf, session: Session, insight: Insigh
     if written.outcome != report.UNCHANGED:
         _remember(history, shelf, session.session_id, insight, written.path)
     return written.path
+
+
+def _with_usage(
+    history: History, session: Session, agents: Sequence[SubAgent]
+) -> tuple[Session, tuple[int | None, bool] | None]:
+    """Return the session with all that it and its sub-agents used, each reply once, and what that cost."""
+    family = (session, *(agent.session for agent in agents))
+    found = history.recorded_of([one.session_id for one in family])
+    if found is None:
+        return session, None
+    usage, cost_picousd, is_all = found
+    is_complete = all(one.usage is None or one.usage.complete for one in family)
+    return replace(session, usage=replace(usage, complete=usage.complete and is_complete)), (
+        cost_picousd,
+        is_all and is_complete,
+    )
 
 
 def write_index(shelf: Shelf, entries: Sequence[report.IndexEntry]) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -16,10 +17,11 @@ from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
 from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session, require_consent
-from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Usage
+from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Session, Usage
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
 from sessiontrackd.store import Store, open_store
+from sessiontrackd.subagents import SubAgent, read_agent
 
 FALLBACK = "fallback"  # the name under which a local insight in place of another engine's is stored
 LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
@@ -111,7 +113,8 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
                 done.append(Note(reading, None, None))
                 continue
             insight, shortfall = await insight_of(rooms, work, generator, reading)
-            path = notes.write_note(rooms.history, shelf, reading.session, insight)
+            agents = agents_of(rooms, work, reading.session)
+            path = notes.write_note(rooms.history, shelf, reading.session, insight, agents)
             done.append(Note(reading, insight, path, shortfall))
     notes.write_index(shelf, [note.entry for note in done])
     return done
@@ -193,6 +196,11 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
 
 def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Iterator[tuple[Reading, bool]]:
     """Yield each session of a transcript, read, and whether the transcript holds more than one."""
+    if not work.named and readers.is_data_set(work.source):
+        raise Held(
+            f"a data set: {readers.DATA_SET_ROWS} conversations or more stand as rows in it. "
+            f"Nothing is made of it until you ask: sessiontrackd process {shlex.quote(work.path.decode('utf-8', 'replace'))}"
+        )
     transcript = readers.read(work.source)
     if not transcript.is_conversation:
         raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
@@ -211,6 +219,26 @@ def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: Insigh
     reading = read_session(opened, condense_for, personal=work.folder.redact_notes == "all")
     rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
     return reading
+
+
+def agents_of(rooms: Rooms, work: Work, session: Session) -> list[SubAgent]:
+    """Read a session's sub-agents and keep what they used. One that cannot be read is left to its own job."""
+    found: list[SubAgent] = []
+    for path in readers.subagent_paths(work.source, session):
+        if lowered(work.folder, os.fsencode(path)).left_alone:
+            continue
+        with contextlib.suppress(JobError):
+            source = open_source(path)
+            if session.session_id.encode("utf-8", "replace") not in source.head:
+                continue
+            for opened in readers.read(source).sessions:
+                agent = read_agent(opened, personal=work.folder.redact_notes == "all")
+                if agent.session.parent_id == session.session_id:
+                    found.append(agent)
+                    rooms.history.record_session(
+                        agent.session, os.fsencode(path), folder=work.folder_name, project=work.folder.project
+                    )
+    return found
 
 
 def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -224,6 +224,22 @@ class History:
                 _add(total, found, cost)
         ordered = sorted(rows.items(), key=lambda item: (item[0] is None, item[0]))
         return {"period": period, "rows": [{"key": key, **_shown(row)} for key, row in ordered], "total": _shown(total)}
+
+    def recorded_of(self, session_ids: Sequence[str]) -> tuple[Usage, int | None, bool] | None:
+        """Return what sessions recorded together; None where they recorded nothing.
+
+        Returns:
+            The usage, its cost in pico-USD (None: nothing of it has a price), and whether that is all of it.
+        """
+        total = _Row()
+        marks = ", ".join("?" * len(session_ids))
+        for found in self._store.read(f"SELECT * FROM recorded WHERE session_id IN ({marks})", tuple(session_ids)):
+            _add(total, found, self._cost_picousd(found))
+        if not total.sessions:
+            return None
+        is_unknown = total.unpriced_tokens > 0 and total.priced_tokens == 0
+        is_all = total.usage.complete and not total.unpriced_tokens
+        return total.usage, None if is_unknown else total.cost_picousd, is_all
 
     def recorded_since(self, since: datetime) -> tuple[int, int]:
         """Return what replies since a moment cost, as recorded.

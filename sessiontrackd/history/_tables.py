@@ -69,6 +69,7 @@ CREATE INDEX recorded_at ON recorded (at);
 CREATE INDEX recorded_source ON recorded (source);
 """,
         "CREATE INDEX insight_content ON insight (content_sha256);\n",
+        "CREATE INDEX recorded_session ON recorded (session_id);",
     ),
 )
 

@@ -7,6 +7,8 @@ Another package adds one under the entry point group `sessiontrackd.readers`.
 from __future__ import annotations
 
 import importlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, cast
 
 from sessiontrackd.contracts import Reader
 from sessiontrackd.errors import NotAConversation, NotReadYet
-from sessiontrackd.model import Transcript
+from sessiontrackd.model import Session, Transcript
 from sessiontrackd.readers import _inspect
 from sessiontrackd.records import Source, open_source
 
@@ -44,7 +46,9 @@ READERS = (
 )
 """In the order in which they are asked: the surest signs first."""
 GROUP = "sessiontrackd.readers"
-__all__ = ["READERS", "all_readers", "inspect_document", "read", "recognise"]
+ROWS = ("sharegpt", "openai_messages")
+DATA_SET_ROWS = 100  # a person's own export has fewer in one file of these formats
+__all__ = ["READERS", "all_readers", "inspect_document", "is_data_set", "read", "recognise", "subagent_paths"]
 
 
 @cache
@@ -75,6 +79,22 @@ def read(transcript: Source | Path) -> Transcript:
         return reader.read(source)
     except NotAConversation as reason:
         return _none(source, str(reason))
+
+
+def is_data_set(source: Source) -> bool:
+    """Say whether a file holds so many rows that it is a data set rather than somebody's conversations."""
+    reader = recognise(source)
+    if reader is None or reader.NAME not in ROWS:
+        return False
+    return sum(1 for _ in itertools.islice(reader.read(source).sessions, DATA_SET_ROWS)) == DATA_SET_ROWS
+
+
+def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
+    """Yield the files in which a session's sub-agents may stand, where its format knows of such files."""
+    reader = next((one for one in all_readers() if session.format == one.NAME), None)
+    find: Callable[[Source], Iterable[Path]] | None = getattr(reader, "subagent_paths", None)
+    if find is not None and not session.details.get("subagent"):
+        yield from find(source)
 
 
 def _none(source: Source, reason: str) -> Transcript:

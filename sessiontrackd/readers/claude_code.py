@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sessiontrackd.model import Transcript
@@ -37,6 +39,15 @@ def _is_record(record: dict[str, Any]) -> bool:
 def read(source: Source) -> Transcript:
     """Return the transcript; its one session is read while it is iterated."""
     return one_session(source, NAME, _steps)
+
+
+def subagent_paths(source: Source) -> Iterator[Path]:
+    """Yield where sub-agents of a session may stand: beside it (2.0), or in a folder of the same name.
+
+    One beside it may be of another session; what it records of its parent decides.
+    """
+    yield from sorted(source.path.with_suffix("").glob("subagents/**/agent-*.jsonl"))
+    yield from sorted(source.path.parent.glob("agent-*.jsonl"))
 
 
 def _steps(source: Source, notes: Notes) -> Steps:

@@ -1,0 +1,203 @@
+"""Sub-agents: no note of their own, one line and all their tokens in their parent's."""
+
+import asyncio
+import json
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd import config, watch, worker
+from sessiontrackd.contracts import OpenSession
+from sessiontrackd.model import Job, JobState, Message, Origin, Role, Session
+from sessiontrackd.pipeline import Note, Rooms, open_rooms, process_job
+from sessiontrackd.subagents import read_agent
+
+PLACES = ("agent-a1.jsonl", "s1/subagents/agent-a1.jsonl", "s1/subagents/workflows/w/agent-a1.jsonl")
+RESULT = "The token is set in settings.py, and it is read once at the start."
+
+
+def line(role: str, number: int, content: object, *, session: str = "s1", **more: object) -> str:
+    message: dict[str, object] = {"role": role, "content": content}
+    if role == "assistant":
+        usage: object = {"input_tokens": 1000, "output_tokens": 10 * number}
+        message |= {"id": f"m{session}{more.get('agentId', '')}{number}", "model": "claude-sonnet-4-5-20250929"}
+        message |= {"usage": usage}
+    record: dict[str, object] = {
+        "type": role,
+        "sessionId": session,
+        "uuid": f"{more.get('agentId')}{number}",
+        "parentUuid": None,
+    }
+    record |= {"timestamp": f"2026-03-14T09:00:0{number}Z", "version": "2.1.101", "message": message}
+    return json.dumps(record | {"isSidechain": False, "cwd": "/p"} | more) + "\n"
+
+
+def side(session: str = "s1") -> str:
+    about = {"isSidechain": True, "agentId": "a1", "session": session}
+    return line("user", 1, "Find where the token is set, in all of the settings files", **about) + line(  # type: ignore[arg-type]
+        "assistant",
+        2,
+        [{"type": "text", "text": RESULT}],
+        **about,  # type: ignore[arg-type]
+    )
+
+
+def main() -> str:
+    call = {"description": "Find the token", "prompt": "Find where", "subagent_type": "Explore"}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": RESULT}]}
+    return (
+        line("user", 1, "Why is the token never refreshed? Please have a look.")
+        + line("assistant", 2, [{"type": "tool_use", "id": "t1", "name": "Task", "input": call}])
+        + line("user", 3, [result])
+        + line("assistant", 4, [{"type": "text", "text": "It is read once at the start, so it never changes."}])
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def rooms(home: Path, folder: Path) -> Iterator[Rooms]:
+    place = config.Home.find(home)
+    config.add_folder(place, folder, stable_s=0.1)
+    rooms = open_rooms(place)
+    yield rooms
+    rooms.close()
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (1_700_000_000,) * 2)
+    return path
+
+
+def worked(rooms: Rooms, path: Path, *, named: bool = False) -> tuple[JobState, str | None, list[Note]]:
+    """Work on one file; return where it went and its notes."""
+    notes: list[Note] = []
+
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        notes.extend(await process_job(rooms, job))
+        return notes
+
+    seen = watch.fingerprint(os.fsencode(path))
+    assert seen is not None
+    rooms.queue.offer(os.fsencode(path), path.name, seen, os.fspath(path.parent), named=named)
+    asyncio.run(worker.Worker(rooms, 0.0, process).run())
+    job = rooms.queue.job(os.fsencode(path))
+    assert job is not None
+    return job.state, job.reason, notes
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("agent_first", [True, False])
+def test_a_sub_agent_is_one_line_in_its_parents_note(rooms: Rooms, folder: Path, place: str, agent_first: bool) -> None:
+    """Task, tokens and result, wherever its file stands and whichever is read first; its file gets no note."""
+    agent, parent = written(folder, place, side()), written(folder, "s1.jsonl", main())
+    if agent_first:
+        assert worked(rooms, agent)[0] is JobState.SKIPPED
+    state, reason, notes = worked(rooms, parent)
+    assert (state, reason) == (JobState.DONE, None)
+    assert notes[0].report_path is not None
+    text = notes[0].report_path.read_text("utf-8")
+    if not agent_first:
+        state, reason, _ = worked(rooms, agent)
+        assert state is JobState.SKIPPED
+        assert "s1" in str(reason)
+
+    told = [one for one in text.splitlines() if "1,020 tokens" in one]
+    assert len(told) == 1
+    assert "Find the token" in told[0]
+    assert "The token is set in" in told[0]
+    assert text.count("Find the token") == 1
+    assert [path.name for path in folder.rglob("*.md")] == [notes[0].report_path.name]
+    assert rooms.history.recorded()["total"]["calls"] == 3
+
+
+def test_the_front_matter_counts_and_prices_the_whole_family(rooms: Rooms, folder: Path) -> None:
+    """3 replies of 1,000 tokens in, 20 + 40 + 20 out, at 3 and 15 USD a million."""
+    written(folder, PLACES[1], side())
+    note = worked(rooms, written(folder, "s1.jsonl", main()))[2][0]
+
+    assert note.report_path is not None
+    front = note.report_path.read_text("utf-8").split("---")[1]
+    assert "session_input_tokens: 3000\n" in front
+    assert "session_output_tokens: 80\n" in front
+    assert "session_cost_usd: 0.0102\n" in front
+    assert "session_cost_complete: true\n" in front
+
+
+def test_what_is_not_known_of_the_cost_is_shown_as_such(rooms: Rooms, folder: Path) -> None:
+    """A model without a price leaves no amount; an output count that is too low leaves a lower bound."""
+    unpriced = main().replace("claude-sonnet-4-5-20250929", "nobodys-model")
+    low = main().replace("2.1.101", "2.1.30").replace("s1", "s2")
+    fronts = []
+    for name, text in {"s1.jsonl": unpriced, "s2.jsonl": low}.items():
+        note = worked(rooms, written(folder, name, text))[2][0]
+        assert note.report_path is not None
+        fronts.append(note.report_path.read_text("utf-8").split("---")[1])
+
+    assert "session_cost_usd" not in fronts[0]
+    assert "session_cost_usd: 0.0069\n" in fronts[1]
+    assert all("session_cost_complete: false\n" in front for front in fronts)
+
+
+def test_another_sessions_sub_agent_is_not_ours(rooms: Rooms, folder: Path) -> None:
+    """A file beside it that belongs to another session adds no line and no tokens."""
+    written(folder, PLACES[0], side("other"))
+    note = worked(rooms, written(folder, "s1.jsonl", main()))[2][0]
+
+    assert note.report_path is not None
+    text = note.report_path.read_text("utf-8")
+    assert "tokens)" not in text
+    assert "session_input_tokens: 2000\n" in text
+
+
+def test_a_sub_agent_that_is_named_gets_a_note(rooms: Rooms, folder: Path) -> None:
+    """A person who asks for it by name has it."""
+    state, _, notes = worked(rooms, written(folder, PLACES[0], side()), named=True)
+
+    assert state is JobState.DONE
+    assert notes[0].report_path is not None
+
+
+@pytest.mark.parametrize("rows", [99, 100])
+def test_a_data_set_is_held_until_it_is_named(rooms: Rooms, folder: Path, rows: int) -> None:
+    """Hundreds of rows in one file are nobody's conversations; fewer may be somebody's."""
+    row = {"messages": [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]}
+    path = written(folder, "set.jsonl", f"{json.dumps(row)}\n" * rows)
+
+    state, reason, notes = worked(rooms, path)
+
+    assert state is (JobState.HELD if rows == 100 else JobState.DONE)
+    assert ("sessiontrackd process" in str(reason)) == (rows == 100)
+    assert len(notes) == (0 if rows == 100 else 99)
+    assert worked(rooms, path, named=True)[0] is JobState.DONE
+
+
+def test_personal_data_of_a_sub_agent_stays_out_where_that_is_wished() -> None:
+    """Its task and its result pass the same redactor as the session's own text."""
+
+    def steps() -> Generator[Message, None, Session]:
+        yield Message(1, Role.USER, Origin.SIDECHAIN, "Write to ada.lovelace@mail.test about it")
+        return Session("a1", "claude_code")
+
+    assert "ada.lovelace" not in read_agent(OpenSession(steps()), personal=True).task
+    assert "ada.lovelace" in read_agent(OpenSession(steps())).task
+
+
+def test_a_sub_agent_that_is_left_alone_is_not_read(rooms: Rooms, folder: Path) -> None:
+    """Names that a folder ignores are ignored here, too."""
+    written(folder, PLACES[0], side())
+    (folder / ".sessiontrackd.toml").write_text('ignore = ["agent-*"]\n', encoding="utf-8")
+    note = worked(rooms, written(folder, "s1.jsonl", main()))[2][0]
+
+    assert note.report_path is not None
+    assert "tokens)" not in note.report_path.read_text("utf-8")
