@@ -416,5 +416,5 @@ async def _run(home: Home, settings: Settings, until_idle: bool) -> None:
     if not home.db_path.exists():
         await _WorkerProcess(home, asyncio.Event()).prepare()
     with open_store(home.db_path, queue.SCHEMA) as store:
-        log.info("watching %d folders", sum(folder.enabled for folder in settings.folders))
+        log.info("watched folders: %d", sum(folder.enabled for folder in settings.folders))
         await Daemon(home, settings, store, until_idle=until_idle).run()

@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from sessiontrackd import engines
 from sessiontrackd.config import Home
+from sessiontrackd.errors import UsageError
 from sessiontrackd.store import Schema, Store, open_store
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-def _keep_home(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
-    if value is not None:
-        ctx.find_root().obj = value
+def _keep_home(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    """Keep the home; what was typed, before or after the command's name, wins over the environment."""
+    typed = ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+    root = ctx.find_root()
+    if value is not None and (typed or root.obj is None):
+        root.obj = value
 
 
 home_option = click.option(
@@ -31,6 +37,13 @@ home_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def known_engine(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse an engine that is not there before anything is done with it."""
+    if value is not None and value not in engines.names():
+        raise UsageError(f"There is no engine '{value}'. Engines: {', '.join(engines.names())}.")
+    return value
 
 
 class Command(click.Command):

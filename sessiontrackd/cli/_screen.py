@@ -73,8 +73,8 @@ def wrap(line: str, width: int) -> list[str]:
 
 
 def cut_path(path: str, width: int) -> str:
-    """Shorten a path to `width` columns, from its middle: the end tells most."""
-    if cells(path) <= width:
+    """Shorten a path to `width` columns, from its middle: the end tells most. Whole where stdout is no terminal."""
+    if cells(path) <= width or not sys.stdout.isatty():
         return path
     head = max(width // 4, 1)
     return path[:head] + "…" + path[-(width - head - 1) :]

@@ -13,7 +13,7 @@ import click
 
 from sessiontrackd import config, engines, readers
 from sessiontrackd.cli import _git
-from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._command import Group, current_home, home_option, json_option, known_engine, subcommand
 from sessiontrackd.cli._consent import obtain
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
@@ -42,7 +42,9 @@ def watch() -> None:
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="The tool that writes there; knows its folder.")
 @click.option("--level", type=click.Choice([level.value for level in InsightLevel]), help="How deep an insight goes.")
-@click.option("--engine", metavar="NAME", help="Who makes the insight; 'local' never leaves this machine.")
+@click.option(
+    "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; 'local' never leaves this machine."
+)
 @click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
 @click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
 @click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now.")
@@ -52,6 +54,7 @@ def add(
 ) -> None:
     """Watch a folder and everything below it. Says first how many transcripts are there."""
     home = current_home()
+    _check(output=output, **chosen)
     asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
     now = datetime.now(UTC)
     cutoff = _since(since, now) if since else None
@@ -76,6 +79,17 @@ def _see_to_consent(home: Home, folder: Path, engine: str | None) -> bool:
     if provider is not None:
         obtain(folder, provider, asks=sys.stdin.isatty() and sys.stdout.isatty())
     return provider is not None
+
+
+def _check(**chosen: str | None) -> None:
+    """Refuse a wrong value by the option's own rule, before anything is counted or asked."""
+    known = config.options("folder")
+    for name, value in chosen.items():
+        try:
+            if value is not None:
+                known[name].check(value)
+        except ValueError as mistake:
+            raise UsageError(f"--{name} cannot be '{value}': {mistake}.") from None
 
 
 def _folders_of(name: str | None) -> list[Path]:

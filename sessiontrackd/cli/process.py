@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from sessiontrackd import config, pipeline, readers, worker
-from sessiontrackd.cli._command import command, current_home, json_option
+from sessiontrackd.cli._command import command, current_home, json_option, known_engine
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
 from sessiontrackd.config import PRESETS
@@ -42,7 +42,9 @@ class Named(NamedTuple):
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--level", type=click.Choice(LEVELS), help="How deep; else what the folder says.")
-@click.option("--engine", metavar="NAME", help="Who makes the insight; else what the folder says.")
+@click.option(
+    "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; else what the folder says."
+)
 @click.option("--again", is_flag=True, help="Make the insight anew, not only the note.")
 @click.option("--stdout", "to_stdout", is_flag=True, help="Print the note instead of writing it.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, written and spent; do none of it.")

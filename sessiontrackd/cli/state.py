@@ -204,7 +204,7 @@ def _print_csv(document: dict[str, Any]) -> None:
 
 
 @command("reports", example="sessiontrackd reports\nsessiontrackd reports --limit 100 --json")
-@click.option("--limit", default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
 @json_option
 def reports(limit: int, as_json: bool) -> None:
     """List the newest reports with their paths."""

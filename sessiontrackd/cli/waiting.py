@@ -21,7 +21,7 @@ PATH_CELLS = 48
 
 @command("queue", example="sessiontrackd queue\nsessiontrackd queue --all --json")
 @click.option("--all", "everything", is_flag=True, help="Also what is done and what was skipped.")
-@click.option("--limit", default=50, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @json_option
 def queue(everything: bool, limit: int, as_json: bool) -> None:
     """List transcripts that wait, run, are held or failed, each with its reason."""

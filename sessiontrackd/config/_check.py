@@ -115,7 +115,9 @@ class _Checker:
 
     def _error(self, name: str, nth: int | None, text: str) -> SettingsError:
         line = line_of(self._lines, name, nth)
-        return SettingsError(f"{self._home.config_path}, line {line}: {text}.")
+        return SettingsError(
+            f"{self._home.config_path}, line {line}: {text.removesuffix('.')}{'' if text.endswith('?') else '.'}"
+        )
 
 
 def _fields(option: Option, kept: Any) -> dict[str, Any]:

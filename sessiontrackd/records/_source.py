@@ -214,7 +214,9 @@ def _open(path: Path) -> int:
         return os.open(path, FLAGS)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise Skipped(f"{name} is a symbolic link; the file that it names is read where it stands.") from error
+            raise Skipped(
+                f"{name} is a symbolic link, and links are not followed; the file it names is read if that lies in a watched folder."
+            ) from error
         if error.errno == errno.ENXIO:
             raise Skipped(f"{name} is a socket or a device, not a file.") from error
         raise Unreadable(f"{name} cannot be read: {error.strerror}.") from error

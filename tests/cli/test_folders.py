@@ -55,6 +55,23 @@ def test_without_a_terminal_history_goes_back_thirty_days(home: Path, talks: Pat
     assert folder.since[:10] == (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [("--output", "there", "vault:"), ("--budget", "lots", "50usd"), ("--engine", "oracle", "Engines: local")],
+)
+def test_a_wrong_value_is_refused_before_anything_is_counted(
+    home: Path, talks: Path, option: str, value: str, remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The option is named and the remedy too; no settings file is made or blamed."""
+    assert main(["watch", "add", str(talks), option, value]) == 2
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"'{value}'" in said.err
+    assert remedy in said.err
+    assert not (home / "config.toml").exists()
+
+
 @pytest.mark.parametrize(("said", "kept"), [("all", None), ("2026-03-14", "2026-03-14")])
 def test_since_is_kept_as_it_was_said(home: Path, talks: Path, said: str, kept: str | None) -> None:
     """A day, or all of it."""

@@ -64,15 +64,18 @@ def test_a_failure_is_one_line_without_a_traceback(home: Path, capsys: pytest.Ca
     assert main(["config", "show"]) == 1
 
     assert capsys.readouterr().err.splitlines() == [
-        f"sessiontrackd: {home}/config.toml, line 3: there is no option 'levle'; did you mean 'level'?."
+        f"sessiontrackd: {home}/config.toml, line 3: there is no option 'levle'; did you mean 'level'?"
     ]
 
 
-def test_home_is_taken_before_and_after_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_home_is_taken_before_and_after_the_command(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`--home DIR` means the same in both places and wins over the environment."""
     assert main(["--home", str(tmp_path), "config", "path"]) == 0
     assert main(["config", "path", "--home", str(tmp_path)]) == 0
 
+    assert home != tmp_path
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "config.toml")] * 2
 
 
@@ -114,3 +117,9 @@ def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
 
     assert capsys.readouterr().out.startswith("sessiontrackd ")
+
+
+@pytest.mark.parametrize("name", ["queue", "reports"])
+def test_a_list_of_less_than_one_is_wrong_usage(name: str, home: Path) -> None:
+    """`--limit` counts from 1."""
+    assert main([name, "--limit", "0"]) == 2

@@ -56,8 +56,11 @@ def test_a_cut_counts_columns_and_not_characters() -> None:
     assert _screen.cut("short", 5) == "short"
 
 
-def test_a_path_is_cut_in_its_middle() -> None:
-    """The end of a path tells most."""
+def test_a_path_is_cut_in_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a path tells most; a pipe is given all of it."""
+    path = "/home/mara/.claude/projects/-home-mara-tide/5f0c.jsonl"
+    assert _screen.cut_path(path, 30) == path
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     shown = _screen.cut_path("/home/mara/.claude/projects/-home-mara-tide/5f0c.jsonl", 30)
 
     assert _screen.cells(shown) == 30
