@@ -138,6 +138,7 @@ def test_every_quote_stands_in_its_message() -> None:
         ("請檢查 go.mod 的版本為什麼是 1.23", "檢查 go.mod 的版本為什麼是 1.23"),
         ("ok, " + "very " * 40 + "long", "Very" + " very" * 15 + "…"),
         ("```\ncode\n```", ""),
+        ("rename cmd_add_image to _clip in *one* go, _please_ do", "Rename cmd_add_image to _clip in one go, please do"),
     ],
 )  # fmt: skip
 def test_a_title_is_what_was_asked(said: str, title: str) -> None:
@@ -149,6 +150,15 @@ def test_a_recorded_title_wins() -> None:
     """The tool's or the user's own title stands, cut to 80 characters."""
     assert mended().facts(title="Fix the login").title == "Fix the login"
     assert len(mended().facts(title="word " * 40).title) <= 80
+
+
+@pytest.mark.parametrize(
+    "said", ["Untitled", "New chat", "2026-02-20 22:41:47Z", "New session - 2026-01-03T04:05:06.789Z"]
+)
+def test_a_recorded_title_that_tells_nothing_gives_way(said: str) -> None:
+    """What a tool calls everything, and the time it began, are no titles; a title may hold either."""
+    assert mended().facts(title=said).title == mended().facts().title != ""
+    assert mended().facts(title=f"{said} of the harbour").title == f"{said} of the harbour"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from sessiontrackd.facts._actions import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.facts._findings import KINDS, Maker
-from sessiontrackd.facts._human import gist, shortened, spoken, title_of
+from sessiontrackd.facts._human import gist, recorded_title, shortened, spoken, title_of
 from sessiontrackd.facts._scorer import Unit, keywords, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
@@ -41,6 +41,7 @@ __all__ = [
     "key_messages",
     "outside",
     "ranked",
+    "recorded_title",
     "scores",
     "select",
     "sentences",
@@ -135,8 +136,8 @@ class _SideChain:
 
 
 def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter, terms: tuple[str, ...]) -> str:
-    if recorded and recorded.strip():
-        return shortened(redactor.redact(recorded))
+    if recorded and (told := recorded_title(redactor.redact(recorded))):
+        return told
     if not talk.replies and talk.asks > MANY_TURNS:
         return shortened(_talk_title(talk, terms))
     thin = ""

@@ -79,7 +79,14 @@ _LINK = re.compile(r"https?://[^\s<>\])\"'`]+")
 _FORGE = re.compile(
     r"https?://(?:www\.)?(?:github\.com|gitlab\.com)/([\w.-]+/[\w.-]+?)(?:/-)?(?:/(?:pull|issues|merge_requests)/(\d+))?/?$"
 )
-_MARKUP = re.compile(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
+_MARKUP = re.compile(r"[*`]{1,3}(?=\S)|(?<=\S)[*`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
+_UNDERLINED = re.compile(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
+_NO_TITLE = re.compile(
+    r"\W*(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*)*"
+    r"(?:[\d:TZ./_+-]+\s*|(?:utc|gmt|[ap]m)\b\s*)*\W*$",
+    re.IGNORECASE,
+)
+"""Recorded titles that a tool gives everything: "New chat", "Untitled", the time it began."""
 _THIN = re.compile(
     r"\W*(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
     r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|go for it|from where you left off|so much)\b\W*)+$",
@@ -214,6 +221,11 @@ def title_of(text: str) -> str:
     return shortened(picked)
 
 
+def recorded_title(title: str) -> str:
+    """Return a title that the tool or the user gave, cut to 80 characters; empty where it tells nothing."""
+    return "" if _NO_TITLE.match(title) else shortened(title)
+
+
 def _plan_heading(text: str) -> str:
     """Return a plan's own name: its first heading that says more than "Plan"."""
     for start, end in lines(text, (0, min(len(text), 2_000))):
@@ -238,7 +250,7 @@ def plain_title(text: str) -> str:
         if shorter == text or words(shorter) < 2:
             break
         text = shorter
-    text = squeeze(_MARKUP.sub("", text)).strip(" ,;:–—-")
+    text = squeeze(_UNDERLINED.sub(r"\1", _MARKUP.sub("", text))).strip(" ,;:–—-")
     text = _DANGLING.sub("", text) if words(text) > 6 else text
     text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
     return (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sessiontrackd.condense import Condenser
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.facts import Facts, extract
+from sessiontrackd.facts import Facts, extract, recorded_title
 from sessiontrackd.model import InsightLevel, Message, Session
 from sessiontrackd.privacy import Redactor
 
@@ -30,8 +30,9 @@ class Reading:
 
     @property
     def title(self) -> str:
-        """The recorded title, else the one made from the first ask; redacted."""
-        return self.redactor.redact(self.session.title) if self.session.title else self.facts.title
+        """The recorded title where it tells something, else the one made from the first ask; redacted."""
+        recorded = self.redactor.redact(self.session.title or "")
+        return recorded_title(recorded) or self.facts.title or recorded
 
     def shown(self, text: str) -> str:
         """Return a redacted text as it may be shown on this machine."""
