@@ -314,6 +314,16 @@ def test_an_answer_stands_behind_its_question() -> None:
     assert '- "Copy or share?" → "Copy" [m4]\n' in note
 
 
+def test_what_tells_a_talk_in_short_says_from_where() -> None:
+    """A point that stands for the whole talk is quoted with its message, and not said twice."""
+    points = (said("point", "Let us walk in May.", 2, lead=""), said("point", "The bridge is closed.", 3, lead=""))
+    note = a_note(findings=points, summary="Let us walk in May.")
+
+    assert '> [!abstract] In short\n> "Let us walk in May." [m2]\n' in note
+    assert note.count("Let us walk in May.") == 1
+    assert '## Main points\n- "The bridge is closed." [m3]\n' in note
+
+
 def test_an_unfinished_session_says_where_it_stopped() -> None:
     """A session that ended in the middle of its work is no success either; several sentences make one quote."""
     outcome = replace(

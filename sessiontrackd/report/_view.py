@@ -63,6 +63,9 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     lists = {name: [_item(each) for each in findings if each.kind == kind] for name, kind in LISTS.items()}
     ones = {name: next((_item(each) for each in findings if each.kind == kind), None) for name, kind in ONES.items()}
     title = insight.title.strip() or (session.title or "").strip() or display(extra.source.name)
+    told = next((each for each in lists["points"] if each["text"] == insight.summary), None)
+    if told is not None and len(lists["points"]) > 1:
+        lists["points"].remove(told)
     totals = next((each.details for each in findings if each.kind == "figures"), {})
     if ones["goal"] is not None:
         ones["goal"]["is_title"] = _same(ones["goal"]["quote"] or ones["goal"]["text"], title)
@@ -75,6 +78,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "level": insight.level.value,
         "title": title,
         "summary": insight.summary,
+        "told": told,
         "others": [_item(each) for each in findings if each.kind not in _KNOWN],
         "is_open": bool(lists["todos"] or lists["questions"]),
         "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
