@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiontrackd import config, queue
+from sessiontrackd import budget, config, queue
 from sessiontrackd.config import Home
 from sessiontrackd.model import Job, JobState
 from sessiontrackd.store import open_store
@@ -184,9 +184,10 @@ def test_sigterm_ends_daemon_and_worker_within_two_seconds(daemons: Daemons) -> 
     assert config.heard(daemons.home) is None
 
 
-def test_a_killed_daemon_loses_nothing(daemons: Daemons) -> None:
-    """Kill -9 of the daemon and of its worker; the next run makes each note once."""
-    for number in range(20):
+@pytest.mark.parametrize("total", [20, pytest.param(50, marks=pytest.mark.prove)])
+def test_a_killed_daemon_loses_nothing(daemons: Daemons, total: int) -> None:
+    """Kill -9 of the daemon and of its worker; the next run makes each note once, and books each session once."""
+    for number in range(total):
         daemons.talk(f"{number:02}.jsonl", number)
     process = daemons.start()
     eventually(lambda: any(daemons.folder.glob("*.insights.md")))
@@ -198,7 +199,9 @@ def test_a_killed_daemon_loses_nothing(daemons: Daemons) -> None:
     daemons.run_until_idle()
 
     assert {job.state for job in daemons.jobs().values()} == {JobState.DONE}
-    assert len(list(daemons.folder.glob("*.insights.md"))) == 20
+    assert len(list(daemons.folder.glob("*.md"))) == total
+    with open_store(daemons.home.db_path, budget.SCHEMA) as store:
+        assert budget.TokenManager(store=store).usage(by="level")["total"]["sessions"] == total
 
 
 def test_changed_settings_are_taken_up_and_wrong_ones_are_not(daemons: Daemons, tmp_path: Path) -> None:
