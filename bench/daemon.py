@@ -54,7 +54,8 @@ def daemon(home: Home) -> Iterator[subprocess.Popen[bytes]]:
 def drop(folder: Path, number: int) -> Path:
     """Put a small transcript of its own session into the folder, whole."""
     partial, path = folder / f".{number}.tmp", folder / f"{number:02}.jsonl"
-    partial.write_text(SAMPLE.replace(SAMPLE_ID, f"{number:08}{SAMPLE_ID[8:]}"), encoding="utf-8")
+    text = SAMPLE.replace(SAMPLE_ID, f"{number:08}{SAMPLE_ID[8:]}").replace("on Sunday", f"on Sunday {number}")
+    partial.write_text(text, encoding="utf-8")  # of its own: a copy would get its note from the stored insight
     partial.rename(path)
     return path
 

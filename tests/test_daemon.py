@@ -36,7 +36,7 @@ except SessiontrackdError as error:
 def talk(number: int, *asks: str) -> str:
     """Return the lines of a session of its own."""
     lines = []
-    for place, ask in enumerate(asks or ("What is a lease?", "And a lock?")):
+    for place, ask in enumerate(asks or (f"What is a lease, question {number}?", "And a lock?")):
         for role, text in (("user", ask), ("assistant", f"Answer {place}.")):
             record: dict[str, object] = {
                 "type": role,
