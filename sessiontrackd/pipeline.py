@@ -281,10 +281,11 @@ async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading:
     purpose = Purpose(work.folder_name, work.folder.project, work.path)
     insight = await generator.insight(reading, work.level, purpose)
     session_id = reading.session.session_id
-    rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
-    rooms.budget.record(
-        reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
-    )
+    with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
+        rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
+        rooms.budget.record(
+            reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
+        )
     return insight
 
 
