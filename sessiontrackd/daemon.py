@@ -297,10 +297,13 @@ class Daemon:
 
     async def _look(self, folder: Folder, below: bytes | None = None) -> int:
         """Offer what is new or has changed in a folder, or below a place in it; return how many files are there."""
-        files, batch = 0, list[watch.Found]()
+        files, new, batch = 0, 0, list[watch.Found]()
         for found in watch.scan(folder, below, self._avoid(folder)):
             files += 1
-            if self._is_news(found) and lowered(folder, found.path).left_alone is None:
+            known = self._queue.job(found.path)
+            new += known is None
+            is_news = known is None or known.fingerprint != found.fingerprint
+            if is_news and lowered(folder, found.path).left_alone is None:
                 batch.append(found)
             if len(batch) >= BATCH or files % BREATH == 0:
                 await self._offer(folder, batch)
@@ -309,11 +312,10 @@ class Daemon:
             if self._stopping:
                 break
         await self._offer(folder, batch)
+        if below is not None and new:
+            self._of(folder).files += new
+            self._tell()
         return files
-
-    def _is_news(self, found: watch.Found) -> bool:
-        known = self._queue.job(found.path)
-        return known is None or known.fingerprint != found.fingerprint
 
     async def _offer(self, folder: Folder, batch: Collection[watch.Found]) -> None:
         """Let files wait until they have rested; the worker is started meanwhile."""

@@ -13,4 +13,5 @@ def start_logging(level: str) -> None:
     layout = "%(levelname)s: %(message)s" if in_journal else "%(asctime)s %(levelname)s: %(message)s"
     logging.basicConfig(level=level.upper(), format=layout, stream=sys.stderr, force=True)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from sessiontrackd.insights._evidence import Checked, Unusable, checked
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Session, Usage
-from sessiontrackd.pricing import picousd, summed
+from sessiontrackd.pricing import data_date, picousd, summed
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Counts, Estimator, hard_bound
@@ -169,7 +169,8 @@ class AIInsightGenerator:
         return restored(replace(local, provenance={"note": note}), reading)
 
     async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
-        session = replace(reading.session, title=reading.title)
+        project = reading.redactor.redact(reading.session.project) if reading.session.project else None
+        session = replace(reading.session, title=reading.title, project=project)
         ask = Ask(session, level, reading.facts.findings, reading.facts.keywords, reading.title)
         engine = LocalEngine() if self._engine.leaves_machine else self._engine
         reply = await engine.attempt(ask)
@@ -249,18 +250,20 @@ class AIInsightGenerator:
         """Put the model's words into the extracted insight; its strings pass the redactor once more."""
         found = [finding for answer in answers for finding in answer.checked.findings]
         by_model = {finding.kind for finding in found}
-        extracted = [finding for finding in local.findings if finding.kind not in by_model]
+        summary = redactor.redact(answers[-1].checked.summary)
+        extracted = [_told(one, summary) for one in local.findings if one.kind not in by_model]
         provenance: dict[str, Any] = {
             "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
             "quotes_kept": len(found),
             "request_id": answers[-1].reply.request_id,
+            "priced_at": str(data_date() or "unknown"),
         }
         if parts > 1:
             provenance["note"] = f"asked in {len(answers)} of {parts} parts"
         return replace(
             local,
             title=redactor.redact(answers[0].checked.title) or local.title,
-            summary=redactor.redact(answers[-1].checked.summary) or local.summary,
+            summary=summary or local.summary,
             findings=(*extracted, *(_redacted(finding, redactor) for finding in found)),
             engine=self._engine.NAME,
             model=self._engine.price_model,
@@ -302,6 +305,13 @@ def _state_of(refusal: Refused) -> JobError:
     if refusal.is_for_now:
         return Waiting(f"{refusal}; nothing was billed", refusal.retry_after_s or RETRY_S)
     return Failed(f"{refusal}; nothing was billed")
+
+
+def _told(finding: Finding, summary: str) -> Finding:
+    """Return the outcome in the model's words, at its place in the session; any other finding as it is."""
+    if finding.kind != "outcome" or not summary:
+        return finding
+    return replace(finding, text=summary, quote=None, origin="model", parts=())
 
 
 def restored(insight: Insight, reading: Reading) -> Insight:
