@@ -15,10 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from sessiontrackd import alerts, budget, channels, config, history, pricing, queue, templates
+from sessiontrackd import alerts, budget, channels, config, history, pricing, privacy, queue, templates
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.config import Home, Settings
-from sessiontrackd.engines import engine_class
+from sessiontrackd.engines import engine_class, provider_of
+from sessiontrackd.engines.claude import is_exposed
 from sessiontrackd.errors import SessiontrackdError, SettingsError, Unpriced, UsageError
 from sessiontrackd.model import Alert, BudgetStatus, Folder
 from sessiontrackd.store import Store, open_store
@@ -49,9 +50,14 @@ class Patient:
     now: datetime
 
     @property
+    def sending_folders(self) -> list[Folder]:
+        """The folders whose engine sends text away. One that cannot be found is told of elsewhere."""
+        return [each for each in self.settings.folders if each.enabled and _leaves_machine(each.engine)]
+
+    @property
     def has_paid_folders(self) -> bool:
-        """Whether an engine may cost something. One that cannot be found is told of elsewhere."""
-        return any(folder.enabled and _leaves_machine(folder.engine) for folder in self.settings.folders)
+        """Whether an engine may cost something."""
+        return bool(self.sending_folders)
 
 
 Look = Callable[[Patient], Iterator[Check]]
@@ -141,7 +147,7 @@ def _database(patient: Patient) -> Iterator[Check]:
 
 
 def _opened(patient: Patient) -> Store:
-    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, alerts.SCHEMA)
+    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, alerts.SCHEMA, privacy.SCHEMA)
     return open_store(patient.home.db_path, *schemas, timeout_s=LOOK_TIMEOUT_S)
 
 
@@ -187,6 +193,34 @@ def _budget(patient: Patient) -> Iterator[Check]:
         yield Check("budget", WARNING, text, "Set one: sessiontrackd budget set 5usd")
     else:
         yield Check("budget", OK, "none is set, and none is needed: only the local engine is used")
+
+
+def _sending(patient: Patient) -> Iterator[Check]:
+    """Say for each folder whose text is sent away to whom, and whether somebody allowed it."""
+    if patient.sending_folders and is_exposed(patient.settings.claude_base_url):
+        address, remedy = patient.settings.claude_base_url, "Write https in claude.base_url."
+        if patient.settings.claude_unencrypted:
+            yield Check("address", WARNING, f"text and key go to {address} readable on the way", remedy)
+        else:
+            yield Check("address", FAILURE, f"nothing is sent to {address}: it would be readable on the way", remedy)
+    for folder in patient.sending_folders:
+        scope, provider = str(folder.path), provider_of(folder.engine, patient.settings) or folder.engine
+        if _is_allowed(patient, scope, provider):
+            yield Check("consent", OK, f"text of {scope} may go to {provider}, condensed and redacted")
+        else:
+            text = f"nobody allowed that text of {scope} goes to {provider}, so its notes are made locally"
+            yield Check("consent", WARNING, text, f"Allow it: {privacy.grant_line(scope, provider)}")
+
+
+def _is_allowed(patient: Patient, scope: str, provider: str) -> bool:
+    """Say whether somebody allowed it; of a database that cannot be read nothing is taken for granted."""
+    if not patient.home.db_path.exists():
+        return False
+    try:
+        with _opened(patient) as store:
+            return privacy.Consents(store).is_granted(scope, provider)
+    except SessiontrackdError:
+        return False
 
 
 def _leaves_machine(engine: str) -> bool:
@@ -270,5 +304,5 @@ def _notification(patient: Patient) -> Check:
 
 
 LOOKS: tuple[Look, ...] = (
-    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _budget, _prices, _daemon,
+    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _sending, _budget, _prices, _daemon,
 )  # fmt: skip

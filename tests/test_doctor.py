@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sessiontrackd import alerts, budget, config, history, pricing, queue, templates
+from sessiontrackd import alerts, budget, config, history, pricing, privacy, queue, templates
 from sessiontrackd.budget import Limit, TokenManager
 from sessiontrackd.config import Home
 from sessiontrackd.doctor import FAILURE, OK, WARNING, Check, examine
@@ -71,6 +71,21 @@ def test_a_folder_that_can_be_used_is_ok(place: Home, tmp_path: Path) -> None:
 
     assert check.state == OK
     assert f"{tmp_path}/notes/ai" in check.text
+
+
+def test_it_says_to_whom_text_of_a_folder_goes(place: Home, tmp_path: Path) -> None:
+    """Without consent with the line to type; a server elsewhere without TLS fails."""
+    config.add_folder(place, tmp_path, engine="claude")
+    assert "consent grant" in str(found(place, "consent").remedy)
+
+    with open_store(place.db_path, privacy.SCHEMA) as store:
+        privacy.Consents(store).grant(str(tmp_path), "anthropic")
+    assert found(place, "consent").state == OK
+
+    config.set_value(place, "claude.base_url", "http://box.lan")
+    assert (found(place, "address").state, found(place, "consent").state) == (FAILURE, WARNING)
+    config.set_value(place, "claude.unencrypted", True)
+    assert found(place, "address").state == WARNING
 
 
 def test_a_folder_that_is_gone_is_a_warning(place: Home, tmp_path: Path) -> None:

@@ -177,6 +177,24 @@ def test_without_consent_nothing_is_sent_or_reserved(money: TokenManager) -> Non
     assert states(money) == []
 
 
+def test_consent_that_is_revoked_ends_a_long_session(money: TokenManager) -> None:
+    """It is asked for before each request: what was paid for stays, and nothing more is sent."""
+    long = [{"role": "user", "content": f"Part {n}. " + "many words of text, " * 100} for n in range(260)]
+    asked: list[str] = []
+
+    def revoked(_folder: str | None, provider: str) -> None:
+        asked.append(provider)
+        if len(asked) > 1:
+            raise ConsentRequired("revoked")
+
+    money.set_limits(Limit(50 * USD))
+    with Counterpart(lambda _: answer(FOUNDED)) as server:
+        made = generated(server, money, [*TALK, *long], revoked)
+
+        assert len(server.requests) == 1 < len(asked)
+    assert "asked in 1 of" in made["provenance"]["note"]
+
+
 def test_a_secret_never_reaches_the_server(money: TokenManager) -> None:
     """Wherever it stands in a message, also beside a cut; nor does the key stand in the ledger."""
     secret = "ghp_" + os.urandom(27).hex()[:36]

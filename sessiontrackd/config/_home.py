@@ -97,6 +97,7 @@ class Settings:
     project_budgets: tuple[tuple[str, Amount], ...] = ()
     claude_model: str = ""
     claude_base_url: str = "https://api.anthropic.com"
+    claude_unencrypted: bool = False
     scan_interval_s: float = 300.0
     worker_idle_s: float = 60.0
     watch_step_ms: int = 500

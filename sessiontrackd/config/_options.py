@@ -11,6 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sessiontrackd.model import InsightLevel
@@ -164,8 +165,15 @@ def _model(value: object) -> str:
 
 
 def _address(value: object) -> str:
+    remedy = "write an address such as 'http://127.0.0.1:8080', without a key in it"
     if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/@?#]+(?:/[^\s?#]*)?", value):
-        raise ValueError("write an address such as 'http://127.0.0.1:8080', without a key in it")
+        raise ValueError(remedy)
+    try:
+        has_host = bool(urlsplit(value).hostname) and urlsplit(value).port != 0
+    except ValueError:  # no such port, or brackets that hold no address
+        has_host = False
+    if not has_host:
+        raise ValueError(remedy)
     return value.rstrip("/")
 
 
@@ -284,6 +292,15 @@ OPTIONS: tuple[Option, ...] = (
         "The server that the engine 'claude' asks.",
         _address,
         "claude_base_url",
+    ),
+    Option(
+        "claude.unencrypted",
+        "global",
+        "true or false",
+        False,
+        "Whether text and key may go to another machine over http, readable on the way.",
+        _yes_no,
+        "claude_unencrypted",
     ),
     Option(
         "daemon.scan_interval_s",

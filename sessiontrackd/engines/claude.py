@@ -19,7 +19,8 @@ TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
 SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
 FOR_NOW = frozenset({429, 529})  # too many requests, overloaded
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
-FINISHED = frozenset({"end_turn", "stop_sequence"})
+ANTHROPIC = "anthropic"
+NO_KEY = "no-key"  # for a server of one's own that asks for none
 
 
 class ClaudeEngine:
@@ -28,18 +29,20 @@ class ClaudeEngine:
     Args:
         model: the model's id.
         api_key: sent as the only credential; the environment and profiles on disk are not searched.
-        base_url: the server. Only a loopback address is accepted until consent guards the others.
+        base_url: the server.
+        unencrypted: send to another machine without TLS, because the user said so.
     """
 
     NAME = "claude"
     leaves_machine = True
 
-    def __init__(self, *, model: str, api_key: str | None, base_url: str) -> None:
+    def __init__(self, *, model: str, api_key: str | None, base_url: str, unencrypted: bool = False) -> None:
         """Keep the address and the key; nothing is opened before the first attempt."""
         self.price_model: str | None = model
         self.provider = provider_name(base_url)
         self._api_key = api_key
         self._base_url = base_url
+        self._unencrypted = unencrypted
         self._client: anthropic.AsyncAnthropic | None = None
 
     @classmethod
@@ -47,7 +50,10 @@ class ClaudeEngine:
         """Make the engine that the settings describe; without a key it refuses every attempt."""
         found = find_key(home)
         return cls(
-            model=settings.claude_model or model, api_key=found[0] if found else None, base_url=settings.claude_base_url
+            model=settings.claude_model or model,
+            api_key=found[0] if found else None,
+            base_url=settings.claude_base_url,
+            unencrypted=settings.claude_unencrypted,
         )
 
     @classmethod
@@ -79,13 +85,13 @@ class ClaudeEngine:
 
     def _check(self) -> None:
         """Refuse before anything is sent or imported."""
-        if not is_loopback(self._base_url):
+        if is_exposed(self._base_url) and not self._unencrypted:
             raise Refused(
-                f"{urlsplit(self._base_url).hostname or self._base_url} is not on this machine: this version sends to "
-                'a loopback base_url only. Set base_url to a server on 127.0.0.1, or use engine = "local".',
+                f"Text and key would go to {self.provider} readable for everyone on the way: its address begins with http. "
+                "Write https in claude.base_url, or claude.unencrypted = true where that network is your own.",
                 circuit=True,
             )
-        if self._api_key is None:
+        if self._api_key is None and self.provider == ANTHROPIC:
             raise Refused(
                 "The engine 'claude' needs an API key, and there is none. Give it one: `sessiontrackd key set`, then "
                 "`sessiontrackd retry`. The local engine needs none.",
@@ -99,14 +105,19 @@ class ClaudeEngine:
             self._client = None
 
     def _connected(self) -> anthropic.AsyncAnthropic:
-        """Return the one client: no retries, no redirects, no proxy, no credentials but ours."""
+        """Return the one client: no retries, no redirects, no credentials but ours, a proxy for other machines only."""
         if self._client is None:
             import httpx2
             from anthropic import AsyncAnthropic
 
-            transport = httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT_S)
+            by_proxy = not is_loopback(self._base_url)
+            transport = httpx2.AsyncClient(trust_env=by_proxy, follow_redirects=False, timeout=TIMEOUT_S)
             self._client = AsyncAnthropic(
-                api_key=self._api_key, base_url=self._base_url, max_retries=0, timeout=TIMEOUT_S, http_client=transport
+                api_key=self._api_key or NO_KEY,
+                base_url=self._base_url,
+                max_retries=0,
+                timeout=TIMEOUT_S,
+                http_client=transport,
             )
         return self._client
 
@@ -114,7 +125,15 @@ class ClaudeEngine:
 def provider_name(base_url: str) -> str:
     """Return who gets the text: `anthropic`, or host and port of another server."""
     address = urlsplit(base_url)
-    return "anthropic" if address.hostname == "api.anthropic.com" else address.netloc.rpartition("@")[2]
+    if address.hostname == "api.anthropic.com":
+        return ANTHROPIC
+    host = address.hostname or ""
+    return f"{f'[{host}]' if ':' in host else host}:{address.port or (80 if address.scheme == 'http' else 443)}"
+
+
+def is_exposed(base_url: str) -> bool:
+    """Say whether what is sent there can be read on the way: no TLS, and not this machine."""
+    return urlsplit(base_url).scheme != "https" and not is_loopback(base_url)
 
 
 def is_loopback(base_url: str) -> bool:

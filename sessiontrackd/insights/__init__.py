@@ -151,7 +151,6 @@ class AIInsightGenerator:
         if not self._engine.leaves_machine:
             return restored(local, reading)
         assert reading.condensed is not None
-        self._consent(purpose.folder, self._provider)
         parts, answers = condense.parts(reading.condensed), list[_Answer]()
         for part in parts:
             try:
@@ -192,7 +191,8 @@ class AIInsightGenerator:
         return getattr(self._engine, "provider", self._engine.NAME)
 
     async def _answer(self, reading: Reading, part: Session, level: InsightLevel, purpose: Purpose) -> _Answer:
-        """Reserve, send, settle and check one attempt."""
+        """Reserve, send, settle and check one attempt; consent is asked for each, so that revoking holds at once."""
+        self._consent(purpose.folder, self._provider)
         ask = asked(reading, part, level, self._engine.price_model)
         counts = self._estimator.estimate(sent_text(ask), provider=self._provider, model=ask.model)
         reply, reserved_picousd, cost_picousd = await self._reply(ask, counts, purpose)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sessiontrackd.engines.claude import ClaudeEngine
+from sessiontrackd.engines.claude import ClaudeEngine, is_exposed, provider_name
 from sessiontrackd.errors import Refused, Unknown
 from sessiontrackd.model import Ask, InsightLevel, Reply, Session
 from tests.counterpart import Counterpart, Fault
@@ -91,11 +91,77 @@ def test_any_other_outcome_is_unknown_and_sent_once(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "address", "words"),
-    [(KEY, "https://api.example.com", "not on this machine"), (None, "http://127.0.0.1:9", "needs an API key")],
+    [(KEY, "http://api.example.com", "readable"), (None, "https://api.anthropic.com", "needs an API key")],
 )
 def test_what_cannot_be_sent_is_refused_with_the_reason(key: str | None, address: str, words: str) -> None:
-    """An address elsewhere, and a missing key: nothing is sent."""
+    """A server elsewhere without TLS, and a missing key: nothing is sent."""
     engine = ClaudeEngine(model="claude-haiku-5-5", api_key=key, base_url=address)
 
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(Refused, match=words) as caught:
         asyncio.run(engine.attempt(ask()))
+    assert caught.value.circuit
+
+
+@pytest.mark.parametrize("unencrypted", [False, True])
+def test_an_address_on_another_machine_is_reached(unencrypted: bool) -> None:
+    """With TLS, or without it where the user said so. The guard of the tests ends the attempt at the look-up."""
+    address = "http://api.example.com" if unencrypted else "https://api.anthropic.com"
+
+    with pytest.raises(BaseException, match=r"looked up .*api\.(example|anthropic)\.com"):
+        asyncio.run(reach(address, unencrypted))
+
+
+async def reach(address: str, unencrypted: bool) -> None:
+    """Make one attempt at an address."""
+    engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=address, unencrypted=unencrypted)
+    try:
+        await engine.attempt(ask())
+    finally:
+        await engine.close()
+
+
+def test_a_server_of_ones_own_needs_no_key() -> None:
+    """Only Anthropic's does; whoever wants one answers 401."""
+    with Counterpart() as server:
+        engine = ClaudeEngine(model="claude-haiku-5-5", api_key=None, base_url=server.base_url)
+
+        async def once() -> Reply:
+            try:
+                return await engine.attempt(ask())
+            finally:
+                await engine.close()
+
+        assert asyncio.run(once()).stop_reason == "end_turn"
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://api.anthropic.com", "anthropic"),
+        ("https://API.Anthropic.com:443/v1", "anthropic"),
+        ("https://api.anthropic.com.example.org", "api.anthropic.com.example.org:443"),
+        ("http://Box.lan/path", "box.lan:80"),
+        ("https://box.lan", "box.lan:443"),
+        ("http://[::1]:8080", "[::1]:8080"),
+    ],
+)
+def test_consent_names_host_and_port(address: str, name: str) -> None:
+    """So that consent for one server is none for another on the same host."""
+    assert provider_name(address) == name
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("http://127.0.0.1:8080", False),
+        ("http://localhost", False),
+        ("http://[::1]:1", False),
+        ("https://box.lan", False),
+        ("http://box.lan", True),
+        ("http://192.168.1.9:8080", True),
+        ("http://localhost.example.org", True),
+    ],
+)
+def test_only_this_machine_may_be_spoken_to_without_tls(address: str, exposed: bool) -> None:
+    """By its number or the name localhost; nothing is looked up."""
+    assert is_exposed(address) is exposed
