@@ -231,6 +231,7 @@ class Job:
     engine: str | None = None
     again: bool = False
     named: bool = False  # a person named this path
+    crashes: int = 0  # workers that died over it
 
 
 @dataclass(frozen=True, slots=True)

@@ -340,6 +340,7 @@ def _job(row: sqlite3.Row) -> Job:
         engine=row["engine"],
         again=bool(row["again"]),
         named=bool(row["named"]),
+        crashes=row["crashes"],
     )
 
 

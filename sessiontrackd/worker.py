@@ -184,6 +184,7 @@ class Worker:
         self._process = process
         self._is_ending = False
         self._poked = asyncio.Event()
+        self._in_flight: set[asyncio.Task[Outcome]] = set()
 
     def poke(self) -> None:
         """Look at the queue now."""
@@ -195,25 +196,55 @@ class Worker:
         self._poked.set()
 
     async def run(self) -> None:
-        """Work."""
-        clock, queue = asyncio.get_running_loop().time, self._rooms.queue
+        """Work; as many jobs at once as may wait for the network."""
+        try:
+            async with asyncio.TaskGroup() as jobs:
+                await self._run(jobs)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _run(self, jobs: asyncio.TaskGroup) -> None:
+        clock = asyncio.get_running_loop().time
         idle_since_s, is_warm = clock(), False
         while not self._is_ending:
-            job = queue.take(self._rooms.store.owner)
-            if job is not None:
-                await do(self._rooms, job, self._process)
-                await asyncio.sleep(0)  # what was told meanwhile is heard
+            if (job := self._next()) is not None:
+                await self._start(jobs, job)
                 idle_since_s, is_warm = clock(), True
                 continue
             if not is_warm:
                 is_warm = True
                 warm_up()
                 continue
-            due_s = self._due_s()
+            if self._in_flight:
+                idle_since_s = clock()
+            due_s = LOOK_S if self._is_full else self._due_s()
             left_s = self._idle_s - (clock() - idle_since_s)
-            if left_s <= 0 and due_s > SOON_S:
+            if left_s <= 0 and due_s > SOON_S and not self._in_flight:
                 return
             await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._in_flight) >= self._rooms.settings.calls_at_once
+
+    def _next(self) -> Job | None:
+        return None if self._is_full else self._rooms.queue.take(self._rooms.store.owner)
+
+    async def _start(self, jobs: asyncio.TaskGroup, job: Job) -> None:
+        """Start a job and go on as soon as it waits for the network; one of the local engine has ended by then.
+
+        What a worker has died over works alone, lest it takes requests in flight with it again.
+        """
+        if job.crashes and self._in_flight:
+            await asyncio.wait(self._in_flight)
+        task = jobs.create_task(do(self._rooms, job, self._process))
+        self._in_flight.add(task)
+        task.add_done_callback(self._land)
+        await (asyncio.wait({task}) if job.crashes else asyncio.sleep(0))
+
+    def _land(self, task: asyncio.Task[Outcome]) -> None:
+        self._in_flight.discard(task)
+        self._poked.set()
 
     def _due_s(self) -> float:
         due_at = self._rooms.queue.next_due()

@@ -247,6 +247,70 @@ def test_told_to_end_it_starts_no_new_job(rooms: Rooms, folder: Path) -> None:
     assert [state_of(rooms, path)[0] for path in paths] == [JobState.DONE, JobState.WAITING, JobState.WAITING]
 
 
+class Network:
+    """A pipeline whose jobs wait for an answer until `most` of them do, or the last was taken."""
+
+    def __init__(self, most: int, jobs: int) -> None:
+        """Count from nothing."""
+        self.most, self.left = most, jobs
+        self.in_flight: list[bytes] = []
+        self.seen: list[tuple[bytes, ...]] = []
+        self.answered = asyncio.Event()
+
+    async def __call__(self, rooms: Rooms, job: Job) -> list[Note]:
+        """Wait with the others."""
+        self.in_flight.append(job.path)
+        self.left -= 1
+        self.seen.append(tuple(self.in_flight))
+        if len(self.in_flight) == self.most or not self.left:
+            self.answered.set()
+        await self.answered.wait()
+        self.in_flight.remove(job.path)
+        return []
+
+
+def test_as_many_jobs_as_are_allowed_wait_for_the_network_at_once(rooms: Rooms, folder: Path) -> None:
+    """And none more, however many there are."""
+    paths = [talk(folder, f"{number}.jsonl") for number in range(9)]
+    for path in paths:
+        offer(rooms, path)
+    network = Network(rooms.settings.calls_at_once, len(paths))
+    work(rooms, network)
+
+    assert max(map(len, network.seen)) == rooms.settings.calls_at_once == 4
+    assert {state_of(rooms, path)[0] for path in paths} == {JobState.DONE}
+
+
+def test_jobs_that_wait_for_nothing_are_done_one_after_the_other(rooms: Rooms, folder: Path) -> None:
+    """The local engine's: a second one in memory would gain nothing, and would fall with the first."""
+    seen = []
+
+    async def process(rooms: Rooms, job: Job) -> list[Note]:
+        seen.append(len(rooms.queue.jobs((JobState.RUNNING,))))
+        return []
+
+    for number in range(3):
+        offer(rooms, talk(folder, f"{number}.jsonl"))
+    work(rooms, process)
+
+    assert seen == [1, 1, 1]
+
+
+def test_what_a_worker_died_over_works_alone(rooms: Rooms, folder: Path) -> None:
+    """Requests in flight beside it do not fall with it a second time."""
+    paths = [talk(folder, f"{number}.jsonl") for number in range(4)]
+    for path in paths:
+        offer(rooms, path)
+    dead = rooms.queue.take("a process that is gone", path=os.fsencode(paths[2]))
+    assert dead is not None
+    rooms.queue.recover()
+    network = Network(2, len(paths))
+    work(rooms, network)
+
+    assert (os.fsencode(paths[2]),) in network.seen
+    assert all(os.fsencode(paths[2]) not in together or len(together) == 1 for together in network.seen)
+
+
 def test_a_cancelled_job_waits_again(rooms: Rooms, folder: Path) -> None:
     """Whoever comes next takes it up."""
     path = talk(folder, "a.jsonl")

@@ -100,6 +100,7 @@ class Settings:
     claude_unencrypted: bool = False
     scan_interval_s: float = 300.0
     worker_idle_s: float = 60.0
+    calls_at_once: int = 4
     watch_step_ms: int = 500
     folders: tuple[Folder, ...] = ()
 

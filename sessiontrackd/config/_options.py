@@ -321,6 +321,15 @@ OPTIONS: tuple[Option, ...] = (
         "worker_idle_s",
     ),
     Option(
+        "daemon.calls_at_once",
+        "global",
+        "whole number",
+        4,
+        "How many transcripts may wait for an engine on the network at the same time.",
+        _whole(1, 32),
+        "calls_at_once",
+    ),
+    Option(
         "daemon.watch_step_ms",
         "global",
         "milliseconds",
