@@ -61,7 +61,7 @@ async def capture_session(
     """
     level = level_of(insight_level)
     maker = generator or AIInsightGenerator()
-    reading = read_session(open_messages(session_of(messages)), maker.condense_for(level))
+    reading = read_session(open_messages(session_of(messages)), maker.condense_for(level), level=level)
     insight = await maker.insight(reading, level)
     plain = as_dict(insight)
     path = None if folder is None else _write_note(folder, reading, insight)

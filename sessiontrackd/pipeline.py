@@ -130,7 +130,7 @@ def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
     transcript = readers.read(source)
     if not transcript.is_conversation:
         raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
-    found = [read_session(opened) for opened in transcript.sessions]
+    found = [read_session(opened, level=level) for opened in transcript.sessions]
     if not found:
         raise NotAConversation("there is no message in it yet")
     newest = max(found, key=_ended)
@@ -216,7 +216,7 @@ def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Ite
 
 def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None) -> Reading:
     """Read one session, and keep what its transcript records of the agent's own usage."""
-    reading = read_session(opened, condense_for, personal=work.folder.redact_notes == "all")
+    reading = read_session(opened, condense_for, level=work.level, personal=work.folder.redact_notes == "all")
     rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
     return reading
 

@@ -121,7 +121,7 @@ class AIInsightGenerator:
             ConsentRequired, OverBudget, Unpriced: nothing was sent.
         """
         level = level_of(insight_level)
-        reading = read_session(open_messages(session_of(conversation)), self.condense_for(level))
+        reading = read_session(open_messages(session_of(conversation)), self.condense_for(level), level=level)
         return as_dict(await self.insight(reading, level))
 
     async def aclose(self) -> None:

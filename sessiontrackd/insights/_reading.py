@@ -39,18 +39,25 @@ class Reading:
         return self.redactor.restore(text) if self.restores else text
 
 
-def read_session(opened: OpenSession, condense_for: InsightLevel | None = None, *, personal: bool = False) -> Reading:
+def read_session(
+    opened: OpenSession,
+    condense_for: InsightLevel | None = None,
+    *,
+    level: InsightLevel = InsightLevel.COMPREHENSIVE,
+    personal: bool = False,
+) -> Reading:
     """Read a session once; what is kept of its text is redacted.
 
     Args:
         opened: as a reader gave it.
         condense_for: the level whose text an engine is to be given, without personal data; None where nobody is asked.
+        level: what the insight is to show; a lower one is read faster.
         personal: replace personal data for good, in what stays on this machine, too.
     """
     redactor = Redactor(personal=personal or condense_for is not None)
     condenser = Condenser(condense_for, redactor) if condense_for else None
     digest = hashlib.sha256()
-    facts = extract(_followed(opened, digest.update, condenser), redactor)
+    facts = extract(_followed(opened, digest.update, condenser), redactor, level=level)
     session = opened.close()
     condensed = condenser.finish(session) if condenser else None
     return Reading(session, facts, digest.hexdigest(), redactor, condensed, restores=not personal)
