@@ -230,23 +230,28 @@ def _leaves_machine(engine: str) -> bool:
 
 
 def _prices(patient: Patient) -> Iterator[Check]:
-    model = budget.DEFAULT_MODEL
+    """Say whether the model in use has a price, whose it is, and how old that is."""
+    model = patient.settings.claude_model or budget.DEFAULT_MODEL
+    known, cannot_pay = pricing.prices_of(patient.settings), FAILURE if patient.has_paid_folders else WARNING
     try:
-        pricing.Prices().tariff(model, patient.now)
+        tariff = known.tariff(model, patient.now, provider=provider_of("claude", patient.settings))
     except Unpriced as error:
-        state = FAILURE if patient.has_paid_folders else WARNING
-        yield Check("prices", state, str(error), "Bring the prices up to date: pip install --upgrade genai-prices")
+        yield Check("prices", cannot_pay, str(error), "State its price, or: pip install --upgrade genai-prices")
         return
-    age_days = pricing.age_days(patient.now.date())
-    source = f"genai-prices {version('genai-prices')}"
-    if age_days is None:
-        text = f"{model} has a price in {source}, a version whose prices were not compared with the provider's"
-        yield Check("prices", OK, text)
+    age_days = known.age_days(patient.now)
+    text = f"the prices of {pricing.package()} were compared with the providers' {pricing.told_age(age_days)}"
+    remedy = (
+        "Look at them (sessiontrackd prices), then say that they are right: sessiontrackd prices confirm; or bring them "
+        "up to date: pip install --upgrade genai-prices"
+    )
+    if not known.is_packaged(tariff):
+        yield Check("prices", OK, f"{model} costs what you stated")
+    elif age_days is None or age_days > pricing.UNFIT_DAYS:
+        yield Check("prices", cannot_pay, f"{text}, so paid engines wait", remedy)
     elif age_days > pricing.STALE_DAYS:
-        text = f"the prices of {source} were compared {age_days} days ago"
-        yield Check("prices", WARNING, text, "Bring them up to date: pip install --upgrade genai-prices")
+        yield Check("prices", WARNING, text, remedy)
     else:
-        yield Check("prices", OK, f"{model} has a price; those of {source} were compared {age_days} days ago")
+        yield Check("prices", OK, f"{model} has a price; {text}")
 
 
 def _templates(_: Patient) -> Iterator[Check]:

@@ -94,7 +94,7 @@ def open_rooms(home: Home) -> Rooms:
     with contextlib.suppress(LedgerDamaged):  # then nothing is spent; notes go on
         manager.hold_to(settings)
         manager.recover()
-    jobs, known, consents = queue.Queue(store), history.History(store), privacy.Consents(store)
+    jobs, known, consents = queue.Queue(store), history.History(store, prices=manager.prices), privacy.Consents(store)
     return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store))
 
 

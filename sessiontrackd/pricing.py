@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from sessiontrackd.config import Price, Settings
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.model import Usage
 
+BUCKETS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 PICOUSD_PER_USD = 10**12
 PICOUSD_PER_RATE = 10**6  # a rate of 1 USD per million tokens, in picousd per token
 
@@ -49,8 +52,7 @@ class Rates:
 
     def as_text(self) -> str:
         """Return them as JSON, to be stored with what they priced."""
-        names = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "source")
-        return json.dumps({name: str(getattr(self, name)) for name in names}, separators=(",", ":"))
+        return json.dumps({name: str(getattr(self, name)) for name in (*BUCKETS, "source")}, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,17 @@ class Tariff:
 
 _NOTHING = Decimal(0)
 FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
+FREE_BY_USER = Tariff(replace(FREE.base, source="free, as you stated"))
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A price that the user states; it wins over the package from its day on."""
+    """A price that the user states; it wins over the package from its day on.
 
-    model: str
+    `model` None: every model of the provider. `provider` None: whoever sells it.
+    """
+
+    model: str | None
     tariff: Tariff
     from_date: date = date.min
     provider: str | None = None
@@ -93,9 +99,11 @@ class Prices:
 
     Args:
         overrides: the user's own table.
+        confirmed_on: when the user last compared the package's prices with the provider's.
     """
 
     overrides: tuple[Override, ...] = ()
+    confirmed_on: date | None = None
     _found: dict[tuple[str, str | None, date, bool], Tariff] = field(default_factory=dict, repr=False, compare=False)
 
     def tariff(self, model: str, at: datetime, *, provider: str | None = None, batch: bool = False) -> Tariff:
@@ -104,7 +112,8 @@ class Prices:
         Args:
             model: the provider's id.
             at: when the request is or was made.
-            provider: who sells; guessed from the model's name where it is not known.
+            provider: who sells: a vendor, or host and port of a server, which then sells the vendor's model at the
+                vendor's price; guessed from the model's name where it is not known.
             batch: the request goes through a batch, which costs half where the provider says so.
 
         Raises:
@@ -113,7 +122,7 @@ class Prices:
         day = at.astimezone(UTC).date()
         key = (model, provider, day, batch)
         if key not in self._found:
-            self._found[key] = self._override(model, day, batch) or _packaged(model, provider, day, batch)
+            self._found[key] = self._override(model, provider, day, batch) or _packaged(model, provider, day, batch)
         return self._found[key]
 
     def rates(
@@ -128,13 +137,58 @@ class Prices:
         """Return the cost of one request in pico-USD."""
         return self.rates(model, usage, at, provider=provider, batch=batch).cost_picousd(usage)
 
-    def _override(self, model: str, day: date, batch: bool) -> Tariff | None:
-        """Return the latest price that the user stated up to that day; a batch has its own or pays the plain one."""
-        for name in [f"{model}:batch", model] if batch else [model]:
-            stated = [one for one in self.overrides if one.model == name and one.from_date <= day]
-            if stated:
-                return max(stated, key=lambda one: one.from_date).tariff
-        return None
+    def require_fresh(self, tariff: Tariff, at: datetime) -> None:
+        """Refuse a price that nobody has compared with the provider's for half a year; the user's own never ages.
+
+        Raises:
+            Unpriced: with what to do.
+        """
+        age = self.age_days(at)
+        if self.is_packaged(tariff) and (age is None or age > UNFIT_DAYS):
+            raise Unpriced(
+                f"The prices of {package()} were compared with the providers' {told_age(age)}, too long ago to spend by, "
+                "so nothing is sent. Look at them (`sessiontrackd prices`), then confirm them (`sessiontrackd prices "
+                "confirm`), state your own under [[prices]] in the settings, or: pip install --upgrade genai-prices."
+            )
+
+    def is_packaged(self, tariff: Tariff) -> bool:
+        """Say whether a price is the package's, not the user's own."""
+        return tariff.base.source == package()
+
+    def age_days(self, at: datetime) -> int | None:
+        """Return how old the package's prices are, from their comparison or the user's own; None: nobody knows."""
+        return age_days(at.astimezone(UTC).date(), self.confirmed_on)
+
+    def priced_on(self, tariff: Tariff) -> str:
+        """Return the day on which a price was last known to be right, or that the user stated it."""
+        if not self.is_packaged(tariff):
+            return tariff.base.source
+        known = [day for day in (data_date(), self.confirmed_on) if day]
+        return str(max(known)) if known else "unknown"
+
+    def _override(self, model: str, provider: str | None, day: date, batch: bool) -> Tariff | None:
+        """Return the closest price that the user stated up to that day; a batch has its own or pays the plain one."""
+        own_batch, seller = f"{model}:batch", provider or provider_of(model)
+        names = {None, model, own_batch} if batch else {None, model}
+        stated = [one for one in self.overrides if one.model in names and one.provider in (None, seller)]
+
+        def closeness(one: Override) -> tuple[bool, bool, bool, date]:
+            return one.model == own_batch, one.model is not None, one.provider is not None, one.from_date
+
+        found = max((one for one in stated if one.from_date <= day), key=closeness, default=None)
+        return found.tariff if found else None
+
+
+def prices_of(settings: Settings) -> Prices:
+    """Return what tokens cost as the settings have it: the user's own prices, and when the others were confirmed."""
+    return Prices(tuple(_stated(price) for price in settings.prices), settings.prices_confirmed_on)
+
+
+def _stated(price: Price) -> Override:
+    from_date = price.from_date or date.min
+    if price.is_free:
+        return Override(price.model, FREE_BY_USER, from_date, price.provider)
+    return override(str(price.model), price.rates, from_date=from_date, provider=price.provider)
 
 
 def prompt_tokens(usage: Usage) -> int:
@@ -155,7 +209,7 @@ def override(model: str, rates: dict[str, Any], *, from_date: date = date.min, p
     Raises:
         ValueError: a rate is missing, negative or no number.
     """
-    unknown = rates.keys() - {"input", "output", "cache_read", "cache_write_5m", "cache_write_1h"}
+    unknown = rates.keys() - set(BUCKETS)
     if unknown or not {"input", "output"} <= rates.keys():
         raise ValueError(
             f"the price of {model} needs input and output, USD per million tokens; unknown: {sorted(unknown)}"
@@ -170,10 +224,25 @@ def override(model: str, rates: dict[str, Any], *, from_date: date = date.min, p
 
 
 def data_date() -> date | None:
-    """Return the day on which the package's prices were last compared; None for a version that we have not seen."""
+    """Return the day on which the package's prices were last compared.
+
+    A version that we have not seen is at least as good as the newest before it; None where there is none.
+    """
     from importlib.metadata import version
 
-    return COMPARED_ON.get(version("genai-prices"))
+    installed = _numbers(version("genai-prices"))
+    return max((day for known, day in COMPARED_ON.items() if _numbers(known) <= installed), default=None)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def told_age(age: int | None) -> str:
+    """Say in words how long ago something was."""
+    if age is None:
+        return "nobody knows when"
+    return f"{age} day{'' if age == 1 else 's'} ago" if age else "today"
 
 
 def age_days(today: date, confirmed_on: date | None = None) -> int | None:
@@ -188,7 +257,8 @@ def provider_of(model: str) -> str | None:
 
 
 @functools.cache
-def _source() -> str:
+def package() -> str:
+    """Return the package that prices come from, with its version."""
     from importlib.metadata import version
 
     return f"genai-prices {version('genai-prices')}"
@@ -203,27 +273,24 @@ def _packaged(model: str, provider: str | None, day: date, batch: bool) -> Tarif
     from genai_prices import Usage as Asked
     from genai_prices import calc_price
 
-    seller = provider or provider_of(model)
-    if seller is None:
-        raise Unpriced(_unknown(model))
     at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     context = {"processing": "batch"} if batch else None
-    try:
-        price = calc_price(
-            Asked(input_tokens=1, output_tokens=1),
-            model,
-            provider_id=seller,
-            genai_request_timestamp=at,
-            price_context=context,
-        ).model_price
-    except LookupError as error:
-        raise Unpriced(_unknown(model)) from error
-    return _tariff(price.__dict__, model)
+    for seller in filter(None, (provider, provider_of(model))):  # a server of one's own is no vendor
+        with contextlib.suppress(LookupError):
+            price = calc_price(
+                Asked(input_tokens=1, output_tokens=1),
+                model,
+                provider_id=seller,
+                genai_request_timestamp=at,
+                price_context=context,
+            ).model_price
+            return _tariff(price.__dict__, model)
+    raise Unpriced(_unknown(model))
 
 
 def _tariff(price: dict[str, Any], model: str) -> Tariff:
     """Turn the package's prices into steps; a cache price that is missing is that of the bucket around it."""
-    if price.get("input_mtok") is None or price.get("output_mtok") is None:
+    if not price.get("input_mtok") or not price.get("output_mtok"):  # a zero is the user's to state
         raise Unpriced(_unknown(model))
     starts = {tier.start for value in price.values() for tier in getattr(value, "tiers", ())}
 
@@ -242,7 +309,7 @@ def _tariff(price: dict[str, Any], model: str) -> Tariff:
             cache_read=_or(rate("cache_read_mtok", prompt), first),
             cache_write_5m=write,
             cache_write_1h=_or(rate("cache_write_1h_mtok", prompt), write),
-            source=_source(),
+            source=package(),
         )
 
     return Tariff(rates(0), tuple((start, rates(start + 1)) for start in sorted(starts)))
@@ -255,7 +322,8 @@ def _or(value: Decimal | None, other: Decimal) -> Decimal:
 def _unknown(model: str) -> str:
     return (
         f"Nobody has told what the model {model} costs, so nothing is sent to it. State its price in the settings file: "
-        f'[[prices]] with model = "{model}", input = … and output = … in USD per million tokens.'
+        f'[[prices]] with model = "{model}", input = … and output = … in USD per million tokens, or free = true where '
+        "nothing is ever billed."
     )
 
 

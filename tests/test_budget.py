@@ -14,11 +14,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import settings
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sessiontrackd.budget import SCHEMA, Limit, TokenManager, backups, bounds, period_of, restore
+from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Busy, LedgerDamaged, OverBudget, SessiontrackdError, StoreError, Unpriced
 from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
 from sessiontrackd.store import Store, open_store
@@ -203,6 +204,41 @@ def test_an_unknown_model_cannot_be_reserved(manager: TokenManager) -> None:
     with pytest.raises(Unpriced, match="prices"):
         manager.reserve(MOST, model="claude-next")
     assert not manager.can_process(1, 1, model="claude-next")
+
+
+def test_the_settings_prices_are_those_of_the_ledger(tmp_path: Path) -> None:
+    """A model with a price of its own can be reserved; its rates stand in the entry; what is free counts all the same."""
+    home = Home.find(tmp_path / "home", {})
+    home.prepare()
+    home.config_path.write_text(
+        '[budget]\nmonthly = "1usd"\n[[prices]]\nmodel = "mine"\ninput = 2\noutput = 4\n'
+        '[[prices]]\nprovider = "127.0.0.1:9"\nfree = true\n'
+    )
+    manager = TokenManager(home=home)
+
+    assert manager.calculate_token_cost(1_000_000, 0, model="mine") == 2.0
+    reservation = manager.reserve(Usage(1_000, 1_000), model="mine")
+    assert manager.settle(reservation, Usage(100, 100)) == 600_000_000
+    free = manager.reserve(Usage(1_000, 1_000), model="llama", provider="127.0.0.1:9")
+    assert manager.settle(free, Usage(100, 100)) == 0
+    assert [('"input":"2"' in (a.last.rates or ""), a.last.tokens) for a in manager._ledger.attempts()] == [
+        (True, 200),
+        (False, 200),
+    ]
+    with pytest.raises(Unpriced):
+        manager.reserve(MOST, model="llama")
+
+
+def test_prices_that_are_too_old_stop_spending(manager: TokenManager, clock: Clock) -> None:
+    """Booking goes on; nothing new is reserved until someone has looked."""
+    clock.at = datetime(2027, 6, 1, tzinfo=UTC)
+
+    with pytest.raises(Unpriced, match="prices confirm"):
+        manager.reserve(MOST)
+    assert not manager.can_process(1, 1)
+    manager.record_token_usage(1_000, 0)
+    manager.hold_to(Settings(monthly_budget_picousd=USD, prices_confirmed_on=clock.at.date()))
+    manager.reserve(Usage(1_000))
 
 
 def test_the_edge_is_near_when_little_is_left(manager: TokenManager) -> None:
@@ -641,5 +677,5 @@ class Machine(RuleBasedStateMachine):
         self.store.close()
 
 
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, database=None)
+Machine.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None, database=None)
 TestMachine = Machine.TestCase

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -200,13 +200,26 @@ def test_a_model_without_a_price_is_told(place: Home, monkeypatch: pytest.Monkey
     assert found(place, "prices").state == WARNING
 
 
-def test_old_prices_are_told(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They may have changed since they were compared."""
-    monkeypatch.setattr(pricing, "data_date", lambda: date(2020, 1, 1))
-
+def test_old_prices_are_told(place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may have changed since they were compared; after half a year nothing is spent by them."""
+    today = datetime.now(UTC).date()
+    monkeypatch.setattr(pricing, "data_date", lambda: today - timedelta(days=91))
     check = found(place, "prices")
+    assert (check.state, "prices confirm" in str(check.remedy)) == (WARNING, True)
 
-    assert (check.state, "pip install" in str(check.remedy)) == (WARNING, True)
+    config.add_folder(place, tmp_path, engine="claude")
+    monkeypatch.setattr(pricing, "data_date", lambda: today - timedelta(days=181))
+    assert found(place, "prices").state == FAILURE
+
+    config.set_value(place, "budget.prices_confirmed_on", today)
+    assert found(place, "prices").state == OK
+
+
+def test_a_price_of_ones_own_is_told(place: Home) -> None:
+    """It does not age."""
+    place.config_path.write_text('[[prices]]\nmodel = "claude-haiku-5-5"\ninput = 1\noutput = 2\n')
+
+    assert found(place, "prices").text == "claude-haiku-5-5 costs what you stated"
 
 
 def test_a_template_that_does_not_compile_fails(place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

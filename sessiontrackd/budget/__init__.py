@@ -22,7 +22,7 @@ from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.errors import LedgerDamaged, Unpriced
 from sessiontrackd.forecast import Forecast
 from sessiontrackd.model import BudgetStatus, Insight, Reservation, Session, Usage
-from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prompt_tokens
+from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, prices_of, prompt_tokens
 from sessiontrackd.store import Store, open_store
 
 __all__ = [
@@ -43,7 +43,7 @@ class TokenManager:
         home: the folder of that home; else SESSIONTRACKD_HOME or the platform's.
         timezone: IANA name of the zone whose months are counted; that of the settings.
         now: the clock.
-        prices: what tokens cost.
+        prices: what tokens cost; those of the settings.
         model: what calls without a model are priced at.
     """
 
@@ -65,8 +65,16 @@ class TokenManager:
         self._timezone = timezone
         self._now = now
         self._opened: Ledger | None = None
-        self.prices = prices or Prices()
+        self._prices = prices
+        self._are_given = prices is not None
         self.model = model
+
+    @property
+    def prices(self) -> Prices:
+        """What tokens cost: as handed in, else as the settings have it."""
+        if self._prices is None:
+            self._prices = Prices() if self._store else prices_of(load(self._found_home()))
+        return self._prices
 
     @property
     def monthly_budget(self) -> float | None:
@@ -79,14 +87,17 @@ class TokenManager:
         """What was spent this month in USD: what was billed, and the most that unknown outcomes can have cost."""
         return self.status().spent_picousd / PICOUSD_PER_USD
 
-    def calculate_token_cost(self, input_tokens: int, output_tokens: int, *, model: str | None = None) -> float:
+    def calculate_token_cost(
+        self, input_tokens: int, output_tokens: int, *, model: str | None = None, provider: str | None = None
+    ) -> float:
         """Return what one request costs in USD.
 
         Raises:
             Unpriced: nobody knows the model's price.
         """
         usage = Usage(input_tokens, output_tokens)
-        return self.prices.cost_picousd(model or self.model, usage, self._now()) / PICOUSD_PER_USD
+        cost = self.prices.cost_picousd(model or self.model, usage, self._now(), provider=provider)
+        return cost / PICOUSD_PER_USD
 
     def can_process(
         self,
@@ -100,7 +111,8 @@ class TokenManager:
         """Say whether a request of at most this size fits every budget just now; only `reserve` promises it."""
         usage = Usage(input_tokens, output_tokens)
         try:
-            _, cost = self._bound(usage, model or self.model, batch=False, provider=None)
+            tariff, cost = self._bound(usage, model or self.model, batch=False, provider=None)
+            self.prices.require_fresh(tariff, self._now())
             left, tokens = self._left(folder, project)
         except (Unpriced, LedgerDamaged):
             return False
@@ -171,9 +183,11 @@ class TokenManager:
 
         Raises:
             OverBudget: it does not fit, or no budget is set.
-            Unpriced: nobody knows what the model costs.
+            Unpriced: nobody knows what the model costs, or for long nobody looked.
             LedgerDamaged: the entries cannot be trusted.
         """
+        now = self._now()
+        self.prices.require_fresh(self.prices.tariff(model or self.model, now, provider=provider, batch=batch), now)
         entry = self._reservation(
             most, model or self.model, folder=folder, project=project, level=level, engine=engine, provider=provider,
             batch=batch,
@@ -257,7 +271,9 @@ class TokenManager:
         return self._ledger.set_limits({scope: limit for scope, limit in limits.items() if limit.is_set})
 
     def hold_to(self, settings: Settings) -> bool:
-        """Put the limits of valid settings in force. Return whether any changed."""
+        """Put the limits and prices of valid settings in force. Return whether any limit changed."""
+        if not self._are_given:
+            self._prices = prices_of(settings)
         folders = {str(f.path): Limit(f.monthly_budget_picousd, f.monthly_budget_tokens) for f in settings.folders}
         projects = {name: Limit(*amount) for name, amount in settings.project_budgets}
         total = Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)
@@ -368,7 +384,7 @@ class TokenManager:
         if self._opened is None:
             settings = None
             if self._store is None:
-                home = self._home if isinstance(self._home, Home) else Home.find(self._home)
+                home = self._found_home()
                 home.prepare()
                 settings, self._store = load(home), open_store(home.db_path, SCHEMA)
             zone = self._timezone or (settings.timezone if settings else "UTC")
@@ -376,6 +392,9 @@ class TokenManager:
             if settings:
                 self.hold_to(settings)
         return self._opened
+
+    def _found_home(self) -> Home:
+        return self._home if isinstance(self._home, Home) else Home.find(self._home)
 
     def _bound(self, most: Usage, model: str, *, batch: bool, provider: str | None) -> tuple[Tariff, int]:
         """Return the tariff, and the most a request can cost at the dearest step it may reach."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from sessiontrackd.cli._usage import money
 from sessiontrackd.config import Settings
 from sessiontrackd.errors import SessiontrackdError, UsageError
 from sessiontrackd.forecast import Forecast
-from sessiontrackd.pricing import picousd, usd_text
+from sessiontrackd.pricing import STALE_DAYS, picousd, told_age, usd_text
 from sessiontrackd.store import open_store
 
 LIFTED = "none"
@@ -45,6 +45,7 @@ def budget(context: click.Context, as_json: bool) -> None:
     document |= {
         "forecast": _forecast(forecast, document["period"]),
         "overruns": [each.reserve.id for each in overruns],
+        "prices_age_days": manager.prices.age_days(datetime.now(UTC)),
     }
     if as_json:
         print_json(document)
@@ -91,6 +92,9 @@ def _print(document: dict[str, Any]) -> None:
         click.echo(f"{money(document['assumed_usd'])} of it is assumed; see: sessiontrackd budget assumed")
     if document["overruns"]:
         click.echo(f"{count(len(document['overruns']), 'request')} cost more than was set aside for them.")
+    age = document["prices_age_days"]
+    if age is None or age > STALE_DAYS:
+        click.echo(f"The prices behind these figures were compared {told_age(age)}; see: sessiontrackd prices")
     if document["limit_usd"] is None and document["limit_tokens"] is None:
         click.echo("No monthly budget is set, so nothing paid runs. Set one: sessiontrackd budget set 5usd")
 

@@ -17,7 +17,7 @@ from sessiontrackd.cli._usage import COLUMNS, COUNTS, money, print_usage
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import SettingsError, UsageError
 from sessiontrackd.model import Folder, JobState
-from sessiontrackd.pricing import usd, usd_text
+from sessiontrackd.pricing import prices_of, usd, usd_text
 from sessiontrackd.store import Store
 
 PATH_CELLS = 56
@@ -193,7 +193,7 @@ def _usage(recorded: bool, by: str, period: str | None) -> dict[str, Any]:
             nothing = dict.fromkeys(COUNTS, 0) | {"cost_usd": usd_text(0)}
             return {"period": period or this_month, "rows": [], "total": nothing}
         if recorded:
-            return history.History(store).recorded(by, period, settings.timezone)
+            return history.History(store, prices=prices_of(settings)).recorded(by, period, settings.timezone)
         return _manager(store, settings).usage(by, period)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from sessiontrackd.config._options import (
 )
 from sessiontrackd.config._presence import daemon_pid, heard, hold, poke, tell
 from sessiontrackd.config._presets import PRESETS, Preset
+from sessiontrackd.config._prices import Price
 from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
@@ -47,6 +49,7 @@ __all__ = [
     "Lowered",
     "Option",
     "Preset",
+    "Price",
     "Settings",
     "add_folder",
     "daemon_pid",
@@ -161,10 +164,13 @@ def show(settings: Settings) -> str:
     for folder in settings.folders:
         lines += ["[[folder]]"]
         lines += [f"{name} = {_written(option, folder)}" for name, option in options("folder").items()] + [""]
+    for price in settings.prices:
+        stated = [(name, _written(option, price)) for name, option in options("price").items()]
+        lines += ["[[prices]]", *(f"{name} = {text}" for name, text in stated if text not in ('""', "false")), ""]
     return "\n".join(lines)
 
 
-def _written(option: Option, holder: Settings | Folder) -> str:
+def _written(option: Option, holder: Settings | Folder | Price) -> str:
     field = option.field or option.key
     if field == "project_budgets":
         amounts = getattr(holder, field)
@@ -175,6 +181,8 @@ def _written(option: Option, holder: Settings | Folder) -> str:
         value = getattr(holder, field)
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, int | float):
         return f"{value:g}"
     if isinstance(value, tuple):

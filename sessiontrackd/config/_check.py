@@ -11,6 +11,7 @@ from typing import Any
 from sessiontrackd.config._home import Home, Settings
 from sessiontrackd.config._options import Amount, Option, options, system_timezone
 from sessiontrackd.config._presets import PRESETS
+from sessiontrackd.config._prices import Price, checked_price
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 
@@ -57,10 +58,13 @@ class _Checker:
         folders = document.pop("folder", [])
         if not isinstance(folders, list) or not all(isinstance(each, dict) for each in folders):
             raise self._error("folder", None, "a watched folder starts with [[folder]], in two pairs of brackets")
+        prices = document.pop("prices", [])
+        if not isinstance(prices, list) or not all(isinstance(each, dict) for each in prices):
+            raise self._error("prices", None, "a price starts with [[prices]], in two pairs of brackets")
         known = options("global")
         flat = self._flatten(document, known)
         fields = {"timezone": system_timezone()} | self._check(flat, known, None)
-        return Settings(**fields, folders=self._folders(folders))
+        return Settings(**fields, folders=self._folders(folders), prices=self._prices(prices))
 
     def _flatten(self, document: dict[str, Any], known: dict[str, Option]) -> dict[str, Any]:
         tables = {name.partition(".")[0] for name in known if "." in name}
@@ -74,18 +78,20 @@ class _Checker:
                 raise self._error(key, None, f"'{key}' is a table: write [{key}] and its options below it")
         return flat
 
-    def _check(self, values: dict[str, Any], known: dict[str, Option], nth: int | None) -> dict[str, Any]:
+    def _check(
+        self, values: dict[str, Any], known: dict[str, Option], nth: int | None, array: str = "folder"
+    ) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         for name, value in values.items():
             if name not in known:
-                raise self._error(name, nth, _unknown(name, known))
+                raise self._error(name, nth, _unknown(name, known), array)
             option = known[name]
             if value == "" and option.default == "" and name != "path":
                 continue
             try:
                 kept = option.check(value)
             except ValueError as error:
-                raise self._error(name, nth, f"'{name}' cannot be {_shown(value)}: {error}") from error
+                raise self._error(name, nth, f"'{name}' cannot be {_shown(value)}: {error}", array) from error
             fields |= _fields(option, kept)
         return fields
 
@@ -100,6 +106,16 @@ class _Checker:
             folders[fields["path"]] = self._with_preset(fields, nth)
         return tuple(folders.values())
 
+    def _prices(self, tables: list[dict[str, Any]]) -> tuple[Price, ...]:
+        prices = []
+        for nth, table in enumerate(tables):
+            fields = self._check(table, options("price"), nth, "prices")
+            try:
+                prices.append(checked_price(fields))
+            except ValueError as error:
+                raise self._error("", nth, f"this [[prices]] cannot be used: {error}", "prices") from error
+        return tuple(prices)
+
     def _with_preset(self, fields: dict[str, Any], nth: int) -> Folder:
         preset = fields.get("preset")
         if preset is None:
@@ -113,8 +129,8 @@ class _Checker:
             raise self._error("output", nth, text)
         return Folder(**fields)
 
-    def _error(self, name: str, nth: int | None, text: str) -> SettingsError:
-        line = line_of(self._lines, name, nth)
+    def _error(self, name: str, nth: int | None, text: str, array: str = "folder") -> SettingsError:
+        line = line_of(self._lines, name, nth, array)
         return SettingsError(
             f"{self._home.config_path}, line {line}: {text.removesuffix('.')}{'' if text.endswith('?') else '.'}"
         )
@@ -142,18 +158,18 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def line_of(lines: list[str], name: str, nth: int | None) -> int:
-    """Find the line of an option (in the nth [[folder]]), else of its table, else the first."""
-    table, _, key = name.rpartition(".") if nth is None else ("folder", "", name)
+def line_of(lines: list[str], name: str, nth: int | None, array: str = "folder") -> int:
+    """Find the line of an option (in the nth [[folder]], or of another array), else of its table, else the first."""
+    table, _, key = name.rpartition(".") if nth is None else (array, "", name)
     current, count, header = "", -1, 1
     for number, line in enumerate(lines, 1):
         if match := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
             current = match[1].strip("\"'")
-            count += current == "folder"
+            count += current == array
             if current in (table, name) and (nth is None or count == nth):
                 header = number
             continue
-        if current not in ("", table) or (nth is not None and (current != "folder" or count != nth)):
+        if current not in ("", table) or (nth is not None and (current != array or count != nth)):
             continue
         wanted = key if current == table else name
         if re.match(rf"\s*[\"']?{re.escape(wanted)}[\"']?\s*[=.]", line):

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from sessiontrackd.config._options import Amount
+from sessiontrackd.config._prices import Price
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 
@@ -95,6 +97,8 @@ class Settings:
     monthly_budget_tokens: int | None = None
     thresholds: tuple[int, ...] = (50, 80, 95, 100)
     project_budgets: tuple[tuple[str, Amount], ...] = ()
+    prices_confirmed_on: date | None = None
+    prices: tuple[Price, ...] = ()
     claude_model: str = ""
     claude_base_url: str = "https://api.anthropic.com"
     claude_unencrypted: bool = False

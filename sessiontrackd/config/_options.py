@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from sessiontrackd.model import InsightLevel
 PICOUSD = 10**12  # pico-dollars in a dollar
 LARGEST_USD = 9_000_000  # 64 bits of pico-dollars hold 9.2 million
 LARGEST_TOKENS = 10**15
+LARGEST_RATE_USD = 100_000  # per million tokens; more is a slip of the pen
 TOKEN_UNITS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000, "gtok": 1_000_000_000}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 REDACT_NOTES = ("secrets", "all")
@@ -36,7 +37,7 @@ class Option:
     """One setting. `check` turns the value of the file into the value kept and raises ValueError with the remedy."""
 
     name: str  # as in the file; a dot separates the table from the key
-    scope: str  # global or folder
+    scope: str  # global, folder or price
     kind: str  # what to write, for people
     default: Any
     text: str
@@ -200,6 +201,39 @@ def _project_amounts(value: object) -> tuple[tuple[str, Amount], ...]:
     return tuple((_text(name), parse_amount(amount)) for name, amount in value.items())
 
 
+def _provider(value: object) -> str:
+    """Read a provider as consent names it; an address is cut down to its host and port."""
+    text = _text(value)
+    host = urlsplit(text).netloc.rpartition("@")[2] if "://" in text else text
+    if not re.fullmatch(r"[\w.:\[\]-]{1,200}", host, re.ASCII):
+        raise ValueError("write 'anthropic', or host and port of a base_url such as '127.0.0.1:11434'")
+    return "anthropic" if host == "api.anthropic.com" else host
+
+
+def _rate(value: object) -> Decimal:
+    remedy = f"write USD per million tokens, such as 0.5, from 0 to {LARGEST_RATE_USD}"
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(remedy)
+    try:
+        rate = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError(remedy) from None
+    if not rate.is_finite() or not 0 <= rate <= LARGEST_RATE_USD:
+        raise ValueError(remedy)
+    return rate
+
+
+def _day(value: object) -> date:
+    if isinstance(value, str):
+        try:
+            value = date.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise ValueError("write a day such as '2026-03-14'")
+    return value
+
+
 def absolute_path(value: object) -> Path:
     """Return the path with `~` resolved and without `..`.
 
@@ -274,6 +308,15 @@ OPTIONS: tuple[Option, ...] = (
         "What paid engines may use a month for a project, in all its folders.",
         _project_amounts,
         "project_budgets",
+    ),
+    Option(
+        "budget.prices_confirmed_on",
+        "global",
+        "day",
+        "",
+        "When you last compared the prices with your provider's: `prices confirm` writes it.",
+        _day,
+        "prices_confirmed_on",
     ),
     Option(
         "claude.model",
@@ -385,6 +428,33 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("preset", "folder", "name of a preset", "", "The tool that writes this folder.", _text),
     Option("enabled", "folder", "true or false", True, "Whether the folder is watched.", _yes_no),
+    Option("model", "price", "model id", "", "Whose price it is; with `:batch` at its end for batches alone.", _model),
+    Option(
+        "provider", "price", "who sells", "", "Whose alone: `anthropic`, or host and port of a base_url.", _provider
+    ),
+    Option("input", "price", "USD per million tokens", "", "Input, without what a cache holds.", _rate),
+    Option("output", "price", "USD per million tokens", "", "Output, thinking counted.", _rate),
+    Option("cache_read", "price", "USD per million tokens", "", "Read from a cache; else 0.1 × the input.", _rate),
+    Option("cache_write_5m", "price", "USD per million tokens", "", "Cached for 5 min; else 1.25 × the input.", _rate),
+    Option("cache_write_1h", "price", "USD per million tokens", "", "Cached for an hour; else 2 × the input.", _rate),
+    Option(
+        "from",
+        "price",
+        "day",
+        "",
+        "The first day (UTC) it holds; before it the package's price does.",
+        _day,
+        "from_date",
+    ),
+    Option(
+        "free",
+        "price",
+        "true or false",
+        False,
+        "Nothing is ever billed, such as by a server of your own.",
+        _yes_no,
+        "is_free",
+    ),
 )
 
 
@@ -403,6 +473,16 @@ path = "~/.claude/projects"
 preset = "claude-code"
 output = "vault:~/notes/ai"
 since = "2026-03-01"
+
+[[prices]]
+model = "my-model"
+input = 0.2
+output = 0.8
+from = "2026-11-01"
+
+[[prices]]
+provider = "127.0.0.1:11434"
+free = true
 """
 
 
@@ -420,7 +500,12 @@ def document() -> str:
         "Everything has a default, so the file may be missing. `watch add` edits it and keeps your comments.",
         "This page is made from the program's own register of options.",
     ]
-    for scope, title in (("global", "The whole program"), ("folder", "A watched folder: one `[[folder]]` each")):
+    titles = {
+        "global": "The whole program",
+        "folder": "A watched folder: one `[[folder]]` each",
+        "price": "A price of your own: one `[[prices]]` each; it wins over the genai-prices package",
+    }
+    for scope, title in titles.items():
         lines += ["", f"## {title}", "", "| option | write | default | meaning |", "|---|---|---|---|"]
         lines += [
             f"| `{option.name}` | {option.kind} | {default_text(option)} | {option.text} |"

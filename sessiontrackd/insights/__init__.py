@@ -17,7 +17,7 @@ from sessiontrackd.insights._evidence import Checked, Unusable, checked
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Session, Usage
-from sessiontrackd.pricing import data_date, picousd, summed
+from sessiontrackd.pricing import STALE_DAYS, picousd, summed
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Counts, Estimator, hard_bound
@@ -219,6 +219,7 @@ class AIInsightGenerator:
             project=purpose.project,
             level=ask.level.value,
             engine=self._engine.NAME,
+            provider=self._provider,
             session_id=ask.session.session_id,
             source=purpose.source,
         )
@@ -242,7 +243,7 @@ class AIInsightGenerator:
     def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
         """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""
         output = ask.max_output_tokens or 0
-        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model)
+        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model, provider=self._provider)
         is_at_edge = money.is_at_edge(picousd(expected_usd), purpose.folder, purpose.project)
         return Usage(hard_bound(sent_text(ask)) if is_at_edge else counts.most, output)
 
@@ -256,7 +257,7 @@ class AIInsightGenerator:
             "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
             "quotes_kept": len(found),
             "request_id": answers[-1].reply.request_id,
-            "priced_at": str(data_date() or "unknown"),
+            **self._priced(),
         }
         if parts > 1:
             provenance["note"] = f"asked in {len(answers)} of {parts} parts"
@@ -272,6 +273,16 @@ class AIInsightGenerator:
             reserved_picousd=sum(answer.reserved_picousd for answer in answers),
             provenance=provenance,
         )
+
+    def _priced(self) -> dict[str, Any]:
+        """Say for the receipt since when the price is known, and how old that is where it is old."""
+        money, now = self.token_manager, self._now()
+        if money is None or self._engine.price_model is None:
+            return {}
+        tariff = money.prices.tariff(self._engine.price_model, now, provider=self._provider)
+        age = money.prices.age_days(now) if money.prices.is_packaged(tariff) else None
+        found: dict[str, Any] = {"priced_at": money.prices.priced_on(tariff)}
+        return found | ({"prices_age_days": age} if age is not None and age > STALE_DAYS else {})
 
 
 @dataclass(frozen=True, slots=True)

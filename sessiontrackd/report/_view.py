@@ -203,7 +203,8 @@ def _who(insight: Insight, facts: Mapping[str, Any]) -> list[str]:
     else:
         parts.append(dollars(insight.cost_picousd))
     if priced := facts.get("priced_at"):
-        parts.append(f"priced {priced}")
+        age = facts.get("prices_age_days")
+        parts.append(f"priced {priced}" + (f" ({age} days old)" if age else ""))
     return parts
 
 
