@@ -307,6 +307,7 @@ async def work(home: Home, idle_s: float | None) -> None:
         heed_signals(worker)
         listen(worker, sys.stdin.fileno())
         await worker.run()
+        signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm in the interpreter's own end would look like a crash
     finally:
         rooms.close()
 
