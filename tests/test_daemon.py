@@ -19,7 +19,7 @@ from sessiontrackd.config import Home
 from sessiontrackd.model import Job, JobState
 from sessiontrackd.store import open_store
 
-SOON_S = 10.0  # far more than anything here takes
+SOON_S = 60.0  # far more than anything here takes, on a busy machine too
 RUN = """
 import sys
 from sessiontrackd import daemon
