@@ -296,10 +296,14 @@ def _disk(patient: Patient) -> Iterator[Check]:
         yield Check("disk", OK, text)
 
 
+def sample_alert(settings: Settings, now: datetime) -> Alert:
+    """Return an alert that says only that alerts arrive."""
+    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), SAMPLE)
+
+
 def _notification(patient: Patient) -> Check:
     """Show a notification for real: nothing less tells whether one appears."""
-    period = budget.period_of(patient.now, patient.settings.zone)
-    told = asyncio.run(channels.tell(Alert(0, BudgetStatus(period, None, 0, 0), SAMPLE)))
+    told = asyncio.run(channels.tell(sample_alert(patient.settings, patient.now)))
     arrived = [name for name, reason in told.items() if reason is None]
     if arrived:
         return Check("notification", OK, f"one was sent and taken ({', '.join(arrived)}); you should see it now")

@@ -92,15 +92,20 @@ def service_of(home: Home, *, platform: str = sys.platform, runner: Runner = run
 
 def install(service: Service) -> bool:
     """Write the file, enable and start it; run twice, the second time changes nothing. Return whether anything changed."""
-    text = service.text()
-    if service.path.exists() and service.path.read_bytes() == text:
+    text, was_there = service.text(), service.path.exists()
+    if was_there and service.path.read_bytes() == text:
         service.start()
         return False
     service.path.parent.mkdir(parents=True, exist_ok=True)
     fresh = service.path.with_name(f".{service.path.name}.new")
     fresh.write_bytes(text)
     fresh.replace(service.path)
-    service.load()
+    try:
+        service.load()
+    except Failed:
+        if not was_there:  # nothing took it up, so nothing shall lie there
+            service.path.unlink()
+        raise
     return True
 
 

@@ -94,7 +94,7 @@ class _Sieve:
             return False
         if name.startswith(".") and name not in DOT_NAMES:
             return False
-        return self._only is None or self._only(name) is not None
+        return self._only is None or bool(self._only(name) or self._only(path[len(self._root) :]))
 
     def takes_folder(self, name: str, path: str) -> bool:
         """Say whether there can be transcripts in a folder of this name."""

@@ -29,7 +29,7 @@ FLOORS = {
             "watch queue history budget condense report subagents alerts readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
             "pipeline",
-            "daemon worker capture service doctor",
+            "daemon worker capture service doctor survey",
             "cli",
             "__main__",
         )

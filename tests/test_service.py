@@ -72,9 +72,11 @@ def test_a_moved_program_is_noticed(own: Home) -> None:
 
 
 def test_a_refusal_of_the_platform_is_told(own: Home) -> None:
-    """With its words; and a machine without systemctl says so."""
+    """With its words, and no file stays behind; and a machine without systemctl says so."""
+    unit = Unit(own, Recorded(systemctl=Answer(1, "Failed to connect to bus")))
     with pytest.raises(Failed, match="Failed to connect to bus"):
-        services.install(Unit(own, Recorded(systemctl=Answer(1, "Failed to connect to bus"))))
+        services.install(unit)
+    assert not unit.path.exists()
     with pytest.raises(Failed, match="no such-a-command on this machine"):
         services.run(["such-a-command"])
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from sessiontrackd import engines
+from sessiontrackd import config, engines
 from sessiontrackd.config import Home
 from sessiontrackd.errors import UsageError
 from sessiontrackd.store import Schema, Store, open_store
@@ -44,6 +44,17 @@ def known_engine(_: click.Context, __: click.Parameter, value: str | None) -> st
     if value is not None and value not in engines.names():
         raise UsageError(f"There is no engine '{value}'. Engines: {', '.join(engines.names())}.")
     return value
+
+
+def check_options(**chosen: str | None) -> None:
+    """Refuse a wrong value by the option's own rule, before anything is counted or asked."""
+    known = config.options("folder")
+    for name, value in chosen.items():
+        try:
+            if value is not None:
+                known[name].check(value)
+        except ValueError as mistake:
+            raise UsageError(f"--{name} cannot be '{value}': {mistake}.") from None
 
 
 class Command(click.Command):

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from sessiontrackd import config, engines, readers
+from sessiontrackd import config, engines, survey
 from sessiontrackd.cli import _git
-from sessiontrackd.cli._command import Group, current_home, home_option, json_option, known_engine, subcommand
+from sessiontrackd.cli._command import (
+    Group,
+    check_options,
+    current_home,
+    home_option,
+    json_option,
+    known_engine,
+    subcommand,
+)
 from sessiontrackd.cli._consent import obtain
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
+from sessiontrackd.cli._since import ask_since, since_of
 from sessiontrackd.config import PRESETS, Home, Preset
-from sessiontrackd.errors import JobError, UsageError
+from sessiontrackd.errors import UsageError
 from sessiontrackd.model import Folder, InsightLevel
-from sessiontrackd.records import open_source
-from sessiontrackd.watch import scan
+from sessiontrackd.survey import DAYS
 
-DAYS = 30  # how far back history goes unless said otherwise
 PATH_CELLS = 56
 
 
@@ -54,19 +60,19 @@ def add(
 ) -> None:
     """Watch a folder and everything below it. Says first how many transcripts are there."""
     home = current_home()
-    _check(output=output, **chosen)
+    check_options(output=output, **chosen)
     asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
     now = datetime.now(UTC)
-    cutoff = _since(since, now) if since else None
+    cutoff = since_of(since, now) if since else None
     for folder in [directory.expanduser().absolute()] if directory else _folders_of(preset):
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder. Make it first, or name another.")
         there = _say_what_is_there(folder, preset, now)
         sends = _see_to_consent(home, folder, chosen["engine"])
         if sends and not yes and not sys.stdin.isatty():
-            cutoff = _since("now", now)  # nobody was asked whether its history is worth the money
+            cutoff = since_of("now", now)  # nobody was asked whether its history is worth the money
         elif since is None and not yes:
-            cutoff = _ask_since(now) if asks and there else _since(f"{DAYS}d", now)
+            cutoff = ask_since(now) if asks and there else since_of(f"{DAYS}d", now)
         place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
         added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
         _say_what_happens(added)
@@ -79,17 +85,6 @@ def _see_to_consent(home: Home, folder: Path, engine: str | None) -> bool:
     if provider is not None:
         obtain(folder, provider, asks=sys.stdin.isatty() and sys.stdout.isatty())
     return provider is not None
-
-
-def _check(**chosen: str | None) -> None:
-    """Refuse a wrong value by the option's own rule, before anything is counted or asked."""
-    known = config.options("folder")
-    for name, value in chosen.items():
-        try:
-            if value is not None:
-                known[name].check(value)
-        except ValueError as mistake:
-            raise UsageError(f"--{name} cannot be '{value}': {mistake}.") from None
 
 
 def _folders_of(name: str | None) -> list[Path]:
@@ -109,54 +104,14 @@ def existing_roots(preset: Preset, environ: Mapping[str, str]) -> list[Path]:
     return [root for root in preset.roots(Path.home(), environ) if root.is_dir()]
 
 
-def _since(text: str, now: datetime) -> str | None:
-    """Turn `30d`, `now`, `all` or a day into what the settings file says; None means all."""
-    if text == "all":
-        return None
-    if text == "now":
-        return now.isoformat(timespec="seconds")
-    days = re.fullmatch(r"([0-9]{1,5})d", text)
-    if days:
-        return (now - timedelta(days=int(days[1]))).date().isoformat()
-    try:
-        return (
-            datetime.fromisoformat(text).isoformat() if "T" in text else datetime.fromisoformat(text).date().isoformat()
-        )
-    except ValueError:
-        raise UsageError(f"--since cannot be '{text}'. Write 30d, a day such as 2026-03-14, all or now.") from None
-
-
-def _count_transcripts(folder: Folder) -> list[float]:
-    """Return when each transcript below the folder last changed, in seconds since 1970."""
-    found = list(scan(folder))
-    changed: list[float] = []
-    with Progress("looking", len(found)) as progress:
-        for each in found:
-            try:
-                is_transcript = readers.recognise(open_source(Path(os.fsdecode(each.path)))) is not None
-            except JobError:
-                is_transcript = False
-            if is_transcript:
-                changed.append(each.fingerprint.mtime_ns / 1e9)
-            progress.step(os.fsdecode(each.path).rpartition("/")[2])
-    return changed
-
-
 def _say_what_is_there(path: Path, preset: str | None, now: datetime) -> int:
     """Print how many transcripts are there, and return it."""
-    changed = _count_transcripts(Folder(path, preset=preset))
-    recent = sum(at >= (now - timedelta(days=DAYS)).timestamp() for at in changed)
-    click.echo(f"{safe(str(path))}: {count(len(changed), 'transcript')}, {recent:,} of the last {DAYS} days.")
-    return len(changed)
-
-
-def _ask_since(now: datetime) -> str | None:
-    while True:
-        answer = click.prompt(f"How far back? ({DAYS}d, a day, all, now)", default=f"{DAYS}d")
-        try:
-            return _since(answer.strip(), now)
-        except UsageError as mistake:
-            click.echo(mistake)
+    with Progress("looking") as progress:
+        found = survey.count(Folder(path, preset=preset), now, progress.step)
+    click.echo(
+        f"{safe(str(path))}: {count(found.transcripts, 'transcript')}, {found.recent:,} of the last {DAYS} days."
+    )
+    return found.transcripts
 
 
 def _spare_git(folder: Path, output: str | None, asks: bool, notes: Path) -> str | None:

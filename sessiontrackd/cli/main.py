@@ -28,6 +28,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "setup": Entry("setup", "setup", "Find your tools, exports and vaults, and start with them."),
     "try": Entry("process", "try_", "Show the note of your newest session; nothing is written."),
     "demo": Entry("demo", "demo", "Watch the daemon work on sample transcripts, then clean up."),
     "process": Entry("process", "process", "Work on transcripts now, through the same queue."),
