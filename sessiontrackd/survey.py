@@ -88,7 +88,7 @@ def count(folder: Folder, now: datetime, step: Callable[[str], None], *, for_s: 
     for found in newest_first:
         if limit_s is not None and time.monotonic() > limit_s:
             is_exact = False
-        elif not _is_transcript(found):
+        elif not is_transcript(found):
             continue
         transcripts += 1
         recent += found.fingerprint.mtime_ns >= since_ns
@@ -96,7 +96,8 @@ def count(folder: Folder, now: datetime, step: Callable[[str], None], *, for_s: 
     return Count(transcripts, recent, is_exact)
 
 
-def _is_transcript(found: Found) -> bool:
+def is_transcript(found: Found) -> bool:
+    """Say whether a file is a transcript, by its content."""
     try:
         reader = readers.recognise(open_source(Path(os.fsdecode(found.path))))
     except JobError:

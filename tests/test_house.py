@@ -28,7 +28,7 @@ FLOORS = {
             "contracts facts pricing tokens privacy forecast",
             "watch queue history budget condense report subagents alerts readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
-            "pipeline",
+            "pipeline estimate",
             "daemon worker capture service doctor survey",
             "cli",
             "__main__",

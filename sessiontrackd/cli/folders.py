@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from sessiontrackd import config, engines, survey
+from sessiontrackd import config, engines
 from sessiontrackd.cli import _git
+from sessiontrackd.cli._backlog import Backlog
 from sessiontrackd.cli._command import (
     Group,
     check_options,
@@ -22,8 +24,7 @@ from sessiontrackd.cli._command import (
     subcommand,
 )
 from sessiontrackd.cli._consent import obtain
-from sessiontrackd.cli._progress import Progress
-from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
+from sessiontrackd.cli._screen import cut_path, print_json, print_table, safe
 from sessiontrackd.cli._since import ask_since, since_of
 from sessiontrackd.config import PRESETS, Home, Preset
 from sessiontrackd.errors import UsageError
@@ -58,33 +59,43 @@ def watch() -> None:
 def add(
     directory: Path | None, preset: str | None, since: str | None, yes: bool, output: str | None, **chosen: str | None
 ) -> None:
-    """Watch a folder and everything below it. Says first how many transcripts are there."""
+    """Watch a folder and everything below it. Says first how many transcripts are there and what they cost."""
     home = current_home()
     check_options(output=output, **chosen)
     asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
     now = datetime.now(UTC)
-    cutoff = since_of(since, now) if since else None
+    said = since_of(since, now) if since else None
     for folder in [directory.expanduser().absolute()] if directory else _folders_of(preset):
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder. Make it first, or name another.")
-        there = _say_what_is_there(folder, preset, now)
-        sends = _see_to_consent(home, folder, chosen["engine"])
-        if sends and not yes and not sys.stdin.isatty():
-            cutoff = since_of("now", now)  # nobody was asked whether its history is worth the money
-        elif since is None and not yes:
-            cutoff = ask_since(now) if asks and there else since_of(f"{DAYS}d", now)
+        there = Backlog(_plan_for(home, folder, preset, chosen["engine"], chosen["level"]), now)
+        there.tell()
+        if there.is_paid:
+            _see_to_consent(home, folder, there.engine)
+        if asks and there.files:
+            cutoff = there.agreed(said) if since else there.told(ask_since(now))
+        elif there.is_paid and not yes:
+            cutoff = there.left_out()  # nobody was asked whether its history is worth the money
+        else:
+            cutoff = said if since or yes else since_of(f"{DAYS}d", now)
         place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
         added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
         _say_what_happens(added)
     _say_how_it_goes_on(home)
 
 
-def _see_to_consent(home: Home, folder: Path, engine: str | None) -> bool:
-    """Say whether the engine sends text away; where nobody allowed that yet, ask. --yes never answers it."""
-    provider = engines.provider_of(engine, config.load(home)) if engine else None
+def _plan_for(home: Home, path: Path, preset: str | None, engine: str | None, level: str | None) -> Folder:
+    """Return the folder as it will be watched: what is not chosen now stays as it was."""
+    known = next((one for one in config.load(home).folders if one.path == path), Folder(path))
+    level_then = InsightLevel(level) if level else known.level
+    return replace(known, preset=preset or known.preset, engine=engine or known.engine, level=level_then, since=None)
+
+
+def _see_to_consent(home: Home, folder: Path, engine: str) -> None:
+    """Where nobody allowed yet that text is sent away, ask. --yes never answers it."""
+    provider = engines.provider_of(engine, config.load(home))
     if provider is not None:
         obtain(folder, provider, asks=sys.stdin.isatty() and sys.stdout.isatty())
-    return provider is not None
 
 
 def _folders_of(name: str | None) -> list[Path]:
@@ -102,16 +113,6 @@ def _folders_of(name: str | None) -> list[Path]:
 def existing_roots(preset: Preset, environ: Mapping[str, str]) -> list[Path]:
     """Return the folders a tool writes to, as far as they are there."""
     return [root for root in preset.roots(Path.home(), environ) if root.is_dir()]
-
-
-def _say_what_is_there(path: Path, preset: str | None, now: datetime) -> int:
-    """Print how many transcripts are there, and return it."""
-    with Progress("looking") as progress:
-        found = survey.count(Folder(path, preset=preset), now, progress.step)
-    click.echo(
-        f"{safe(str(path))}: {count(found.transcripts, 'transcript')}, {found.recent:,} of the last {DAYS} days."
-    )
-    return found.transcripts
 
 
 def _spare_git(folder: Path, output: str | None, asks: bool, notes: Path) -> str | None:

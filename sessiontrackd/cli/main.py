@@ -48,6 +48,7 @@ COMMANDS = {
     "ai": Entry("waiting", "ai", "Stop or allow every engine that leaves this machine."),
     "consent": Entry("consent", "consent", "Allow that text of a folder is sent, or take it back."),
     "key": Entry("key", "key", "Keep, remove or look for the API key of the engine 'claude'."),
+    "estimate": Entry("estimate", "estimate", "Say what transcripts would cost; nothing is sent."),
     "condense": Entry("private", "condense", "Print what an engine would be given of a transcript."),
     "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "service": Entry("service", "service", "Run the daemon as a service of systemd or launchd."),

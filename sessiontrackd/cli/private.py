@@ -27,7 +27,7 @@ def condense(path: Path, level: str) -> None:
         raise NotAConversation(f"{path} is no conversation, so there is nothing to condense.")
     out = sys.stdout.buffer
     for opened in transcript.sessions:
-        condenser = Condenser(InsightLevel(level), Redactor())
+        condenser = Condenser(InsightLevel(level), Redactor(personal=True))
         for message in opened:
             condenser.take(message)
         for part in parts(condenser.finish(opened.close())):

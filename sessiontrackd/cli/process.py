@@ -6,15 +6,15 @@ import asyncio
 import heapq
 import os
 from collections import Counter
-from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from sessiontrackd import config, pipeline, readers, worker
 from sessiontrackd.cli._command import command, current_home, json_option, known_engine
+from sessiontrackd.cli._named import Named, expanded
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
 from sessiontrackd.config import PRESETS
@@ -25,13 +25,6 @@ from sessiontrackd.watch import scan
 
 LEVELS = [level.value for level in InsightLevel]
 LOOKED_AT = 20  # of the newest files; a note of the first that holds a conversation is shown
-
-
-class Named(NamedTuple):
-    """A transcript to work on; `by_name` says that a person named it, not only its folder."""
-
-    path: Path
-    by_name: bool
 
 
 @command(
@@ -63,7 +56,7 @@ def process(
 ) -> None:
     """Work on transcripts now, through the same queue; a folder means every transcript in it."""
     del yes  # nothing is asked while the local engine is the only one
-    named = _expanded(paths)
+    named = expanded(paths)
     if to_stdout:
         _print_notes(named, level)
         return
@@ -75,20 +68,6 @@ def process(
         (_print_rehearsal if dry_run else _print_results)(results)
     if any(_has_failed(result, each.by_name) for result, each in zip(results, named, strict=True)):
         click.get_current_context().exit(1)
-
-
-def _expanded(paths: Iterable[Path]) -> list[Named]:
-    """Return every transcript once: named files as they are, folders as the files in them, by name."""
-    found: dict[Path, Named] = {}
-    for path in paths:
-        full = Path(os.path.abspath(path))
-        if not full.is_dir():
-            full = full.resolve() if full.is_symlink() else full
-            found[full] = Named(full, True)
-            continue
-        for each in sorted(os.fsdecode(file.path) for file in scan(Folder(full))):
-            found.setdefault(Path(each), Named(Path(each), False))
-    return list(found.values())
 
 
 def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:

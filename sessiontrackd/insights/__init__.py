@@ -12,7 +12,7 @@ from sessiontrackd.budget import TokenManager
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.errors import ConsentRequired, EngineError, Failed, Held, JobError, Refused, Waiting
-from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_text
+from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_around, sent_text
 from sessiontrackd.insights._evidence import Checked, Unusable, checked
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
@@ -24,7 +24,7 @@ from sessiontrackd.tokens import Counts, Estimator, hard_bound
 
 __all__ = [
     "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
-    "session_of",
+    "sent_around", "session_of",
 ]  # fmt: skip
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]

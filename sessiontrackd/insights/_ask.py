@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sessiontrackd import condense, templates
@@ -26,25 +27,34 @@ class Level:
     model: str
     max_output_tokens: int
     thinking: str  # disabled, or adaptive within max_output_tokens
+    usual_output_tokens: int  # what an answer is reckoned with before any was seen
 
 
 LEVELS = {
-    InsightLevel.MINIMAL: Level("claude-haiku-5-5", 400, "disabled"),
-    InsightLevel.STANDARD: Level("claude-haiku-5-5", 1500, "disabled"),
-    InsightLevel.COMPREHENSIVE: Level("claude-haiku-5-5", 6000, "disabled"),
+    InsightLevel.MINIMAL: Level("claude-haiku-5-5", 400, "disabled", 300),
+    InsightLevel.STANDARD: Level("claude-haiku-5-5", 1500, "disabled", 1000),
+    InsightLevel.COMPREHENSIVE: Level("claude-haiku-5-5", 6000, "disabled", 2500),
 }
+
+
+def _prompt(conversation: str, level: InsightLevel, boundary: str) -> str:
+    """Return a level's prompt around the text of a condensed conversation."""
+    return templates.render(
+        f"prompts/{level.value}",
+        {"conversation": templates.Safe(conversation), "boundary": boundary, "kinds": list(KINDS[level])},
+    )
+
+
+@cache
+def sent_around(level: InsightLevel) -> str:
+    """Return what a request of this level holds beside the conversation, for counting."""
+    return f"{_prompt('', level, '0' * 16)}\n{json.dumps(_schema(KINDS[level]))}\n"
 
 
 def asked(reading: Reading, condensed: Session, level: InsightLevel, model: str | None) -> Ask:
     """Return the ask for an engine that thinks: the condensed session, or a part of it, in a prompt."""
-    text = templates.render(
-        f"prompts/{level.value}",
-        {
-            "conversation": templates.Safe(condense.render(condensed)),
-            "boundary": secrets.token_hex(8),  # data cannot close what it cannot guess
-            "kinds": list(KINDS[level]),
-        },
-    )
+    boundary = secrets.token_hex(8)  # data cannot close what it cannot guess
+    text = _prompt(condense.render(condensed), level, boundary)
     schema = _schema(KINDS[level])
     return Ask(
         condensed,

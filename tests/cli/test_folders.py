@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,7 @@ class Faraway:
     """An engine that sends text to another machine, as far as the command line looks at it."""
 
     leaves_machine = True
+    price_model = "claude-haiku-5-5"
 
     @classmethod
     def provider_of(cls, settings: Settings) -> str:
@@ -211,18 +213,59 @@ def test_an_engine_that_does_not_exist_is_wrong_usage(home: Path, talks: Path) -
     assert list(home.iterdir()) == []
 
 
+def typed(monkeypatch: pytest.MonkeyPatch, answers: str, arguments: list[str]) -> int:
+    """Run a command on a terminal where these lines are typed; what it prints goes there too."""
+    outer, inner = pty.openpty()
+    os.write(outer, answers.encode())
+    with os.fdopen(inner) as stdin, os.fdopen(os.dup(inner), "w") as stdout, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        patch.setattr(sys, "stdout", stdout)
+        status = main(arguments)
+        stdout.flush()
+        shown = os.read(outer, 10_000).decode()
+    os.close(outer)
+    print(shown)
+    return status
+
+
+def test_before_a_paid_folder_is_watched_its_cost_is_said(
+    home: Path, talks: Path, faraway: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Count, model and range of the cost, before the question how far back to go."""
+    os.utime(talks / "tide.jsonl", (1e9, 1e9))
+    shutil.copyfile(SAMPLE, talks / "again.jsonl")
+
+    assert typed(monkeypatch, "y\nall\n", ["watch", "add", str(talks), "--engine", faraway]) == 0
+
+    (folder,) = config.load(Home.find(home)).folders
+    out = capsys.readouterr().out
+    assert "2 transcripts, 1 of the last 30 days." in out
+    assert re.search(
+        r"With claude-haiku-5-5: all of them about \$0\.0\d+ \(from .* to at most .*; those of the last", out
+    )
+    assert out.index("all of them") < out.index("How far back?")
+    assert folder.since is None
+
+
+@pytest.mark.parametrize(("answer", "is_now"), [("y", False), ("n", True), ("", True)])
+def test_paid_history_is_not_sent_unless_its_cost_is_agreed_to(
+    home: Path, talks: Path, faraway: str, monkeypatch: pytest.MonkeyPatch, answer: str, is_now: bool
+) -> None:
+    """Also where --since said how far back; silence is no agreement."""
+    arguments = ["watch", "add", str(talks), "--engine", faraway, "--since", "2020-01-01"]
+    assert typed(monkeypatch, f"y\n{answer}\n", arguments) == 0
+
+    (folder,) = config.load(Home.find(home)).folders
+    assert (folder.since or "").startswith(str(datetime.now(UTC).date())) is is_now
+
+
 @pytest.mark.parametrize(("answer", "status"), [("y", 0), ("n", 1), ("", 1)])
 def test_on_a_terminal_a_person_is_asked(
     home: Path, talks: Path, faraway: str, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
 ) -> None:
     """--yes answers the other questions; silence is no consent."""
-    outer, inner = pty.openpty()
-    os.write(outer, answer.encode() + b"\n")
-    with os.fdopen(inner) as stdin, os.fdopen(os.dup(inner), "w") as stdout, monkeypatch.context() as patch:
-        patch.setattr(sys, "stdin", stdin)
-        patch.setattr(sys, "stdout", stdout)
-        assert main(["watch", "add", str(talks), "--engine", faraway, "--yes"]) == status
-    os.close(outer)
+    arguments = ["watch", "add", str(talks), "--engine", faraway, "--yes"]
+    assert typed(monkeypatch, f"{answer}\n", arguments) == status
 
     with open_store(home / "state.db", privacy.SCHEMA) as store:
         assert Consents(store).is_granted(str(talks), "llm.example:443") is (status == 0)

@@ -1,0 +1,49 @@
+"""What is estimated for which transcripts, and how that is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sessiontrackd import engines
+from sessiontrackd.cli._command import current_home
+from sessiontrackd.cli._screen import count, usd
+from sessiontrackd.config import Settings
+from sessiontrackd.errors import Held
+from sessiontrackd.estimate import Planned, Range, Total
+from sessiontrackd.insights import LEVELS
+from sessiontrackd.model import InsightLevel
+
+PAID = "claude"  # whose price is told where the local engine would do the work
+
+
+def model_of(engine: str, settings: Settings, level: InsightLevel) -> str:
+    """Return the model that an engine would ask at a level; of the local engine, the one that the paid default would."""
+    usual = LEVELS[level].model
+    name = engine if engines.engine_class(engine).leaves_machine else PAID
+    try:
+        return engines.make_engine(name, current_home(), settings, usual).price_model or usual
+    except Held:  # it lacks something that only asking it needs
+        return settings.claude_model or usual
+
+
+def planned(path: Path, level: InsightLevel, model: str, *, named: bool = False) -> Planned:
+    """Return a transcript as it would be asked about."""
+    return Planned(path, path.stat().st_size, level, model, named)
+
+
+def about(total: Total) -> str:
+    """Return the cost for people, with its range."""
+    low, expected, most = map(usd, total.cost_picousd)
+    return f"about {expected}" if most == "$0" else f"about {expected} (from {low} to at most {most})"
+
+
+def tokens_text(tokens: Range) -> str:
+    """Return tokens for people, with their range."""
+    return f"about {tokens.expected:,} (from {tokens.low:,} to at most {tokens.most:,})"
+
+
+def scaled_text(total: Total) -> str:
+    """Say what the figures were scaled from; nothing where everything was read."""
+    if total.read == total.files:
+        return ""
+    return f"{total.read:,} of {count(total.files, 'transcript')}, spread over their sizes, were read; the rest is scaled from them."
