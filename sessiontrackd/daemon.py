@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sessiontrackd import queue, watch
+from sessiontrackd import circuit, queue, watch
 from sessiontrackd.config import (
     Home,
     Settings,
+    condition,
     hold,
+    key_path,
     load,
     lowered,
     notify,
@@ -140,6 +142,7 @@ class Daemon:
         self._settings = settings
         self._store = store
         self._queue = queue.Queue(store)
+        self._circuits = circuit.Circuits(store, lambda: condition(home, self._settings))
         self._until_idle = until_idle
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
         self._wake = asyncio.Event()
@@ -164,6 +167,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         async with asyncio.TaskGroup() as tasks:
             self._queue.recover()
+            self._ask_again()
             self._tell()
             while not self._stopping:
                 await self._turn(tasks)
@@ -209,6 +213,7 @@ class Daemon:
             self._settings_mark, self._reload = mark, False
             notify_reloading()
             self._reread()
+            self._ask_again()
             notify("READY=1")
         wanted = set() if self._until_idle else {folder for folder in self._settings.folders if folder.enabled}
         for folder in self._watchers.keys() - wanted:
@@ -234,12 +239,13 @@ class Daemon:
             }
             self._scan_all_soon()
 
-    def _mark(self) -> tuple[int, ...] | None:
-        try:
-            status = self._home.config_path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_size, status.st_mtime_ns
+    def _ask_again(self) -> None:
+        """Let what an engine was refused for wait again, where key or settings are others by now."""
+        for reason in self._circuits.close(only_mended=True):
+            self._queue.release(reason)
+
+    def _mark(self) -> tuple[tuple[int, ...] | None, ...]:
+        return tuple(_stamp(path) for path in (self._home.config_path, key_path(self._home)))
 
     async def _follow(self, folder: Folder) -> None:
         def hear(hint: watch.Hint) -> None:
@@ -395,6 +401,14 @@ class Daemon:
             tell(self._home, {**what, "scanning": scanning})
 
 
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def run(home: Home, *, until_idle: bool = False) -> None:
     """Be the daemon of a home.
 
@@ -417,6 +431,6 @@ def run(home: Home, *, until_idle: bool = False) -> None:
 async def _run(home: Home, settings: Settings, until_idle: bool) -> None:
     if not home.db_path.exists():
         await _WorkerProcess(home, asyncio.Event()).prepare()
-    with open_store(home.db_path, queue.SCHEMA) as store:
+    with open_store(home.db_path, queue.SCHEMA, circuit.SCHEMA) as store:
         log.info("watched folders: %d", sum(folder.enabled for folder in settings.folders))
         await Daemon(home, settings, store, until_idle=until_idle).run()

@@ -17,6 +17,7 @@ SessiontrackdError            a message for people: what happened, what it means
 │   │   ├── OverBudget
 │   │   ├── Unpriced          nobody knows what this model costs
 │   │   ├── LedgerDamaged     the account of spending cannot be trusted
+│   │   ├── CircuitOpen       no request could succeed before a person mended something
 │   │   └── ConsentRequired
 │   └── Waiting               → waiting: tried again by itself, not before `delay_s`
 │       └── NotStable
@@ -65,9 +66,10 @@ class StoreDamaged(StoreError):
 
 
 class JobError(SessiontrackdError):
-    """Ends a job with a reason; `state` is where the job goes."""
+    """Ends a job with a reason; `state` is where the job goes, `brief` the reason in a few words."""
 
     state = JobState.FAILED
+    brief = "its request failed"
 
 
 class Skipped(JobError):
@@ -96,28 +98,44 @@ class Held(JobError):
     """The job waits for a person's decision."""
 
     state = JobState.HELD
+    brief = "its answer could not be used"
 
 
 class OverBudget(Held):
     """The next reservation does not fit the budget."""
 
+    brief = "no budget left for it"
+
 
 class Unpriced(Held):
     """Nobody knows what this model costs, so nothing can be reserved for it."""
+
+    brief = "its price is unknown"
 
 
 class LedgerDamaged(Held):
     """The account of spending cannot be trusted, so nothing more is spent."""
 
+    brief = "the ledger is damaged"
+
+
+class CircuitOpen(Held):
+    """No request to this engine could succeed: the key, the credit, the permission or the model is to be mended."""
+
+    brief = "it refuses every request"
+
 
 class ConsentRequired(Held):
     """Nothing may leave the machine for this folder and provider."""
+
+    brief = "no consent"
 
 
 class Waiting(JobError):
     """The job is tried again by itself after `delay_s` seconds."""
 
     state = JobState.WAITING
+    brief = "it is asked again later"
 
     def __init__(self, message: str, delay_s: float = 0.0) -> None:
         """Keep how long to wait."""
@@ -143,7 +161,8 @@ class EngineError(SessiontrackdError):
     ) -> None:
         """Keep what the caller decides by.
 
-        `circuit` means that no other attempt can succeed either, `is_for_now` that the same one may succeed later.
+        `circuit` means that no other attempt can succeed before a person mended what the message names, `is_for_now`
+        that the same one may succeed later.
         """
         super().__init__(message)
         self.usage = usage

@@ -12,11 +12,24 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd import alerts, budget, engines, history, notes, privacy, queue, readers, report, tokens
+from sessiontrackd import (
+    alerts,
+    budget,
+    circuit,
+    config,
+    engines,
+    history,
+    notes,
+    privacy,
+    queue,
+    readers,
+    report,
+    tokens,
+)
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
-from sessiontrackd.insights import LEVELS, AIInsightGenerator, Purpose, Reading, read_session, require_consent
+from sessiontrackd.insights import LEVELS, AIInsightGenerator, Calls, Purpose, Reading, read_session, require_consent
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Session, Usage
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
@@ -39,6 +52,8 @@ class Rooms:
     budget: budget.TokenManager
     consents: privacy.Consents
     alerts: alerts.Alerts
+    circuits: circuit.Circuits
+    calls: Calls
 
     def close(self) -> None:
         """Close the store."""
@@ -57,6 +72,7 @@ class Work:
     engine: str
     again: bool
     named: bool
+    attempts: int
 
     @property
     def folder_name(self) -> str | None:
@@ -88,14 +104,23 @@ def open_rooms(home: Home) -> Rooms:
     """Open the store of a home and everything that lives in it."""
     home.prepare()
     settings = load(home)
-    schemas = (queue.SCHEMA, history.SCHEMA, budget.SCHEMA, privacy.SCHEMA, alerts.SCHEMA, tokens.SCHEMA)
+    schemas = (
+        queue.SCHEMA,
+        history.SCHEMA,
+        budget.SCHEMA,
+        privacy.SCHEMA,
+        alerts.SCHEMA,
+        tokens.SCHEMA,
+        circuit.SCHEMA,
+    )
     store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
     with contextlib.suppress(LedgerDamaged):  # then nothing is spent; notes go on
         manager.hold_to(settings)
         manager.recover()
     jobs, known, consents = queue.Queue(store), history.History(store, prices=manager.prices), privacy.Consents(store)
-    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store))
+    circuits = circuit.Circuits(store, lambda: config.condition(home, settings))
+    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store), circuits, Calls())
 
 
 async def process_job(rooms: Rooms, job: Job) -> list[Note]:
@@ -167,6 +192,7 @@ def plan(settings: Settings, job: Job) -> Work:
         engine=_engine(job.engine, folder, lower),
         again=job.again,
         named=job.named,
+        attempts=job.attempts,
     )
 
 
@@ -189,8 +215,15 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
     def consent(_folder: str | None, provider: str) -> None:
         require_consent(rooms.queue, rooms.consents, scope, provider)
 
+    name = f"{work.engine} {getattr(engine, 'provider', work.engine)} {engine.price_model}"
     return AIInsightGenerator(
-        rooms.budget, engine=engine, known=rooms.history.insight, consent=consent, estimator=estimator
+        rooms.budget,
+        engine=engine,
+        known=rooms.history.insight,
+        consent=consent,
+        estimator=estimator,
+        circuit=circuit.Circuit(rooms.circuits, name, is_heeded=not work.named, mended=rooms.queue.release),
+        calls=rooms.calls,
     )
 
 
@@ -278,7 +311,7 @@ async def insight_of(
 
 async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
     """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
-    purpose = Purpose(work.folder_name, work.folder.project, work.path)
+    purpose = Purpose(work.folder_name, work.folder.project, work.path, work.attempts)
     insight = await generator.insight(reading, work.level, purpose)
     session_id = reading.session.session_id
     with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies

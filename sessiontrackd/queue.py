@@ -285,6 +285,15 @@ class Queue:
                 {"path": path, "now": _ms(self._now())},
             ).rowcount
 
+    def release(self, reason: str) -> int:
+        """Let the jobs wait again that are held for this very reason; return how many."""
+        with self._store.immediate() as connection:
+            return connection.execute(
+                "UPDATE job SET state = 'waiting', reason = NULL, attempts = 0, not_before_at = 0, waiting_at = ? "
+                "WHERE state = 'held' AND reason = ?",
+                (_ms(self._now()), reason),
+            ).rowcount
+
     def forget(self, path: bytes) -> bool:
         """Remove a job; its file counts as new when it is seen again. Return whether it was known."""
         with self._store.immediate() as connection:

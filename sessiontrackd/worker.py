@@ -66,6 +66,7 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
     state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
+    await channels.tell_open(rooms.circuits, rooms.budget)
     return outcome
 
 

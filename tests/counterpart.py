@@ -58,6 +58,7 @@ class Counterpart:
         bill: what was charged.
         invalid: what the SDK's own types say is wrong with a request.
         script: faults for the next requests, in order; an empty script answers.
+        stop_reason: why the answers end.
     """
 
     def __init__(self, answer: Answer = echo_answer) -> None:
@@ -68,6 +69,7 @@ class Counterpart:
         self.invalid: list[str] = []
         self.script: deque[Fault] = deque()
         self.answer = answer
+        self.stop_reason = "end_turn"
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
@@ -171,7 +173,7 @@ class Counterpart:
         rate_in, rate_out = RATES[request["model"]]
         cost = input_tokens * rate_in + output_tokens * rate_out
         self.bill.append(Charge(request["model"], input_tokens, output_tokens, cost))
-        return json.dumps(_message(request["model"], text, input_tokens, output_tokens)).encode()
+        return json.dumps(_message(request["model"], text, input_tokens, output_tokens, self.stop_reason)).encode()
 
 
 @cache
@@ -199,7 +201,7 @@ def _objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(value)
 
 
-def _message(model: str, text: str, input_tokens: int, output_tokens: int) -> dict[str, Any]:
+def _message(model: str, text: str, input_tokens: int, output_tokens: int, stop_reason: str) -> dict[str, Any]:
     """Return a finished message as the API writes it."""
     return {
         "id": "msg_made",
@@ -207,7 +209,7 @@ def _message(model: str, text: str, input_tokens: int, output_tokens: int) -> di
         "role": "assistant",
         "model": model,
         "content": [{"type": "text", "text": text}],
-        "stop_reason": "end_turn",
+        "stop_reason": stop_reason,
         "stop_sequence": None,
         "usage": {"input_tokens": input_tokens, "output_tokens": output_tokens},
     }

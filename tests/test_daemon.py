@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from sessiontrackd import budget, config, queue
+from sessiontrackd import budget, config, privacy, queue
 from sessiontrackd.config import Home
 from sessiontrackd.model import Job, JobState
 from sessiontrackd.store import open_store
+from tests.counterpart import Counterpart, Fault
 
 SOON_S = 60.0  # far more than anything here takes, on a busy machine too
 RUN = """
@@ -219,6 +220,34 @@ def test_changed_settings_are_taken_up_and_wrong_ones_are_not(daemons: Daemons, 
     daemons.talk("a.jsonl")
 
     eventually(lambda: "a.jsonl" in daemons.jobs())
+
+
+def test_a_refused_key_costs_one_request_and_another_key_takes_the_work_up_again(daemons: Daemons) -> None:
+    """Everybody has a local note until then."""
+    with Counterpart() as server:
+        config.keep_key(daemons.home, "not-the-right-key")
+        for name, value in (("claude.base_url", server.base_url), ("budget.monthly", "5usd")):
+            config.set_value(daemons.home, name, value)
+        config.set_value(daemons.home, "engine", "claude", daemons.folder)
+        with open_store(daemons.home.db_path, privacy.SCHEMA) as store:
+            privacy.Consents(store).grant(str(daemons.folder), f"127.0.0.1:{server.port}")
+        config.set_value(daemons.home, "daemon.calls_at_once", 1)
+        for number in range(3):
+            daemons.talk(f"{number}.jsonl", number)
+        server.script.append(Fault("status", status=401))
+        daemons.run_until_idle()
+
+        assert {job.state for job in daemons.jobs().values()} == {JobState.HELD}
+        assert len({job.reason for job in daemons.jobs().values()}) == 1
+        assert len(list(daemons.folder.glob("*.insights.md"))) == 3
+        assert len(server.requests) == 1
+
+        daemons.run_until_idle()
+        assert len(server.requests) == 1  # nothing was mended
+        config.keep_key(daemons.home, "another-key")
+        daemons.run_until_idle()
+        assert {job.state for job in daemons.jobs().values()} == {JobState.DONE}
+        assert len(server.requests) == 4
 
 
 def test_a_folder_that_is_not_there_is_offline(daemons: Daemons) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ import pytest
 
 from sessiontrackd.budget import SCHEMA, Limit, TokenManager
 from sessiontrackd.engines.claude import ClaudeEngine
-from sessiontrackd.errors import ConsentRequired, Failed, Held, OverBudget, SessiontrackdError, Waiting
-from sessiontrackd.insights import AIInsightGenerator
+from sessiontrackd.errors import CircuitOpen, ConsentRequired, Failed, Held, OverBudget, SessiontrackdError, Waiting
+from sessiontrackd.insights import AIInsightGenerator, Purpose, open_messages, read_session, session_of
+from sessiontrackd.model import InsightLevel
 from sessiontrackd.store import Store, open_store
 from tests.counterpart import Counterpart, Fault
 from tests.engines.test_claude import FAULTS
@@ -52,16 +54,23 @@ def money(store: Store) -> TokenManager:
 
 
 def generated(
-    server: Counterpart, money: TokenManager, talk: Any = TALK, consent: Callable[[str | None, str], None] = agreed
+    server: Counterpart,
+    money: TokenManager,
+    talk: Any = TALK,
+    consent: Callable[[str | None, str], None] = agreed,
+    slept_s: list[float] | None = None,
 ) -> dict[str, Any]:
-    """Ask the server for the insight of a talk."""
+    """Ask the server for the insight of a talk; waiting takes no time and is noted in `slept_s`."""
+
+    async def sleep(seconds: float) -> None:
+        if slept_s is not None:
+            slept_s.append(seconds)
 
     async def once() -> dict[str, Any]:
         engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
-        try:
-            return await AIInsightGenerator(money, engine=engine, consent=consent).generate_insights(talk)
-        finally:
-            await engine.close()
+        generator = AIInsightGenerator(money, engine=engine, consent=consent, sleep=sleep)
+        async with contextlib.aclosing(generator):
+            return await generator.generate_insights(talk)
 
     return asyncio.run(once())
 
@@ -106,13 +115,37 @@ def test_what_is_not_founded_is_dropped_and_counted(money: TokenManager) -> None
 
 
 @pytest.mark.parametrize("text", ["", "I cannot.", '{"findings": 3}', '{"title": "x"', "[]"])
-def test_an_answer_without_the_shape_is_paid_and_is_no_insight(money: TokenManager, text: str) -> None:
-    """Usage is booked before the answer is read."""
-    with Counterpart(lambda _: text) as server:
-        with pytest.raises(Held, match="shape"):
+def test_an_answer_without_the_shape_is_asked_for_once_more(money: TokenManager, text: str) -> None:
+    """Each request is reserved and paid for by itself; what both cost stands in the insight."""
+    answers = iter([text, answer(FOUNDED)])
+    with Counterpart(lambda _: next(answers)) as server:
+        made = generated(server, money)
+
+        assert money.status().spent_picousd == server.billed_picousd
+        assert made["cost_usd"] == pytest.approx(server.billed_picousd / USD)
+        assert "one JSON object" in server.requests[1].decode()
+    assert states(money) == ["settled"] * 2
+    assert made["title"] == "A database"
+
+
+def test_an_answer_that_never_has_the_shape_is_paid_and_is_no_insight(money: TokenManager) -> None:
+    """Usage is booked before the answer is read, and there is no third request."""
+    with Counterpart(lambda _: "I cannot.") as server:
+        with pytest.raises(Held, match=r"shape.*when it was asked again.*paid"):
             generated(server, money)
 
         assert money.status().spent_picousd == server.billed_picousd > 0
+    assert states(money) == ["settled"] * 2
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "pause_turn", "model_context_window_exceeded"])
+def test_an_answer_that_ended_early_is_paid_and_not_asked_for_again(money: TokenManager, reason: str) -> None:
+    """It would end the same way."""
+    with Counterpart(lambda _: answer(FOUNDED)) as server:
+        server.stop_reason = reason
+        with pytest.raises(Held, match=reason):
+            generated(server, money)
+
     assert states(money) == ["settled"]
 
 
@@ -123,32 +156,90 @@ def test_prose_around_the_answer_is_left_out(money: TokenManager) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"),
-    [(400, Failed), (401, Held), (402, Held), (404, Held), (413, Failed), (429, Waiting), (529, Waiting)],
+    ("status", "error", "requests"),
+    [
+        (400, Failed, 1),
+        (401, CircuitOpen, 1),
+        (402, CircuitOpen, 1),
+        (403, CircuitOpen, 1),
+        (404, CircuitOpen, 1),
+        (413, Failed, 1),
+        (429, Waiting, 3),
+        (529, Waiting, 3),
+    ],
 )
-def test_a_sure_refusal_costs_nothing(money: TokenManager, status: int, error: type[SessiontrackdError]) -> None:
+def test_a_sure_refusal_costs_nothing(
+    money: TokenManager, status: int, error: type[SessiontrackdError], requests: int
+) -> None:
     """The reservation is given back, and the class says what becomes of the job."""
+    slept_s: list[float] = []
     with Counterpart() as server:
-        server.script.append(Fault("status", status=status, headers={"retry-after": "7"}))
+        server.script += [Fault("status", status=status, headers={"retry-after": "7"})] * 3
         with pytest.raises(error) as caught:
-            generated(server, money)
+            generated(server, money, slept_s=slept_s)
 
-    assert states(money) == ["released"]
+        assert len(server.requests) == requests
+    assert states(money) == ["released"] * requests
+    assert slept_s == [7] * (requests - 1)
     assert money.status().spent_picousd == 0
     assert getattr(caught.value, "delay_s", 7) == 7
 
 
+def test_a_refusal_for_now_is_followed_by_an_answer(money: TokenManager) -> None:
+    """Without a time from the server the pause is drawn at random, and grows."""
+    slept_s: list[float] = []
+    with Counterpart(lambda _: answer(FOUNDED)) as server:
+        server.script += [Fault("status", status=529)] * 2
+        assert generated(server, money, slept_s=slept_s)["title"] == "A database"
+
+    assert states(money) == ["released", "released", "settled"]
+    assert all(0 < seconds <= most for seconds, most in zip(slept_s, (1, 2), strict=True))
+
+
+def test_a_server_that_asks_for_patience_is_left_alone_for_that_long(money: TokenManager) -> None:
+    """Nobody waits for minutes: the job is put off."""
+    slept_s: list[float] = []
+    with Counterpart() as server:
+        server.script.append(Fault("status", status=429, headers={"retry-after": "120"}))
+        with pytest.raises(Waiting) as caught:
+            generated(server, money, slept_s=slept_s)
+
+    assert (caught.value.delay_s, slept_s, states(money)) == (120, [], ["released"])
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_unknown_outcome_is_spent(money: TokenManager, name: str) -> None:
-    """The ledger is never below the bill, and every request has its row."""
+    """The ledger is never below the bill, every request has its row, and not more than two are risked."""
     with Counterpart() as server:
-        server.script.append(FAULTS[name])
-        with pytest.raises(Held, match="count as spent"):
+        server.script += [FAULTS[name]] * 3
+        with pytest.raises(Held, match="counts as spent"):
             generated(server, money)
 
-        assert states(money) == ["assumed"]
+        assert states(money) == ["assumed"] * len(server.requests)
+        assert len(server.requests) <= 2
         assert money.status().spent_picousd >= server.billed_picousd
-        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("attempts", "error"), [(1, Waiting), (2, Waiting), (3, Held)])
+def test_a_job_is_put_off_longer_each_time_before_a_person_is_asked(
+    money: TokenManager, attempts: int, error: type[SessiontrackdError]
+) -> None:
+    """Each attempt may be billed, so there is an end to it."""
+    with Counterpart() as server:
+        server.script += [FAULTS["a portal's page"]]
+
+        async def once() -> None:
+            engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=server.base_url)
+            generator = AIInsightGenerator(money, engine=engine, consent=agreed)
+            level = InsightLevel.MINIMAL
+            async with contextlib.aclosing(generator):
+                reading = read_session(open_messages(session_of(TALK)), level)
+                await generator.insight(reading, level, Purpose(attempts=attempts))
+
+        with pytest.raises(error) as caught:
+            asyncio.run(once())
+
+    assert getattr(caught.value, "delay_s", 0) == {1: 60, 2: 120, 3: 0}[attempts]
 
 
 def test_over_budget_nothing_is_sent(store: Store) -> None:

@@ -73,7 +73,7 @@ def test_without_consent_the_local_engine_writes_and_the_job_waits(place: Place,
     assert f"--provider 127.0.0.1:{server.port}" in str(result["reason"])
     assert server.requests == []
     assert "engine: local" in note(rooms)
-    assert "not by claude: ConsentRequired" in note(rooms)
+    assert "not by claude: no consent" in note(rooms)
     rooms.close()
 
 
@@ -141,10 +141,10 @@ def test_ai_off_sends_nothing(place: Place, server: Counterpart) -> None:
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
-        (Fault("status", status=429, headers={"retry-after": "3"}), "waiting"),
+        (Fault("status", status=429, headers={"retry-after": "30"}), "waiting"),
         (Fault("status", status=400), "failed"),
         (Fault("status", status=401), "held"),
-        (Fault("reset", billed=True), "held"),
+        (Fault("body", body=b"<html>log in</html>"), "waiting"),
     ],
 )
 def test_every_failure_has_a_note_and_a_state(place: Place, server: Counterpart, fault: Fault, state: str) -> None:

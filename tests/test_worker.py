@@ -17,7 +17,16 @@ import pytest
 
 from sessiontrackd import config, watch, worker
 from sessiontrackd.budget import Limit
-from sessiontrackd.errors import Busy, Held, JobError, NotAConversation, SessiontrackdError, StoreFull, Waiting
+from sessiontrackd.errors import (
+    Busy,
+    CircuitOpen,
+    Held,
+    JobError,
+    NotAConversation,
+    SessiontrackdError,
+    StoreFull,
+    Waiting,
+)
 from sessiontrackd.model import Job, JobState, Usage
 from sessiontrackd.pipeline import Note, Rooms, open_rooms
 from tests.desktop import StartDesktop
@@ -152,6 +161,24 @@ def test_a_threshold_that_a_job_passes_is_told_once(rooms: Rooms, folder: Path, 
     (shown,) = there.shown()
     assert shown["body"].startswith("50 % of the budget for ")
     assert "$6.00 of $10.00" in shown["body"]
+
+
+def test_an_engine_that_refuses_everything_is_told_of_once(
+    rooms: Rooms, folder: Path, start_desktop: StartDesktop
+) -> None:
+    """Whatever number of transcripts wait for it; `retry` puts them back."""
+
+    async def refused(rooms: Rooms, job: Job) -> list[Note]:
+        raise CircuitOpen(rooms.circuits.open("claude anthropic m", "The server answered 401."))
+
+    there = start_desktop()
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        offer(rooms, talk(folder, name))
+    work(rooms, refused)
+
+    (shown,) = there.shown()
+    assert shown["body"].startswith("The server answered 401. Until then")
+    assert rooms.queue.release("The server answered 401.") == 3
 
 
 def test_the_limits_of_the_settings_are_in_force_where_work_is_done(rooms: Rooms) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sessiontrackd.alerts import SPENT, TOKENS, Alerts
 from sessiontrackd.budget import TokenManager
+from sessiontrackd.circuit import Circuits
 from sessiontrackd.config import Settings
 from sessiontrackd.contracts import Channel
 from sessiontrackd.errors import SessiontrackdError, UsageError
@@ -93,6 +94,27 @@ async def tell_due(manager: TokenManager, alerts: Alerts, settings: Settings, te
     for alert in due:
         await tell(alert)
     return due
+
+
+async def tell_open(circuits: Circuits, manager: TokenManager, tell: Tell = tell) -> list[str]:
+    """Say once which engines are not asked any more; return the reasons.
+
+    Args:
+        circuits: of the home.
+        manager: whose month stands in the alert.
+        tell: how to say it.
+    """
+    try:
+        reasons = circuits.untold()
+        alerts = [
+            Alert(0, manager.status(), f"{each} Until then notes are made by the local engine.") for each in reasons
+        ]
+    except SessiontrackdError as error:
+        log.warning("whether an engine refuses every request is unknown: %s", error)
+        return []
+    for alert in alerts:
+        await tell(alert)
+    return reasons
 
 
 def _due(manager: TokenManager, alerts: Alerts, settings: Settings) -> Iterator[Alert]:

@@ -26,6 +26,7 @@ def set_() -> None:
     if not value or not value.isascii() or any(char.isspace() for char in value):
         raise UsageError("That is no API key: it is one word of letters, digits and dashes.")
     click.echo(f"Kept in {config.keep_key(current_home(), value)}.")
+    config.poke(current_home())
 
 
 @subcommand(key, "remove", example="sessiontrackd key remove")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sessiontrackd import config
+from sessiontrackd import circuit, config
 from sessiontrackd import queue as jobs
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
@@ -66,8 +66,10 @@ def _document(job: Job) -> dict[str, object]:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 def retry(path: Path | None) -> None:
     """Put failed and held transcripts back into the queue: all of them, or the one at PATH."""
-    with existing_store(jobs.SCHEMA) as store:
+    with existing_store(jobs.SCHEMA, circuit.SCHEMA) as store:
         number = jobs.Queue(store).retry(None if path is None else os.fsencode(path.absolute())) if store else 0
+        if store and path is None:
+            circuit.Circuits(store, str).close()
     config.poke(current_home())
     if path is not None and not number:
         raise UsageError(f"{path} is neither held nor failed. `sessiontrackd queue` lists those that are.")

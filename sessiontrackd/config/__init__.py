@@ -12,7 +12,7 @@ from typing import Any
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._home import HOME_VARIABLE, Home, Settings
-from sessiontrackd.config._key import find_key, keep_key, key_path
+from sessiontrackd.config._key import condition, find_key, keep_key, key_path
 from sessiontrackd.config._log import start_logging
 from sessiontrackd.config._lowered import Lowered, lowered
 from sessiontrackd.config._options import (
@@ -52,6 +52,7 @@ __all__ = [
     "Price",
     "Settings",
     "add_folder",
+    "condition",
     "daemon_pid",
     "default_text",
     "document",

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
-from sessiontrackd.config._home import Home
+from sessiontrackd.config._home import Home, Settings
 from sessiontrackd.errors import SettingsError
 
 VARIABLE = "ANTHROPIC_API_KEY"
 CREDENTIAL = "anthropic-api-key"
+_ELSE = frozenset(  # settings that no server refuses a request for
+    {"folders", "log_level", "monthly_budget_picousd", "monthly_budget_tokens", "project_budgets", "scan_interval_s",
+     "thresholds", "timezone", "watch_step_ms", "worker_idle_s", "calls_at_once"}
+)  # fmt: skip
 
 
 def key_path(home: Home) -> Path:
@@ -40,6 +45,17 @@ def find_key(home: Home, environ: Mapping[str, str] = os.environ) -> tuple[str, 
         if value:
             return value, str(place)
     return None
+
+
+def condition(home: Home, settings: Settings) -> str:
+    """Return key and settings in words that change when a person mended what an engine was refused for. Never kept."""
+    try:
+        found = find_key(home)
+    except SettingsError:
+        found = None
+    return repr(
+        [found, *((each.name, getattr(settings, each.name)) for each in fields(settings) if each.name not in _ELSE)]
+    )
 
 
 def keep_key(home: Home, value: str) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
 SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
-FOR_NOW = frozenset({429, 529})  # too many requests, overloaded
+KNOWN_CODES = frozenset({"enforced_spend_limit_reached"})  # as hopeless, whatever the status
+RETRY_AFTER_MOST_S = 86_400.0
+UNREACHED_S = 60.0  # before a server that cannot be reached is tried again
+FOR_NOW = frozenset({429, 500, 502, 503, 504, 529})  # too many requests, overloaded, a fault of the server's
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
 ANTHROPIC = "anthropic"
 NO_KEY = "no-key"  # for a server of one's own that asks for none
@@ -78,10 +84,19 @@ class ClaudeEngine:
         except APIStatusError as error:
             raise _from_status(error) from None
         except (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
-            raise Unknown(
-                f"no usable answer from the server ({type(error).__name__}): it may have been billed"
-            ) from None
+            raise self._failure(error) from None
         return _reply(answer)
+
+    def _failure(self, error: Exception) -> EngineError:
+        """Tell what surely never left this machine from what may have been billed."""
+        import httpx2
+
+        cause = error.__cause__ or error
+        if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)):
+            return Refused(f"{self.provider} cannot be reached", retry_after_s=UNREACHED_S, is_for_now=True)
+        is_cut = isinstance(cause, httpx2.TransportError) and not isinstance(cause, httpx2.TimeoutException)
+        words = f"No usable answer came from {self.provider} ({type(cause).__name__}): it may have been billed"
+        return Unknown(words, is_for_now=is_cut)
 
     def _check(self) -> None:
         """Refuse before anything is sent or imported."""
@@ -160,24 +175,36 @@ def _request(ask: Ask) -> dict[str, Any]:
 
 def _from_status(error: anthropic.APIStatusError) -> EngineError:
     """Tell a sure refusal from an unknown outcome by the status; the body is not repeated (it may quote the text)."""
-    status = error.status_code
-    words = f"The server answered {status} ({type(error).__name__})"
-    if status in HOPELESS:
-        words += ": the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
+    status, code = error.status_code, error.error_code
+    words = f"The server answered {status} ({code if code in KNOWN_CODES else type(error).__name__})"
+    is_for_now, after_s = status in FOR_NOW, _retry_after_s(error)
+    if status in HOPELESS or code in KNOWN_CODES:
+        remedy = "the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
+        return Refused(f"{words}: {remedy}", circuit=True)
     if status in SURELY_UNBILLED:
-        return Refused(
-            words, retry_after_s=_retry_after_s(error), circuit=status in HOPELESS, is_for_now=status in FOR_NOW
-        )
-    return Unknown(f"{words}: it may have been billed", retry_after_s=_retry_after_s(error))
+        return Refused(words, retry_after_s=after_s, is_for_now=is_for_now)
+    return Unknown(f"{words}: it may have been billed", retry_after_s=after_s, is_for_now=is_for_now)
 
 
 def _retry_after_s(error: anthropic.APIStatusError) -> float | None:
-    """Return the server's retry-after, in seconds, where it is a sane number."""
+    """Return the server's retry-after in seconds, at most a day; it may be a number or a date."""
+    headers = error.response.headers
+    said = headers.get("retry-after", "")
     try:
-        seconds = float(error.response.headers.get("retry-after", ""))
+        seconds = float(said)
+    except ValueError:
+        until, now = _date(said), _date(headers.get("date", "")) or datetime.now(UTC)
+        seconds = (until - now).total_seconds() if until else math.nan
+    return min(seconds, RETRY_AFTER_MOST_S) if seconds >= 0 else None
+
+
+def _date(said: str) -> datetime | None:
+    """Return a date of HTTP."""
+    try:
+        found = parsedate_to_datetime(said)
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= 86_400 else None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _reply(answer: object) -> Reply:

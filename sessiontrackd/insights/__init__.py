@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sessiontrackd import condense, privacy, queue
 from sessiontrackd.budget import TokenManager
+from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
-from sessiontrackd.errors import ConsentRequired, EngineError, Failed, Held, JobError, Refused, Waiting
-from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_around, sent_text
-from sessiontrackd.insights._evidence import Checked, Unusable, checked
+from sessiontrackd.errors import ConsentRequired, JobError
+from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_around
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
-from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Reply, Session, Usage
-from sessiontrackd.pricing import STALE_DAYS, picousd, summed
+from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
+from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Session
+from sessiontrackd.pricing import STALE_DAYS, summed
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import open_store
-from sessiontrackd.tokens import Counts, Estimator, hard_bound
+from sessiontrackd.tokens import Estimator
 
 __all__ = [
-    "KINDS", "LEVELS", "AIInsightGenerator", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
+    "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
     "sent_around", "session_of",
 ]  # fmt: skip
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]
-Consent = Callable[[str | None, str], None]
-RETRY_S = 60.0  # before a refused request is made again, where the server names no time
-
-
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    """What the work is for: whose budget pays, and whose consent is needed. `folder` None: the Python API."""
-
-    folder: str | None = None
-    project: str | None = None
-    source: bytes | None = None
-
-
 NO_PURPOSE = Purpose()
 
 
@@ -81,6 +70,9 @@ class AIInsightGenerator:
         consent: raises where text of a folder (None: the Python API) may not go to a
             provider; by default the consent of the home in use for the Python API decides.
         estimator: counts prompts, and learns from what is billed.
+        circuit: says when no request to this engine could succeed.
+        calls: the requests of this process, which let none start when it is about to end.
+        sleep: how to wait between attempts.
         now: the clock.
     """
 
@@ -92,14 +84,19 @@ class AIInsightGenerator:
         known: Known = never_known,
         consent: Consent | None = None,
         estimator: Estimator | None = None,
+        circuit: Circuit | None = None,
+        calls: Calls | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep the parts."""
         self.token_manager = token_manager
         self._engine: Engine = engine or LocalEngine()
         self._known = known
-        self._consent = consent or api_consent(token_manager)
-        self._estimator = estimator or Estimator(None)
+        self._requests = Requests(
+            self._engine, token_manager, consent or api_consent(token_manager), estimator or Estimator(None),
+            circuit=circuit, calls=calls, sleep=sleep,
+        )  # fmt: skip
         self._now = now
 
     async def generate_insights(
@@ -151,10 +148,11 @@ class AIInsightGenerator:
         if not self._engine.leaves_machine:
             return restored(local, reading)
         assert reading.condensed is not None
-        parts, answers = condense.parts(reading.condensed), list[_Answer]()
+        parts, answers = condense.parts(reading.condensed), list[Answer]()
         for part in parts:
             try:
-                answers.append(await self._answer(reading, part, level, purpose))
+                ask = asked(reading, part, level, self._engine.price_model)
+                answers.append(await self._requests.answer(ask, purpose))
             except JobError:
                 if not answers:  # what was paid for already is not thrown away
                     raise
@@ -164,7 +162,7 @@ class AIInsightGenerator:
     async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
         """Make the local insight in place of the engine's, with a line that says why."""
         local = await self._local(reading, level)
-        note = f"not by {self._engine.NAME}: {type(reason).__name__}"
+        note = f"not by {self._engine.NAME}: {reason.brief}"
         return restored(replace(local, provenance={"note": note}), reading)
 
     async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
@@ -186,68 +184,7 @@ class AIInsightGenerator:
             made_at=self._now().replace(microsecond=0),
         )
 
-    @property
-    def _provider(self) -> str:
-        return getattr(self._engine, "provider", self._engine.NAME)
-
-    async def _answer(self, reading: Reading, part: Session, level: InsightLevel, purpose: Purpose) -> _Answer:
-        """Reserve, send, settle and check one attempt; consent is asked for each, so that revoking holds at once."""
-        self._consent(purpose.folder, self._provider)
-        ask = asked(reading, part, level, self._engine.price_model)
-        counts = self._estimator.estimate(sent_text(ask), provider=self._provider, model=ask.model)
-        reply, reserved_picousd, cost_picousd = await self._reply(ask, counts, purpose)
-        used = reply.usage.total_tokens - reply.usage.output_tokens
-        self._estimator.learn(
-            provider=self._provider, model=ask.model, expected=counts.expected, actual=used, factor=counts.factor
-        )
-        try:
-            return _Answer(checked(ask, reply), reply, reserved_picousd, cost_picousd)
-        except Unusable as problem:
-            raise Held(
-                f"{problem}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
-            ) from problem
-
-    async def _reply(self, ask: Ask, counts: Counts, purpose: Purpose) -> tuple[Reply, int, int]:
-        """Reserve, send and settle one attempt; usage is booked before anything reads the answer."""
-        money = self.token_manager
-        if money is None:
-            raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
-        held = money.reserve(
-            self._most(money, ask, counts, purpose),
-            model=ask.model,
-            folder=purpose.folder,
-            project=purpose.project,
-            level=ask.level.value,
-            engine=self._engine.NAME,
-            provider=self._provider,
-            session_id=ask.session.session_id,
-            source=purpose.source,
-        )
-        money.send(held)
-        try:
-            reply = await self._engine.attempt(ask)
-        except Refused as refusal:
-            money.release(held, "the server refused it")
-            raise _state_of(refusal) from refusal
-        except EngineError as problem:
-            money.assume(held, "nobody knows whether it was billed")
-            raise Held(
-                f"{problem}. Its ${held.cost_picousd / 10**12:.6f} count as spent until you correct them "
-                "(`sessiontrackd budget assumed`); `sessiontrackd retry` asks again."
-            ) from problem
-        except BaseException:
-            money.assume(held, "interrupted after it was sent")
-            raise
-        return reply, held.cost_picousd, money.settle(held, reply.usage)
-
-    def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
-        """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""
-        output = ask.max_output_tokens or 0
-        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model, provider=self._provider)
-        is_at_edge = money.is_at_edge(picousd(expected_usd), purpose.folder, purpose.project)
-        return Usage(hard_bound(sent_text(ask)) if is_at_edge else counts.most, output)
-
-    def _written(self, local: Insight, answers: Sequence[_Answer], parts: int, redactor: Redactor) -> Insight:
+    def _written(self, local: Insight, answers: Sequence[Answer], parts: int, redactor: Redactor) -> Insight:
         """Put the model's words into the extracted insight; its strings pass the redactor once more."""
         found = [finding for answer in answers for finding in answer.checked.findings]
         by_model = {finding.kind for finding in found}
@@ -256,7 +193,7 @@ class AIInsightGenerator:
         provenance: dict[str, Any] = {
             "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
             "quotes_kept": len(found),
-            "request_id": answers[-1].reply.request_id,
+            "request_id": answers[-1].request_id,
             **self._priced(),
         }
         if parts > 1:
@@ -268,7 +205,7 @@ class AIInsightGenerator:
             findings=(*extracted, *(_redacted(finding, redactor) for finding in found)),
             engine=self._engine.NAME,
             model=self._engine.price_model,
-            usage=summed(answer.reply.usage for answer in answers),
+            usage=summed(answer.usage for answer in answers),
             cost_picousd=sum(answer.cost_picousd for answer in answers),
             reserved_picousd=sum(answer.reserved_picousd for answer in answers),
             provenance=provenance,
@@ -279,20 +216,10 @@ class AIInsightGenerator:
         money, now = self.token_manager, self._now()
         if money is None or self._engine.price_model is None:
             return {}
-        tariff = money.prices.tariff(self._engine.price_model, now, provider=self._provider)
+        tariff = money.prices.tariff(self._engine.price_model, now, provider=self._requests.provider)
         age = money.prices.age_days(now) if money.prices.is_packaged(tariff) else None
         found: dict[str, Any] = {"priced_at": money.prices.priced_on(tariff)}
         return found | ({"prices_age_days": age} if age is not None and age > STALE_DAYS else {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """One paid answer: what of it stands, and what it cost."""
-
-    checked: Checked
-    reply: Reply
-    reserved_picousd: int
-    cost_picousd: int
 
 
 def level_of(name: InsightLevel | str) -> InsightLevel:
@@ -305,17 +232,6 @@ def level_of(name: InsightLevel | str) -> InsightLevel:
         return InsightLevel(name)
     except ValueError:
         raise ValueError(f"{name!r} is no insight level; there are {', '.join(InsightLevel)}") from None
-
-
-def _state_of(refusal: Refused) -> JobError:
-    """Turn a refusal that billed nothing into what becomes of the job."""
-    if refusal.circuit:
-        return Held(
-            f"{refusal}: the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
-        )
-    if refusal.is_for_now:
-        return Waiting(f"{refusal}; nothing was billed", refusal.retry_after_s or RETRY_S)
-    return Failed(f"{refusal}; nothing was billed")
 
 
 def _told(finding: Finding, summary: str) -> Finding:

@@ -24,6 +24,10 @@ class Unusable(EngineError):
     """The answer was paid for and is no insight."""
 
 
+class Shapeless(Unusable):
+    """It is complete, and no object of the shape that was asked for; asked again it may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What is left of an answer. `title` and `summary` are empty where they name what the session does not."""
@@ -78,7 +82,7 @@ def _parsed(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("findings"), list):
-        raise Unusable("the answer has not the shape that was asked for")
+        raise Shapeless("the answer has not the shape that was asked for")
     return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -63,7 +64,52 @@ def test_a_sure_refusal_is_told_and_sent_once(status: int) -> None:
 
         assert len(server.requests) == 1
         assert caught.value.circuit == (status in (401, 402, 403, 404))
-        assert caught.value.retry_after_s == 7
+        assert caught.value.is_for_now == (status in (429, 529))
+        assert caught.value.circuit or caught.value.retry_after_s == 7
+
+
+AFTER = {
+    "7": 7,
+    "0": 0,
+    "Wed, 25 Nov 2026 12:01:30 GMT": 90,
+    "Wed, 25 Nov 2026 11:00:00 GMT": None,  # over already
+    "-1": None,
+    "nan": None,
+    "soon": None,
+    "4233600": 86_400,  # 49 days
+    "Tue, 25 Nov 2036 12:00:00 GMT": 86_400,
+}
+
+
+@pytest.mark.parametrize("said", AFTER)
+def test_retry_after_is_seconds_or_a_date_and_at_most_a_day(said: str) -> None:
+    """A date counts from the server's own clock; what makes no sense is as if nothing were said."""
+    headers = {"retry-after": said, "date": "Wed, 25 Nov 2026 12:00:00 GMT"}
+    with Counterpart() as server, pytest.raises(Refused) as caught:
+        attempt(server, Fault("status", status=429, headers=headers))
+
+    assert caught.value.retry_after_s == AFTER[said]
+
+
+def test_a_server_that_cannot_be_reached_was_sent_nothing() -> None:
+    """No connection, nothing billed: the reservation may be given back, and it is tried later."""
+    with Counterpart() as server:
+        port = server.port
+    engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=f"http://127.0.0.1:{port}")
+
+    with pytest.raises(Refused, match="cannot be reached") as caught:
+        asyncio.run(engine.attempt(ask()))
+    assert caught.value.is_for_now
+
+
+def test_a_spend_limit_is_hopeless_whatever_the_status() -> None:
+    """The code in the body tells."""
+    body = {"type": "error", "error": {"type": "rate_limit_error", "message": "m"}}
+    body["error"]["details"] = {"error_code": "enforced_spend_limit_reached"}  # type: ignore[index]
+    with Counterpart() as server, pytest.raises(Refused, match="enforced_spend_limit_reached") as caught:
+        attempt(server, Fault("status", status=429, body=json.dumps(body).encode()))
+
+    assert caught.value.circuit
 
 
 FAULTS = {

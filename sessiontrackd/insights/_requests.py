@@ -1,0 +1,262 @@
+"""One question to an engine: reserved, sent, settled and checked; asked again, each time with a reservation of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from sessiontrackd.budget import TokenManager
+from sessiontrackd.circuit import Circuit
+from sessiontrackd.contracts import Engine
+from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, Refused, Waiting
+from sessiontrackd.insights._ask import sent_text
+from sessiontrackd.insights._evidence import Checked, Shapeless, Unusable, checked
+from sessiontrackd.model import Ask, Reply, Usage
+from sessiontrackd.pricing import picousd, summed
+from sessiontrackd.tokens import Counts, Estimator, hard_bound
+
+ATTEMPTS_MOST = 3  # of one question, within one job
+UNKNOWN_MOST = 2  # of these, such whose outcome nobody knows: each counts as spent
+JOB_ATTEMPTS_MOST = 3  # a job whose requests end in nobody-knows is put off so often, then a person decides
+PATIENCE_S = 10.0  # what a server asks to wait for up to here is waited for; else the job is put off
+PAUSE_S = 1.0  # before the second attempt, doubled before the third, where the server names no time
+RETRY_S, RETRY_MOST_S = 60.0, 3600.0  # a job is put off so long, doubled each time
+REPAIR = "\nYour answer must be one JSON object as described, and nothing before or after it.\n"
+
+Consent = Callable[[str | None, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the work is for: whose budget pays, and whose consent is needed. `folder` None: the Python API.
+
+    `attempts` says how often the job was begun; None where there is no job that could be put off.
+    """
+
+    folder: str | None = None
+    project: str | None = None
+    source: bytes | None = None
+    attempts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What of an answer stands, and what all requests for it used and cost."""
+
+    checked: Checked
+    request_id: str | None
+    usage: Usage
+    reserved_picousd: int
+    cost_picousd: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    reply: Reply
+    reserved_picousd: int
+    cost_picousd: int
+
+
+class Calls:
+    """The requests of this process that are on their way."""
+
+    def __init__(self) -> None:
+        """Nothing is on its way."""
+        self.in_flight = 0
+        self._is_ending = False
+
+    def end(self) -> None:
+        """Let no new request start."""
+        self._is_ending = True
+
+    def check(self) -> None:
+        """Return if a request may start.
+
+        Raises:
+            Waiting: the program is about to end; nothing was sent.
+        """
+        if self._is_ending:
+            raise Waiting("the program was ending, so nothing was sent")
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count one request as on its way."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+
+class Requests:
+    """Asks one engine.
+
+    Args:
+        engine: that is asked.
+        money: where each request is reserved and settled; None: nothing can be asked.
+        consent: raises where text of a folder may not go to a provider.
+        estimator: counts prompts, and learns from what is billed.
+        circuit: says when no request could succeed.
+        calls: the requests of this process.
+        sleep: how to wait.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        money: TokenManager | None,
+        consent: Consent,
+        estimator: Estimator,
+        *,
+        circuit: Circuit | None = None,
+        calls: Calls | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Keep the parts."""
+        self._engine = engine
+        self._money = money
+        self._consent = consent
+        self._estimator = estimator
+        self._circuit = circuit
+        self._calls = calls or Calls()
+        self._sleep = sleep
+
+    @property
+    def provider(self) -> str:
+        """Who gets the text."""
+        return getattr(self._engine, "provider", self._engine.NAME)
+
+    async def answer(self, ask: Ask, purpose: Purpose) -> Answer:
+        """Ask, and once more where the answer has not the shape that was asked for.
+
+        Raises:
+            JobError: there is no answer that can be used; the class says what becomes of the job.
+        """
+        paid = [await self._patient(ask, purpose)]
+        try:
+            try:
+                return _answer(ask, paid)
+            except Shapeless:
+                paid.append(await self._patient(replace(ask, text=ask.text + REPAIR), purpose))
+                return _answer(ask, paid)
+        except Unusable as problem:
+            again = ", also when it was asked again" if len(paid) > 1 else ""
+            raise Held(
+                f"{problem}{again}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
+            ) from problem
+
+    async def _patient(self, ask: Ask, purpose: Purpose) -> _Paid:
+        """Make attempts until one is answered, or it is time to put the job off."""
+        unknown, attempt = 0, 0
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt(ask, purpose)
+            except EngineError as problem:
+                unknown += not isinstance(problem, Refused)
+                pause_s = _pause_s(problem, attempt)
+                is_over = attempt >= ATTEMPTS_MOST or unknown >= UNKNOWN_MOST or pause_s > PATIENCE_S
+                if problem.circuit or not problem.is_for_now or is_over:
+                    raise self._end(problem, purpose) from problem
+            await self._sleep(pause_s)
+
+    def _end(self, problem: EngineError, purpose: Purpose) -> JobError:
+        """Turn the last attempt's failure into what becomes of the job."""
+        if problem.circuit:
+            return self._circuit.trip(str(problem)) if self._circuit else CircuitOpen(str(problem))
+        delay_s = problem.retry_after_s or _backoff_s(purpose.attempts)
+        if isinstance(problem, Refused):
+            words = f"{problem}; nothing was billed"
+            return Waiting(words, delay_s) if problem.is_for_now else Failed(words)
+        words = f"{problem}. What was reserved counts as spent until you correct it (`sessiontrackd budget assumed`)"
+        if purpose.attempts is not None and purpose.attempts < JOB_ATTEMPTS_MOST:
+            return Waiting(f"{words}; it is asked again later", delay_s)
+        return Held(f"{words}; `sessiontrackd retry` asks again.")
+
+    async def _attempt(self, ask: Ask, purpose: Purpose) -> _Paid:
+        """Reserve, send and settle one request; usage is booked before anything reads the answer.
+
+        Consent and circuit are asked for each, so that what is revoked or open holds at once.
+        """
+        money = self._money
+        if money is None:
+            raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
+        self._calls.check()
+        self._consent(purpose.folder, self.provider)
+        if self._circuit:
+            self._circuit.require()
+        counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
+        held = money.reserve(
+            self._most(money, ask, counts, purpose),
+            model=ask.model,
+            folder=purpose.folder,
+            project=purpose.project,
+            level=ask.level.value,
+            engine=self._engine.NAME,
+            provider=self.provider,
+            session_id=ask.session.session_id,
+            source=purpose.source,
+        )
+        money.send(held)
+        try:
+            with self._calls.counted():
+                reply = await self._engine.attempt(ask)
+        except Refused:
+            money.release(held, "the server refused it")
+            raise
+        except EngineError:
+            money.assume(held, "nobody knows whether it was billed")
+            raise
+        except BaseException:
+            money.assume(held, "interrupted after it was sent")
+            raise
+        cost_picousd = money.settle(held, reply.usage)
+        self._learn(ask, counts, reply.usage)
+        return _Paid(reply, held.cost_picousd, cost_picousd)
+
+    def _learn(self, ask: Ask, counts: Counts, usage: Usage) -> None:
+        """Take in what the prompt was billed with; the engine answered, so its circuit is closed."""
+        sent_tokens = usage.total_tokens - usage.output_tokens
+        self._estimator.learn(
+            provider=self.provider, model=ask.model, expected=counts.expected, actual=sent_tokens, factor=counts.factor
+        )
+        if self._circuit:
+            self._circuit.mend()
+
+    def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
+        """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""
+        output = ask.max_output_tokens or 0
+        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model, provider=self.provider)
+        is_at_edge = money.is_at_edge(picousd(expected_usd), purpose.folder, purpose.project)
+        return Usage(hard_bound(sent_text(ask)) if is_at_edge else counts.most, output)
+
+
+def _answer(ask: Ask, paid: list[_Paid]) -> Answer:
+    """Check the last reply; what the ones before it cost belongs to it.
+
+    Raises:
+        Unusable: it is no insight.
+    """
+    last = paid[-1].reply
+    return Answer(
+        checked(ask, last),
+        last.request_id,
+        summed(each.reply.usage for each in paid),
+        sum(each.reserved_picousd for each in paid),
+        sum(each.cost_picousd for each in paid),
+    )
+
+
+def _pause_s(problem: EngineError, attempt: int) -> float:
+    """Return how long to wait before the next attempt: what the server asks for, else at random, longer each time."""
+    if problem.retry_after_s is not None:
+        return problem.retry_after_s
+    return random.uniform(0.1, PAUSE_S * 2 ** (attempt - 1))  # noqa: S311 - so that many do not come back at once
+
+
+def _backoff_s(attempts: int | None) -> float:
+    """Return how long a job is put off that was begun so often."""
+    return min(RETRY_S * float(2 ** min((attempts or 1) - 1, 10)), RETRY_MOST_S)
