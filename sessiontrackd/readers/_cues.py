@@ -32,9 +32,9 @@ class Block:
 def steps(source: Source, notes: Notes, name: str) -> Steps:
     """Read the cues; what one voice says in a row is one message."""
     figures, timeline, speakers = Figures(), Timeline(), dict[str, None]()
-    notes.details.update(cues=0, speakers=[], utf8=source.is_utf8)
-    if not source.is_utf8:
-        notes.warnings.append("the text is no UTF-8; its encoding was guessed")
+    notes.details.update(cues=0, speakers=[], utf8=source.is_wholly_utf8())
+    if not notes.details["utf8"]:
+        notes.warnings.append("the text is not all UTF-8; its encoding was guessed")
     for block in _blocks(source.text_lines()):
         notes.details["cues"] += sum(ARROW in line for line in block.lines)
         if name == "webvtt":

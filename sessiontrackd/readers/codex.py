@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +17,17 @@ from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Lines, Source, as_text, count, decode_raw, parse_time
 
 NAME = "codex"
-TYPES = {"session_meta", "response_item", "event_msg", "turn_context", "compacted", "world_state"}
-BARE_ITEMS = {"message", "reasoning", "function_call", "function_call_output"}
-CALLS = {"function_call", "custom_tool_call", "local_shell_call", "tool_search_call"}
-ANSWERS = {"function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output"}
-LONE_CALLS = {"web_search_call", "image_generation_call"}
-TURN_STARTS = {"task_started", "turn_started"}
+HEADS = ("session_meta", "turn_context")
+TYPES = (
+    *HEADS, "response_item", "event_msg", "compacted", "world_state", "inter_agent_communication",
+    "inter_agent_communication_metadata",
+)  # fmt: skip
+BARE_ITEMS = ("message", "reasoning", "function_call", "function_call_output")
+CALLS = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
+ANSWERS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output")
+LONE_CALLS = ("web_search_call", "image_generation_call")
+TURN_STARTS = ("task_started", "turn_started")
+SILENT = ("type", "role", "info", "rate_limits")  # a payload of nothing else says and asks nothing
 INJECTED = (
     "<environment_context>",
     "<user_instructions>",
@@ -75,15 +80,29 @@ class Line(Payload, gc=False):
 
 
 def recognises(source: Source) -> bool:
-    """Say whether one of the first records is of Codex."""
-    return source.shape.kind in ("lines", "object") and any(map(_is_record, source.shape.objects))
+    """Say whether the first records are of Codex, and not of its limits and counters alone."""
+    if source.shape.kind not in ("lines", "object"):
+        return False
+    records = [record for record in source.shape.objects if _is_record(record)]
+    return any(map(_tells, records)) or _is_bare(source.shape.objects)
 
 
 def _is_record(record: dict[str, Any]) -> bool:
-    if isinstance(record.get("payload"), dict):
-        return "timestamp" in record and record.get("type") in TYPES
-    bare = "id" in record and "timestamp" in record and "type" not in record
-    return bare and "instructions" in record and ("git" in record or len(record) <= 4)
+    return isinstance(record.get("payload"), dict) and "timestamp" in record and record.get("type") in TYPES
+
+
+def _tells(record: dict[str, Any]) -> bool:
+    return record["type"] in HEADS or not record["payload"].keys() <= set(SILENT)
+
+
+def _is_bare(records: Sequence[dict[str, Any]]) -> bool:
+    """Say whether it begins as before version 0.32: who and when, then items without payload."""
+    head, *others = records or ({},)
+    if "type" in head or not {"id", "timestamp"} <= head.keys():
+        return False
+    if "instructions" in head and ("git" in head or len(head) <= 4):
+        return True
+    return len(head) <= 4 and any(one.get("type") in BARE_ITEMS and "payload" not in one for one in others)
 
 
 def read(source: Source) -> Transcript:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ from sessiontrackd.records import Document, Lines, Source, as_text, count, decod
 NAME = "gemini_cli"
 NO_PROMPT = ("/", "?", "<session_context>", "<hook_context>")
 BUCKETS = ("input", "output", "cached", "thoughts", "tool", "total")
+REPLY = re.compile(rb'"type"\s*:\s*"gemini"')
+Place = tuple[int, int]
+"""The record of a line, and the number of a message in its list."""
 FACTS = ("sessionId", "projectHash", "startTime", "lastUpdated", "kind", "summary")
 _NOTHING = Raw(b"")
 
@@ -47,11 +51,30 @@ class Line(Said, gc=False, rename="camel"):
     rewind_to: Any = msgspec.field(name="$rewindTo", default=None)
 
 
+class Changes(Struct, gc=False, rename="camel"):
+    """What a `$set` changes."""
+
+    session_id: Any = msgspec.UNSET
+    project_hash: Any = msgspec.UNSET
+    start_time: Any = msgspec.UNSET
+    last_updated: Any = msgspec.UNSET
+    kind: Any = msgspec.UNSET
+    summary: Any = msgspec.UNSET
+    messages: Raw = _NOTHING
+
+
+CHANGED = tuple(
+    zip(FACTS, ("session_id", "project_hash", "start_time", "last_updated", "kind", "summary"), strict=True)
+)
+
+
 def recognises(source: Source) -> bool:
-    """Say whether a Gemini session's facts stand in it."""
+    """Say whether a Gemini session's facts stand in it, or a document's messages are of its types."""
     shape = source.shape
-    if shape.kind == "object" and shape.keys.issuperset({"sessionId", "messages"}):
-        return "projectHash" in shape.keys or {"startTime", "lastUpdated"} <= shape.keys
+    if shape.kind == "object" and "messages" in shape.keys:
+        if "sessionId" in shape.keys and ("projectHash" in shape.keys or {"startTime", "lastUpdated"} <= shape.keys):
+            return True
+        return REPLY.search(source.head) is not None and "info" not in shape.keys
     objects = shape.objects if shape.kind in ("lines", "object") else ()
     return any(
         ("projectHash" in one and "sessionId" in one)
@@ -106,38 +129,73 @@ def _of_document(source: Source, facts: dict[str, Any], notes: Notes) -> Iterato
 def _of_lines(source: Source, facts: dict[str, Any], notes: Notes) -> Iterator[Said]:
     """Replay the lines; what a later one replaces or takes back is not kept."""
     lines = Lines(source, Line)
-    messages: dict[str, Said] = {}
-    for number, line in lines:
+    places: dict[str, Place] = {}
+    for nth, (_, line) in enumerate(lines):
         if line.changes:
-            _change(decode_raw(line.changes), facts, messages)
+            _change(line.changes, nth, facts, places)
         elif line.rewind_to is not None:
-            _rewind(messages, str(line.rewind_to))
+            _rewind(places, str(line.rewind_to))
         elif line.type is not None:
-            messages[as_text(line.id) or f"line {number}"] = line
+            places[as_text(line.id) or f"line {nth}"] = (nth, 0)
         else:
             given = (line.session_id, line.project_hash, line.start_time, line.last_updated, line.kind, line.summary)
             facts.update({name: value for name, value in zip(FACTS, given, strict=True) if value is not None})
             if line.messages:
-                _change({"messages": decode_raw(line.messages)}, facts, messages)
+                _replace(_listed(line.messages), nth, places)
     notes.of_lines(lines)
-    yield from messages.values()
+    yield from _at(source, list(places.values()))
 
 
-def _change(changes: object, facts: dict[str, Any], messages: dict[str, Said]) -> None:
-    if not isinstance(changes, dict):
+def _at(source: Source, places: list[Place]) -> Iterator[Said]:
+    """Read again what stands at these places, and yield it in their order: few come before their turn."""
+    lasting, wanted = {nth for nth, _ in places}, set(places)
+    early: dict[Place, Said] = {}
+    turn = 0
+    for nth, (_, line) in enumerate(Lines(source, Line)):
+        if nth not in lasting:
+            continue
+        for number, said in enumerate([line] if line.type is not None else _in_bulk(line)):
+            if (nth, number) in wanted:
+                early[nth, number] = said
+        while turn < len(places) and places[turn] in early:
+            yield early.pop(places[turn])
+            turn += 1
+
+
+def _in_bulk(line: Line) -> list[Said]:
+    if line.changes:
+        changes = decode_raw(line.changes, Changes)
+        return _listed(changes.messages) if changes is not None else []
+    return _listed(line.messages)
+
+
+def _listed(messages: Raw) -> list[Said]:
+    return (decode_raw(messages, list[Said]) if messages else None) or []
+
+
+def _change(raw: Raw, nth: int, facts: dict[str, Any], places: dict[str, Place]) -> None:
+    changes = decode_raw(raw, Changes)
+    if changes is None:
         return
-    facts.update({key: value for key, value in changes.items() if key in FACTS})
-    if isinstance(changes.get("messages"), list):
-        messages.clear()
-        for number, one in enumerate(decode_raw(msgspec.json.encode(changes["messages"]), list[Said]) or []):
-            messages[as_text(one.id) or f"set {number}"] = one
+    facts.update({name: getattr(changes, attribute) for name, attribute in CHANGED if _is_given(changes, attribute)})
+    if bytes(memoryview(changes.messages)[:1]) == b"[":
+        _replace(_listed(changes.messages), nth, places)
 
 
-def _rewind(messages: dict[str, Said], name: str) -> None:
+def _is_given(changes: Changes, attribute: str) -> bool:
+    return getattr(changes, attribute) is not msgspec.UNSET
+
+
+def _replace(said: list[Said], nth: int, places: dict[str, Place]) -> None:
+    places.clear()
+    places.update({as_text(one.id) or f"set {number}": (nth, number) for number, one in enumerate(said)})
+
+
+def _rewind(places: dict[str, Place], name: str) -> None:
     """Drop a message and all after it; all, if it is unknown."""
-    names = list(messages)
-    for one in names[names.index(name) if name in messages else 0 :]:
-        del messages[one]
+    names = list(places)
+    for one in names[names.index(name) if name in places else 0 :]:
+        del places[one]
 
 
 def _count(said: Said, number: int, figures: Figures, sums: dict[str, int], notes: Notes) -> None:
@@ -215,7 +273,8 @@ def _call(call: dict[str, Any], place: str, timeline: Timeline) -> None:
 def _result(call: dict[str, Any]) -> str:
     texts = []
     for part in call["result"] if isinstance(call.get("result"), list) else []:
-        answer = part.get("functionResponse", {}).get("response") if isinstance(part, dict) else None
+        called = part.get("functionResponse") if isinstance(part, dict) else None
+        answer = called.get("response") if isinstance(called, dict) else None
         shown = answer.get("output", answer.get("error")) if isinstance(answer, dict) else None
         texts += [shown] if isinstance(shown, str) else []
     display = call.get("resultDisplay")

@@ -16,7 +16,7 @@ from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._speakers import LONGEST_MESSAGE_CHARS, Turn, is_dialogue, is_model, turn_of
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, many_sessions, one_session
-from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_time
+from sessiontrackd.records import Document, Lines, Source, as_text, decode_raw, parse_time
 
 NAME = "meeting"
 TURNS = "meeting_transcripts"
@@ -32,6 +32,12 @@ class Entry(Struct):
 
     speaker: Any = None
     content: Any = None
+
+
+class Meeting(Struct):
+    """One line of JSON lines."""
+
+    meeting_transcripts: Any = None
 
 
 def recognises(source: Source) -> bool:
@@ -92,7 +98,7 @@ def _each_meeting(source: Source) -> Iterator[dict[str, Any]]:
     if source.shape.kind == "array":
         values: Iterator[Any] = map(decode_raw, Document(source).elements())
     else:
-        values = (decode_raw(line.encode()) for line in source.text_lines() if line.strip())
+        values = ({TURNS: meeting.meeting_transcripts} for _, meeting in Lines(source, Meeting))
     return (value for value in values if isinstance(value, dict))
 
 

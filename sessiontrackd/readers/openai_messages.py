@@ -17,7 +17,7 @@ from sessiontrackd.readers._transcript import Notes, Steps, many_sessions
 from sessiontrackd.records import Source, as_text, decode_raw
 
 NAME = "openai_messages"
-ROLES = {"user", "assistant", "system", "developer", "tool", "function"}
+ROLES = ("user", "assistant", "system", "developer", "tool", "function")
 TELLING = re.compile(rb'"role"\s*:\s*"(?:user|assistant|system|developer|tool|function)"')
 
 
@@ -42,7 +42,7 @@ def recognises(source: Source) -> bool:
     """Say whether messages with a role and a content stand in it."""
     shape = source.shape
     if shape.kind == "lines" or shape.objects:
-        return bool(shape.objects) and all(_is_row(one) for one in shape.objects)
+        return all(map(_is_row, shape.objects)) and any(one["messages"] for one in shape.objects)
     if shape.kind not in ("array", "object") or not TELLING.search(source.head):
         return False
     if _is_bare(source):
@@ -52,9 +52,10 @@ def recognises(source: Source) -> bool:
 
 def _is_row(row: dict[str, Any]) -> bool:
     messages = row.get("messages")
-    if not isinstance(messages, list) or not messages:
+    if not isinstance(messages, list):
         return False
-    return all(isinstance(one, dict) and one.get("role") in ROLES for one in messages)
+    spoken = sum(isinstance(one, dict) and one.get("role") in ROLES for one in messages)
+    return spoken * 2 >= len(messages)
 
 
 def _is_bare(source: Source) -> bool:

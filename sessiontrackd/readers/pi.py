@@ -16,8 +16,8 @@ from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Lines, Source, as_text, count, decode_raw, parse_time
 
 NAME = "pi"
-TYPES = {"session", "message", "model_change", "thinking_level_change", "compaction"}
 BUCKETS = ("input", "output", "cacheRead", "cacheWrite")
+OWN_ROLES = ("toolResult", "bashExecution")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NOTHING = Raw(b"")
 
@@ -50,11 +50,20 @@ class Record(Struct, gc=False, rename="camel"):
 def recognises(source: Source) -> bool:
     """Say whether a session record stands among the first, or messages in pi's own words."""
     objects = source.shape.objects if source.shape.kind in ("lines", "object") else ()
-    kinds = {one["type"] for one in objects if isinstance(one.get("type"), str)}
-    header = any(
-        one.get("type") == "session" and "id" in one and ("cwd" in one or "timestamp" in one) for one in objects
-    )
-    return header and kinds <= TYPES | {"branch_summary", "custom", "custom_message", "label", "session_info"}
+    return any(_is_header(one) or _is_own(one) for one in objects)
+
+
+def _is_header(record: dict[str, Any]) -> bool:
+    return record.get("type") == "session" and "id" in record and "cwd" in record and "timestamp" in record
+
+
+def _is_own(record: dict[str, Any]) -> bool:
+    """Say whether it is a message as only pi writes it: the header of a file may be lost."""
+    said = record.get("message")
+    if record.get("type") != "message" or not isinstance(said, dict):
+        return False
+    usage = said.get("usage")
+    return said.get("role") in OWN_ROLES or (isinstance(usage, dict) and "cacheRead" in usage)
 
 
 def read(source: Source) -> Transcript:

@@ -17,9 +17,9 @@ from sessiontrackd.readers._transcript import Notes, Steps, many_sessions
 from sessiontrackd.records import Source, as_text
 
 NAME = "sharegpt"
-HUMANS = {"human", "user"}
-MODELS = {"gpt", "assistant", "chatgpt", "bing", "bard"}
-RESULTS = {"observation", "tool"}
+HUMANS = ("human", "user")
+MODELS = ("gpt", "assistant", "chatgpt", "bing", "bard")
+RESULTS = ("observation", "tool")
 TELLING = re.compile(rb'"from"\s*:\s*"[a-z_]+"')
 
 

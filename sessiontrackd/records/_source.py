@@ -129,15 +129,17 @@ class Source:
             Unreadable: it is no whole archive, or unpacks to more than is reasonable.
             NotStable: another file took its place.
         """
+        return self._content() if self.container == "sqlite" else _in_utf8(self._content())
+
+    def _content(self) -> BinaryIO:
+        """Open the content: unpacked, in whatever encoding it has."""
         if self.member is not None:
             return self.open_member(self.member)
         raw = self._raw()
-        if self.container is None:
-            return _in_utf8(raw)
-        if self.container == "sqlite":
+        if self.container in (None, "sqlite"):
             return raw
         packed: BinaryIO = gzip.GzipFile(fileobj=raw) if self.container == "gzip" else _zstd(raw)  # type: ignore[assignment]
-        return _in_utf8(_bounded(packed, self.fingerprint.size_bytes, self.display, raw))
+        return _bounded(packed, self.fingerprint.size_bytes, self.display, raw)
 
     def open_member(self, name: str) -> BinaryIO:
         """Open one file of the zip; nothing is ever written to disk."""
@@ -159,7 +161,7 @@ class Source:
         except Unreadable:
             raw.close()
             raise
-        return _in_utf8(_bounded(packed, entry.compress_size, self.display, raw))  # type: ignore[arg-type]
+        return _bounded(packed, entry.compress_size, self.display, raw)  # type: ignore[arg-type]
 
     def text_lines(self) -> Iterator[str]:
         """Yield the lines of a text file, split on LF, without CR and LF; what is no UTF-8 is guessed at."""
@@ -172,6 +174,18 @@ class Source:
     def is_utf8(self) -> bool:
         """Whether the first bytes are valid UTF-8."""
         return _encoding_of(self.head) == "utf-8"
+
+    def is_wholly_utf8(self) -> bool:
+        """Say whether the bytes as they stand in the file, after unpacking, are valid UTF-8 to the end."""
+        decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        with self._content() as file:
+            try:
+                for part in iter(lambda: file.read(HASH_BYTES), b""):
+                    decoder.decode(part)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                return False
+        return True
 
     def _raw(self) -> BinaryIO:
         """Open the file itself, and make sure that it still is the one that was looked at."""
