@@ -28,6 +28,7 @@ from sessiontrackd import (
 )
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
+from sessiontrackd.engines.command import is_own_run
 from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
 from sessiontrackd.insights import LEVELS, AIInsightGenerator, Calls, Purpose, Reading, read_session, require_consent
 from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Session, Usage
@@ -178,6 +179,8 @@ def plan(settings: Settings, job: Job) -> Work:
     source = open_source(Path(os.fsdecode(job.path)))
     if report.is_ours(source.head):
         raise Skipped("this is a note of ours, not a transcript")
+    if is_own_run(source.head) and not job.named:
+        raise Skipped("a tool's transcript of a request of ours, not of yours")
     watched = settings.folder_of(job.path)
     folder = watched or Folder(source.path.parent)
     lower = lowered(folder, job.path)

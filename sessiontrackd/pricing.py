@@ -77,6 +77,8 @@ class Tariff:
 
 _NOTHING = Decimal(0)
 FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
+FLAT_RATE = Tariff(replace(FREE.base, source="flat rate"))
+FLAT_RATE_PROVIDER = "command:"  # and the name of a program of the user's, which has its own plan
 FREE_BY_USER = Tariff(replace(FREE.base, source="free, as you stated"))
 
 
@@ -122,7 +124,9 @@ class Prices:
         day = at.astimezone(UTC).date()
         key = (model, provider, day, batch)
         if key not in self._found:
-            self._found[key] = self._override(model, provider, day, batch) or _packaged(model, provider, day, batch)
+            flat = FLAT_RATE if provider and provider.startswith(FLAT_RATE_PROVIDER) else None
+            stated = self._override(model, provider, day, batch) or flat
+            self._found[key] = stated or _packaged(model, provider, day, batch)
         return self._found[key]
 
     def rates(

@@ -102,6 +102,8 @@ class Settings:
     claude_model: str = ""
     claude_base_url: str = "https://api.anthropic.com"
     claude_unencrypted: bool = False
+    command_argv: tuple[str, ...] = ()
+    command_timeout_s: float = 300.0
     scan_interval_s: float = 300.0
     worker_idle_s: float = 60.0
     calls_at_once: int = 4

@@ -15,6 +15,7 @@ ENGINES: Mapping[str, str] = MappingProxyType(
     {
         "local": "sessiontrackd.engines.local:LocalEngine",
         "claude": "sessiontrackd.engines.claude:ClaudeEngine",
+        "command": "sessiontrackd.engines.command:CommandEngine",
     }
 )
 GROUP = "sessiontrackd.engines"
