@@ -98,7 +98,7 @@ class TestEngine:
         engine = made(name, Home.find(tmp_path / "home"), server, program)
         settings = Settings(claude_base_url=server.base_url, command_argv=(str(program),))
 
-        assert engine.NAME == name
+        assert name == engine.NAME
         assert (engine.price_model is not None) == engine.leaves_machine
         assert (engines.provider_of(name, settings) is not None) == engine.leaves_machine
         assert isinstance(engine, LocalEngine) or engines.provider_of(name, settings) == getattr(
@@ -109,5 +109,5 @@ class TestEngine:
         """An engine that lacks something says so by an EngineError, before anything is sent."""
         engine = engines.make_engine(name, Home.find(tmp_path / "home"), Settings(), "claude-haiku-5-5")
         if engine.leaves_machine:
-            with pytest.raises(EngineError, match="needs|name none"):
+            with pytest.raises(EngineError, match=r"needs|name none"):
                 attempt(engine)
