@@ -303,9 +303,10 @@ class Daemon:
 
     async def _look(self, folder: Folder, below: bytes | None = None) -> int:
         """Offer what is new or has changed in a folder, or below a place in it; return how many files are there."""
-        files, new, batch = 0, 0, list[watch.Found]()
+        files, new, batch, there = 0, 0, list[watch.Found](), set[bytes]()
         for found in watch.scan(folder, below, self._avoid(folder)):
             files += 1
+            there.add(found.path)
             known = self._queue.job(found.path)
             new += known is None
             is_news = known is None or known.fingerprint != found.fingerprint
@@ -318,10 +319,21 @@ class Daemon:
             if self._stopping:
                 break
         await self._offer(folder, batch)
+        if below is None and not self._stopping and watch.is_online(folder):
+            await self._offer(folder, [watch.Found(path, watch.GONE) for path in self._gone(folder, there)])
         if below is not None and new:
             self._of(folder).files += new
             self._tell()
         return files
+
+    def _gone(self, folder: Folder, there: Collection[bytes]) -> list[bytes]:
+        """Return the known transcripts of a folder that are no longer there, each once: their notes are to say so.
+
+        What stood on another disk than the folder now does may be unmounted.
+        """
+        device, known = folder.path.stat().st_dev, self._queue.fingerprints(os.fspath(folder.path))
+        missing = (path for path, seen in known.items() if path not in there and seen.device == device)
+        return [path for path in missing if not os.path.lexists(path)]
 
     async def _offer(self, folder: Folder, batch: Collection[watch.Found]) -> None:
         """Let files wait until they have rested; the worker is started meanwhile."""

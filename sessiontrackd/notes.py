@@ -1,20 +1,26 @@
-"""Where the note of a session stands, found again or placed anew; written, and remembered."""
+"""Where the note of a session stands, found again or placed anew; written, and remembered with its line in an index."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
+from functools import reduce
 from pathlib import Path
 
 from sessiontrackd import report
-from sessiontrackd.history import History
-from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Session
+from sessiontrackd.errors import JobError
+from sessiontrackd.history import History, Line, Report
+from sessiontrackd.model import Insight, InsightLevel, Message, Session
 from sessiontrackd.records import Source
 from sessiontrackd.subagents import SubAgent, told
 
-OPEN_KINDS = frozenset({"todo", "question"})
+log = logging.getLogger(__name__)
+
+LEVELS = tuple(level.value for level in InsightLevel)
+NOWHERE_YET = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,9 @@ class Shelf:
     Attributes:
         source: the transcript.
         path: of the transcript, as the kernel takes it.
-        folder: what the user chose for it.
+        output: `beside`, or `vault:DIR`.
+        root: the folder below which a note may have been moved.
+        project: the folder's setting.
         is_archive: it holds more than one session.
         named: a person named the transcript, so that a note that was deleted is written again.
         zone: the zone that times are shown in.
@@ -32,50 +40,102 @@ class Shelf:
 
     source: Source
     path: bytes
-    folder: Folder
+    output: str
+    root: Path
+    project: str | None
     is_archive: bool
     named: bool
     zone: tzinfo
 
     @property
+    def in_vault(self) -> bool:
+        """Whether notes stand in a vault; there a session has one note, however many transcripts hold it."""
+        return report.is_vault(self.output)
+
+    @property
     def mode(self) -> int:
-        """The permissions of the transcript, which its notes never exceed."""
-        return self.source.path.stat().st_mode & 0o777 if self.source.path.exists() else 0o600
+        """The permissions of the transcript, which its notes never exceed; their owner may always write in them."""
+        return 0o600 | (self.source.path.stat().st_mode & 0o777 if self.source.path.exists() else 0)
+
+    def folder_of(self, session: Session) -> Path | None:
+        """Return the folder that has an index note with this session; None where there is none."""
+        if not (self.in_vault or self.is_archive):
+            return None
+        return report.folder_of(self.source.path, session, output=self.output, project=self.project)
 
 
-def write_note(
-    history: History, shelf: Shelf, session: Session, insight: Insight, agents: Sequence[SubAgent] = ()
-) -> Path | None:
-    """Write the note of one session; None where the user deleted it and did not ask for it by name.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What there is to tell of one session.
+
+    Attributes:
+        session: read to its end, its usage and that of its sub-agents recorded.
+        title: redacted.
+        insight: what was found in it; None where it is too short for a note.
+        agents: its sub-agents that have transcripts of their own.
+        cited: the messages that a comprehensive note ends with, redacted.
+    """
+
+    session: Session
+    title: str
+    insight: Insight | None = None
+    agents: Sequence[SubAgent] = ()
+    cited: Sequence[Message] = ()
+
+
+def write_note(history: History, shelf: Shelf, content: Content) -> Path | None:
+    """Write the note of one session and keep its line for an index note.
 
     Args:
         history: where notes and recorded usage are kept.
         shelf: what the notes of the transcript have in common.
-        session: read to its end, its usage and that of its sub-agents recorded.
-        insight: what was found in it.
-        agents: its sub-agents that have transcripts of their own.
+        content: what there is to tell.
+
+    Returns:
+        The note; None where it is too short for one, or the user deleted it and did not ask for it by name.
     """
-    path = _standing(history, shelf, session.session_id)
-    if path is None:
-        return None
-    if not path.name:
-        path = _placed(history, shelf, session, insight.title)
-    session, cost = _with_usage(history, session, agents)
-    own, lines = told(insight, agents)
+    insight, path = content.insight, None
+    if insight is not None:
+        known = _known(history, shelf, content.session.session_id)
+        if known is not None and _tells_of_another(history, shelf, known, insight):
+            return Path(os.fsdecode(known.path))
+        path = _standing(history, shelf, known)
+        if path is not None:
+            path = _written(history, shelf, content, insight, path)
+    _keep_line(history, shelf, content, path)
+    return path
+
+
+def _written(history: History, shelf: Shelf, content: Content, insight: Insight, path: Path) -> Path:
+    """Render the note and put it where it stands, or in its first place."""
+    if path is NOWHERE_YET:
+        path = _placed(history, shelf, content.session, insight.title)
+    session, cost = _with_usage(history, content.session, content.agents)
+    own, lines = told(insight, content.agents)
     text = report.render(
         session,
         own,
         source=shelf.source.path,
         source_sha256=shelf.source.sha256,
-        project=shelf.folder.project,
+        project=shelf.project,
         recorded_cost=cost,
         subagents=lines,
+        cited=content.cited,
         note_path=path,
         zone=shelf.zone,
     )
-    written = report.write(path, text, mode=shelf.mode)
-    if written.outcome != report.UNCHANGED:
-        _remember(history, shelf, session.session_id, insight, written.path)
+    written = report.write(path, text, mode=shelf.mode, of_many=shelf.is_archive)
+    known = history.notes.at(os.fsencode(written.path))
+    if written.outcome != report.UNCHANGED or known is None or known.source != shelf.path:
+        history.notes.keep(
+            shelf.path,
+            session.session_id,
+            os.fsencode(written.path),
+            level=insight.level.value,
+            engine=insight.engine,
+            title=insight.title,
+            at=insight.made_at,
+        )
     return written.path
 
 
@@ -95,76 +155,149 @@ def _with_usage(
     )
 
 
-def write_index(shelf: Shelf, entries: Sequence[report.IndexEntry]) -> Path | None:
-    """Write the index note of an archive."""
-    if not shelf.is_archive or shelf.folder.output.startswith("vault:"):
-        return None
-    first = Session(entries[0].session_id, "")
-    folder = report.folder_of(shelf.source.path, first, output=shelf.folder.output, project=shelf.folder.project)
-    path = report.index_place(folder, output=shelf.folder.output)
-    title = shelf.source.path.name
-    text = report.render_index(entries, title=title, index_path=path, source=shelf.source.path, zone=shelf.zone)
-    return report.write(path, text, mode=shelf.mode).path
+def _keep_line(history: History, shelf: Shelf, content: Content, path: Path | None) -> None:
+    """Keep the line for the index note of the session's vault or archive, where there is one."""
+    session, insight = content.session, content.insight
+    folder = shelf.folder_of(session)
+    if folder is None:
+        return
+    done = report.ticked(path) if path else []
+    line = Line(
+        root=os.fsencode(shelf.root if shelf.in_vault else folder),
+        session_id=session.session_id,
+        folder=os.fsencode(folder),
+        source=shelf.path,
+        title=insight.title if insight else content.title,
+        started_at=session.started_at,
+        summary=insight.summary if insight else "",
+        open_items=len(report.open_items(insight.findings, done)) if insight else 0,
+        note=os.fsencode(path) if path else None,
+        mode=shelf.mode,
+    )
+    history.lines.keep([line])
 
 
-def index_entry(session: Session, title: str, insight: Insight | None, path: Path | None) -> report.IndexEntry:
-    """Return the line of one session in an index."""
-    summary = insight.summary if insight else ""
-    open_items = sum(_is_open(finding) for finding in insight.findings) if insight else 0
-    return report.IndexEntry(session.session_id, title, session.started_at, summary, path, open_items)
+def say_gone(history: History, source: bytes) -> None:
+    """Let the notes of a transcript that is no longer there say so; they stay, and what a person edited stays as it is."""
+    for note in history.notes.of_source(source):
+        try:
+            report.say_gone(Path(os.fsdecode(note.path)))
+        except JobError as error:
+            log.warning("%s", error)
 
 
-def _is_open(finding: Finding) -> bool:
-    return finding.kind in OPEN_KINDS and not finding.details.get("done")
+def write_indexes(history: History, zone: tzinfo, *, due_for_s: float = 0.0) -> None:
+    """Write every index note whose lines changed; one that cannot be written now is tried again later.
+
+    Args:
+        history: where lines are kept.
+        zone: the zone that dates are in.
+        due_for_s: only those that are due for so long.
+    """
+    for folder in history.lines.due(due_for_s):
+        try:
+            write_index(history, folder, zone)
+        except JobError as error:
+            log.warning("%s", error)
 
 
-NOWHERE_YET = Path()
+def write_index(history: History, folder: bytes, zone: tzinfo) -> None:
+    """Write the index note of an archive, or of a project in a vault."""
+    lines = history.lines.of(folder)
+    place = Path(os.fsdecode(folder))
+    if lines:
+        in_vault = lines[0].root != folder
+        index_path = report.index_place(place, output=report.VAULT if in_vault else report.BESIDE_SOURCE)
+        source = Path(os.fsdecode(lines[0].source))
+        text = report.render_index(
+            [_entry(line) for line in lines],
+            title=place.name if in_vault else source.name,
+            index_path=index_path,
+            source=None if in_vault else source,
+            project=place.name if in_vault else None,
+            zone=zone,
+        )
+        report.write(index_path, text, mode=reduce(int.__and__, (line.mode for line in lines)))
+    history.lines.written(folder)
 
 
-def _standing(history: History, shelf: Shelf, session_id: str) -> Path | None:
+def _entry(line: Line) -> report.IndexEntry:
+    note = None if line.note is None else Path(os.fsdecode(line.note))
+    return report.IndexEntry(line.session_id, line.title, line.started_at, line.summary, note, line.open_items)
+
+
+def _known(history: History, shelf: Shelf, session_id: str) -> Report | None:
+    """Return what is known of the session's note: in a vault any below its root, else the one of this transcript."""
+    if not shelf.in_vault:
+        return next(iter(history.notes.of(session_id, shelf.path)), None)
+    history.notes.adopt(os.fsencode(shelf.root), lambda: _below(shelf.root))
+    return next((note for note in history.notes.of(session_id) if _is_below(note, shelf.root)), None)
+
+
+def _below(root: Path) -> Iterator[tuple[str, bytes]]:
+    return ((session_id, os.fsencode(path)) for session_id, path in report.notes_under(root))
+
+
+def _is_below(note: Report, root: Path) -> bool:
+    return Path(os.fsdecode(note.path)).is_relative_to(root)
+
+
+def _tells_of_another(history: History, shelf: Shelf, known: Report, insight: Insight) -> bool:
+    """Say whether the note in the vault tells of another transcript that is still there and holds as much."""
+    if known.source in (b"", shelf.path) or not os.path.lexists(known.source) or not os.path.lexists(known.path):
+        return False
+    theirs, mine = (history.extent_of(known.session_id, source) for source in (known.source, shelf.path))
+    return (*theirs, LEVELS.index(known.level)) >= (*mine, LEVELS.index(insight.level.value))
+
+
+def _standing(history: History, shelf: Shelf, known: Report | None) -> Path | None:
     """Return where the note stands now, NOWHERE_YET where it was never written, None where the user deleted it."""
-    known = history.report_of(session_id, shelf.path)
     if known is None:
         return NOWHERE_YET
-    path = Path(os.fsdecode(known.path))
-    if path.exists():
-        return path
-    moved = dict(report.notes_under(_root(shelf))).get(session_id)
-    if moved is not None:
-        return moved
-    return path if shelf.named else None
+    if not os.path.lexists(known.path):
+        if known.is_deleted and not shelf.named:
+            return None
+        _follow_moved(history, shelf.root)
+        known = _known(history, shelf, known.session_id) or known
+    is_there = os.path.lexists(known.path)
+    if is_there == known.is_deleted:
+        history.notes.is_gone(known.path, not is_there)
+    return Path(os.fsdecode(known.path)) if is_there or shelf.named else None
 
 
-def _root(shelf: Shelf) -> Path:
-    """Return the folder below which a note may have been moved."""
-    output = shelf.folder.output
-    return Path(output.removeprefix("vault:")).expanduser() if output.startswith("vault:") else shelf.folder.path
+def _follow_moved(history: History, root: Path) -> None:
+    """Look for every note below a root that is not where it was written, and remember where it is now."""
+    for session_id, path in _below(root):
+        if history.notes.at(path) is None:
+            for note in history.notes.of(session_id):
+                if _is_below(note, root) and not os.path.lexists(note.path):
+                    history.notes.move(note.path, path)
+                    break
+
+
+class _Taken:
+    """The places that other sessions' notes have."""
+
+    def __init__(self, history: History, session_id: str) -> None:
+        self._history = history
+        self._session_id = session_id
+
+    def __contains__(self, path: object) -> bool:
+        assert isinstance(path, Path)
+        known = self._history.notes.at(os.fsencode(path))
+        owner = known.session_id if known else report.session_at(path)
+        return owner not in (None, self._session_id)
 
 
 def _placed(history: History, shelf: Shelf, session: Session, title: str) -> Path:
     """Return the place of a note that is written for the first time."""
-    taken = {Path(os.fsdecode(note.path)) for note in history.reports_from(shelf.path)}
     return report.place(
         shelf.source.path,
         session,
-        output=shelf.folder.output,
+        output=shelf.output,
         many=shelf.is_archive,
-        taken=taken,
+        taken=_Taken(history, session.session_id),
         title=title,
-        project=shelf.folder.project,
+        project=shelf.project,
         zone=shelf.zone,
-    )
-
-
-def _remember(history: History, shelf: Shelf, session_id: str, insight: Insight, path: Path) -> None:
-    """Keep in the history that a note was written, and where."""
-    history.keep_report(
-        shelf.path,
-        session_id,
-        os.fsencode(path),
-        level=InsightLevel(insight.level).value,
-        engine=insight.engine,
-        title=insight.title,
-        body_sha256="",
-        at=insight.made_at,
     )

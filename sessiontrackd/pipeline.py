@@ -8,7 +8,7 @@ import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from sessiontrackd.records import Source, open_source
 from sessiontrackd.store import Store, open_store
 from sessiontrackd.subagents import SubAgent, read_agent
 
+INDEX_DELAY_S = 60.0  # while work goes on, an index note is written once in so long
 FALLBACK = "fallback"  # the name under which a local insight in place of another engine's is stored
 LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
 
@@ -93,13 +94,6 @@ class Note:
     report_path: Path | None
     shortfall: JobError | None = None
 
-    @property
-    def entry(self) -> report.IndexEntry:
-        """The line of this session in an index."""
-        return notes.index_entry(
-            self.reading.session, self.reading.shown(self.reading.title), self.insight, self.report_path
-        )
-
 
 def open_rooms(home: Home) -> Rooms:
     """Open the store of a home and everything that lives in it."""
@@ -130,20 +124,38 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
     Raises:
         JobError: it ends otherwise; the class says in which state.
     """
+    if gone(rooms, job.path):
+        raise Skipped("it is no longer there; its notes stay and say so")
     work = plan(rooms.settings, job)
     done: list[Note] = []
     async with contextlib.aclosing(generator_of(rooms, work)) as generator:
         for reading, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
             shelf = shelf_of(rooms, work, is_one_of_many)
+            title = reading.shown(reading.title)
             if not deserves_note(work, reading, is_one_of_many):
+                notes.write_note(rooms.history, shelf, notes.Content(reading.session, title))
                 done.append(Note(reading, None, None))
                 continue
             insight, shortfall = await insight_of(rooms, work, generator, reading)
             agents = agents_of(rooms, work, reading.session)
-            path = notes.write_note(rooms.history, shelf, reading.session, insight, agents)
+            path = notes.write_note(rooms.history, shelf, notes.Content(reading.session, title, insight, agents))
             done.append(Note(reading, insight, path, shortfall))
-    notes.write_index(shelf, [note.entry for note in done])
     return done
+
+
+def gone(rooms: Rooms, path: bytes) -> bool:
+    """Say whether a transcript is no longer there; its notes stay and say so."""
+    if os.path.lexists(path):
+        return False
+    notes.say_gone(rooms.history, path)
+    return True
+
+
+def write_indexes(rooms: Rooms) -> None:
+    """Write the index notes that are due: all of them when no work is left, else those that are due for a while."""
+    due_at = rooms.queue.next_due()
+    is_busy = due_at is not None and due_at <= datetime.now(UTC)
+    notes.write_indexes(rooms.history, rooms.settings.zone, due_for_s=INDEX_DELAY_S if is_busy else 0.0)
 
 
 def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
@@ -279,13 +291,18 @@ def agents_of(rooms: Rooms, work: Work, session: Session) -> list[SubAgent]:
 
 def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:
     """Return what the notes of this transcript have in common."""
-    return notes.Shelf(work.source, work.path, work.folder, is_archive, work.named, rooms.settings.zone)
+    folder, output = work.folder, work.folder.output
+    root = report.vault_root(output) if report.is_vault(output) else folder.path
+    return notes.Shelf(
+        work.source, work.path, output, root, folder.project, is_archive, work.named, rooms.settings.zone
+    )
 
 
 def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     """Say whether a session gets a note and an engine's time.
 
-    A sub-agent is a line in its parent's note; a short session of an archive is a line in the index.
+    A sub-agent is a line in its parent's note; a short session of an archive is a line in the index, and so is one in
+    a vault or a tool's folder, unless a person named it.
 
     Raises:
         Skipped: the transcript is a sub-agent's, and nobody named it.
@@ -293,7 +310,8 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     session = reading.session
     if session.details.get("subagent") and not work.named:
         raise Skipped(f"a sub-agent's transcript: it counts under session {session.parent_id}")
-    return not is_one_of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
+    of_many = is_one_of_many or (not work.named and bool(work.folder.preset or report.is_vault(work.folder.output)))
+    return not of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
 
 
 async def insight_of(

@@ -52,6 +52,7 @@ NEW_FOLDER_MS = 1_000  # a new folder is told again then: what was written befor
 OFFLINE_CHECK_S = 1.0
 POLL_S = 10.0  # between scans of a folder whose events cannot be had
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 1.0, 300.0
+GONE = Fingerprint(0, 0, 0, 0)  # of a file that is no longer there
 BURST = 4_000  # paths in one hint from which on the whole folder is scanned: the kernel's queue may have overflowed
 
 

@@ -23,7 +23,7 @@ from sessiontrackd import channels, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.model import Fingerprint, Job, JobState
-from sessiontrackd.pipeline import Note, Rooms, as_result, open_rooms, process_job
+from sessiontrackd.pipeline import Note, Rooms, as_result, gone, open_rooms, process_job, write_indexes
 from sessiontrackd.privacy import Redactor
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
         raise
     state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
+    write_indexes(rooms)
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
     await channels.tell_open(rooms.circuits, rooms.budget)
     return outcome
@@ -133,6 +134,7 @@ async def process_path(
     """
     raw, seen = os.fsencode(path), watch.fingerprint(os.fsencode(path))
     if seen is None:
+        gone(rooms, raw)
         return _result(path, Outcome(JobState.FAILED, _absence(path)))
     folder = rooms.settings.folder_of(raw)
     name = str(folder.path) if folder else None
@@ -214,6 +216,7 @@ class Worker:
                 continue
             if not is_warm:
                 is_warm = True
+                write_indexes(self._rooms)
                 warm_up()
                 continue
             if self._in_flight:

@@ -111,6 +111,20 @@ def eventually(is_so: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
+def test_a_transcript_that_went_is_noticed_once(daemons: Daemons) -> None:
+    """Its note says so; the next scan has nothing to do."""
+    path = daemons.talk("a.jsonl")
+    daemons.run_until_idle()
+    path.unlink()
+    daemons.run_until_idle()
+
+    job = daemons.jobs()["a.jsonl"]
+    assert (job.state, "no longer there" in str(job.reason)) == (JobState.SKIPPED, True)
+    assert "source_gone: true" in (daemons.folder / "a.jsonl.insights.md").read_text()
+    daemons.run_until_idle()
+    assert daemons.jobs()["a.jsonl"] == job
+
+
 def test_until_idle_handles_what_is_there_and_ends(daemons: Daemons) -> None:
     """Good transcripts get their note, everything else one reason; a second run has nothing to do."""
     for number in range(3):

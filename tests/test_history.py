@@ -77,12 +77,12 @@ def test_notes_are_listed_newest_first(history: History) -> None:
     """A note is found by its session, from one transcript or from any."""
     for hour, (session, source) in enumerate([("s1", b"/a"), ("s1", b"/b\xff"), ("s2", b"/b\xff")]):
         at = NOW + timedelta(hours=hour)
-        history.keep_report(source, session, source + session.encode(), level="minimal", engine="local",
+        history.notes.keep(source, session, source + session.encode(), level="minimal", engine="local",
                             title="t", body_sha256="x", at=at)  # fmt: skip
 
-    assert [report.session_id for report in history.reports(limit=2)] == ["s2", "s1"]
-    assert [report.path for report in history.reports_from(b"/b\xff")] == [b"/b\xffs1", b"/b\xffs2"]
-    newest, first = history.report_of("s1"), history.report_of("s1", b"/a")
+    assert [report.session_id for report in history.notes.newest(limit=2)] == ["s2", "s1"]
+    assert [report.path for report in history.notes.of_source(b"/b\xff")] == [b"/b\xffs1", b"/b\xffs2"]
+    newest, first = history.notes.of("s1")[0], history.notes.of("s1", b"/a")[0]
     assert newest is not None
     assert newest.source == b"/b\xff"
     assert first is not None
@@ -174,10 +174,10 @@ def test_recorded_usage_has_no_level(history: History) -> None:
 def test_what_is_forgotten_leaves_amounts_only(history: History) -> None:
     """Insight, note, names and paths go; sums stay."""
     history.keep_insight("s1", "ab", INSIGHT)
-    history.keep_report(b"/a", "s1", b"/a.md", level="minimal", engine="local", title="t", body_sha256="x")
+    history.notes.keep(b"/a", "s1", b"/a.md", level="minimal", engine="local", title="t", body_sha256="x")
     record(history, b"/a", [reply(90)])
 
     assert history.forget(source=b"/a") == 3
-    assert (history.insights_of("s1"), history.reports()) == ([], [])
+    assert (history.insights_of("s1"), history.notes.newest()) == ([], [])
     assert history.recorded("project")["rows"][0]["key"] is None
     assert history.recorded()["total"]["output_tokens"] == 90

@@ -209,7 +209,7 @@ def _print_csv(document: dict[str, Any]) -> None:
 def reports(limit: int, as_json: bool) -> None:
     """List the newest reports with their paths."""
     with existing_store(history.SCHEMA) as store:
-        found = history.History(store).reports(limit) if store else []
+        found = history.Reports(store).newest(limit) if store else []
     if as_json:
         print_json({"reports": [_document(report) for report in found]})
     elif not found:

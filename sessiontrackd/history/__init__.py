@@ -14,28 +14,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sessiontrackd.errors import Unpriced
+from sessiontrackd.history._lines import Line, Lines
+from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
-__all__ = ["SCHEMA", "History", "Report"]
+__all__ = ["SCHEMA", "History", "Line", "Lines", "Report", "Reports"]
 
 BY = ("day", "folder", "project", "model", "level")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A note that was written. Paths are what the kernel takes."""
-
-    path: bytes
-    source: bytes
-    session_id: str
-    level: str
-    engine: str
-    title: str
-    body_sha256: str
-    at: datetime
 
 
 @dataclass
@@ -51,7 +39,7 @@ class _Row:
 
 
 class History:
-    """What was read, in the store.
+    """What was read, in the store; `notes` are the reports, `lines` those of the index notes.
 
     Args:
         store: opened with SCHEMA.
@@ -66,6 +54,8 @@ class History:
         self._store = store
         self._now = now
         self._prices = prices or Prices()
+        self.notes = Reports(store, now=now)
+        self.lines = Lines(store, now=now)
 
     def insight(
         self, session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None
@@ -111,55 +101,6 @@ class History:
         )
         return [msgspec.json.decode(row["body"], type=Insight) for row in rows]
 
-    def keep_report(
-        self,
-        source: bytes,
-        session_id: str,
-        path: bytes,
-        *,
-        level: str,
-        engine: str,
-        title: str,
-        body_sha256: str,
-        at: datetime | None = None,
-    ) -> None:
-        """Remember a note that was written.
-
-        Args:
-            source: the transcript.
-            session_id: the session; '' for an index.
-            path: the note.
-            level: of its insight.
-            engine: of its insight.
-            title: as it stands in the note.
-            body_sha256: of what was written, to notice edits.
-            at: when; now.
-        """
-        values = (path, source, session_id, str(level), engine, title, body_sha256, self._ms(at))
-        with self._store.immediate() as connection:
-            connection.execute("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
-
-    def reports(self, limit: int = 20) -> list[Report]:
-        """Return the newest notes."""
-        return [
-            _report(row)
-            for row in self._store.read("SELECT * FROM report ORDER BY at DESC, rowid DESC LIMIT ?", (limit,))
-        ]
-
-    def report_of(self, session_id: str, source: bytes | None = None) -> Report | None:
-        """Return the newest note of a session, from one transcript or from any."""
-        row = self._store.one(
-            "SELECT * FROM report WHERE session_id = ? AND (? IS NULL OR source = ?) ORDER BY at DESC, rowid DESC",
-            (session_id, source, source),
-        )
-        return _report(row) if row else None
-
-    def reports_from(self, source: bytes) -> list[Report]:
-        """Return the notes of a transcript, in the order in which they were first written."""
-        return [
-            _report(row) for row in self._store.read("SELECT * FROM report WHERE source = ? ORDER BY rowid", (source,))
-        ]
-
     def record_session(
         self,
         session: Session,
@@ -196,6 +137,14 @@ class History:
             if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
                 connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
             connection.executemany(NOTE_USAGE, rows)
+
+    def extent_of(self, session_id: str, source: bytes) -> tuple[int, int]:
+        """Return how far a transcript's copy of a session reaches: its turns, and its end in milliseconds since 1970."""
+        row = self._store.one(
+            "SELECT human_turns + assistant_turns, coalesce(ended_at, 0) FROM session WHERE (session_id, source) = (?, ?)",
+            (session_id, source),
+        )
+        return (row[0], row[1]) if row else (0, 0)
 
     def recorded(self, by: str = "day", period: str | None = None, timezone: str = "UTC") -> dict[str, Any]:
         """Return what the transcripts record, in the shape of `usage`: rows, and their total.
@@ -371,19 +320,6 @@ def _shown(row: _Row) -> dict[str, Any]:
         "incomplete": not row.usage.complete,
         "unpriced_tokens": row.unpriced_tokens,
     }
-
-
-def _report(row: sqlite3.Row) -> Report:
-    return Report(
-        path=row["path"],
-        source=row["source"],
-        session_id=row["session_id"],
-        level=row["level"],
-        engine=row["engine"],
-        title=row["title"],
-        body_sha256=row["body_sha256"],
-        at=_at(row["at"]),
-    )
 
 
 def _ms(at: datetime) -> int:

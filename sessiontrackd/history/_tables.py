@@ -70,6 +70,31 @@ CREATE INDEX recorded_source ON recorded (source);
 """,
         "CREATE INDEX insight_content ON insight (content_sha256);\n",
         "CREATE INDEX recorded_session ON recorded (session_id);",
+        """
+ALTER TABLE report ADD COLUMN is_deleted INTEGER NOT NULL DEFAULT 0;  -- by the user, and nowhere else under its root
+CREATE TABLE line (                    -- a session's line in an index note
+    root BLOB NOT NULL,                -- the vault, or the folder of an archive's notes
+    session_id TEXT NOT NULL,
+    folder BLOB NOT NULL,              -- where the index stands: in a vault the project's folder
+    source BLOB NOT NULL,
+    title TEXT NOT NULL,
+    started_at INTEGER,
+    summary TEXT NOT NULL,
+    open_items INTEGER NOT NULL,
+    note BLOB,                         -- NULL: it has none, being short
+    mode INTEGER NOT NULL,             -- the permissions of its source
+    PRIMARY KEY (root, session_id)
+) STRICT;
+CREATE INDEX line_folder ON line (folder);
+CREATE INDEX line_source ON line (source);
+CREATE TABLE index_note (              -- an index note that is to be written again
+    folder BLOB PRIMARY KEY,
+    due_at INTEGER NOT NULL            -- since when
+) STRICT;
+CREATE TABLE vault (                   -- where notes of earlier homes were looked for
+    root BLOB PRIMARY KEY
+) STRICT;
+""",
     ),
 )
 

@@ -11,27 +11,51 @@ from typing import Any
 from sessiontrackd import templates
 from sessiontrackd.model import Finding, Insight, Message, Session
 from sessiontrackd.report import _front, _kept
-from sessiontrackd.report._place import folder_of, index_place, numbered, place, project_name, safe_name
-from sessiontrackd.report._view import Extra, display, local, money, target, tokens_in, unique, view
+from sessiontrackd.report._gone import say_gone
+from sessiontrackd.report._place import (
+    BESIDE_SOURCE,
+    VAULT,
+    folder_of,
+    index_place,
+    is_vault,
+    numbered,
+    place,
+    project_name,
+    safe_name,
+    vault_root,
+    version,
+)
+from sessiontrackd.report._ticks import letters, open_items, ticked
+from sessiontrackd.report._view import Extra, display, local, money, relative, tokens_in, unique, view
 from sessiontrackd.report._write import BESIDE, UNCHANGED, WRITTEN, Written, write
 
 __all__ = [
     "BESIDE",
+    "BESIDE_SOURCE",
     "UNCHANGED",
+    "VAULT",
     "WRITTEN",
     "IndexEntry",
     "Written",
     "folder_of",
     "index_place",
     "is_ours",
+    "is_vault",
+    "letters",
     "notes_under",
     "numbered",
+    "open_items",
     "place",
     "project_name",
     "render",
     "render_index",
     "safe_name",
+    "say_gone",
+    "session_at",
     "session_of",
+    "ticked",
+    "vault_root",
+    "version",
     "write",
 ]
 
@@ -153,6 +177,15 @@ def session_of(head: bytes) -> str | None:
     return _front.recorded_session_id(parts[0]) if parts else None
 
 
+def session_at(path: Path) -> str | None:
+    """Return the id of the session that the note at this place is about; None where no note of ours stands."""
+    try:
+        with path.open("rb") as stream:
+            return session_of(stream.read(HEAD_BYTES))
+    except OSError:
+        return None
+
+
 def notes_under(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield (session id, path) of every note of ours below a folder, hidden folders and links left out."""
     for folder, names, files in root.walk() if hasattr(root, "walk") else _walk(root):
@@ -160,8 +193,7 @@ def notes_under(root: Path) -> Iterator[tuple[str, Path]]:
         for name in sorted(files):
             path = folder / name
             if name.endswith(".md") and not name.startswith(".") and path.is_file() and not path.is_symlink():
-                with path.open("rb") as stream:
-                    session_id = session_of(stream.read(HEAD_BYTES))
+                session_id = session_at(path)
                 if session_id is not None:
                     yield session_id, path
 
@@ -255,6 +287,6 @@ def _line(entry: IndexEntry, at: datetime | None, base: Path) -> dict[str, Any]:
         "title": entry.title or "Untitled",
         "day": f"{at:%Y-%m-%d}" if at else "",
         "summary": entry.summary,
-        "target": target(entry.path, base) if entry.path else None,
+        "target": relative(entry.path, base) if entry.path else None,
         "open_items": entry.open_items,
     }

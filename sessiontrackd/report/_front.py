@@ -13,6 +13,7 @@ from typing import Any
 GENERATOR = "sessiontrackd"
 READABLE_KEYS = (
     "source",
+    "source_gone",
     "session_id",
     "format",
     "kind",

@@ -66,8 +66,14 @@ def carried_over(previous: str, text: str, *, with_notes: bool = True) -> str:
     return f"---\n{_with_foreign(new[0], old.front)}---\n{body}"
 
 
-def says_the_same(one: str, other: str) -> bool:
-    """Tell whether two notes differ in nothing but how their front matter is laid out or where the notes stand."""
+def says_the_same(one: str, other: str, *, but: tuple[str, ...] = ()) -> bool:
+    """Tell whether two notes differ in nothing but how their front matter is laid out or where the notes stand.
+
+    Args:
+        one: a note.
+        other: the other.
+        but: keys of the front matter whose values make no difference.
+    """
     first, second = taken_apart(one), taken_apart(other)
     if first is None or second is None:
         return one == other
@@ -77,8 +83,10 @@ def says_the_same(one: str, other: str) -> bool:
         second.notes.strip(),
     ):
         return False
-    values = _front.loaded(first.front)
-    return values is not None and values == _front.loaded(second.front)
+    values, others = _front.loaded(first.front), _front.loaded(second.front)
+    if values is None or others is None:
+        return False
+    return {**values, **dict.fromkeys(but)} == {**others, **dict.fromkeys(but)}
 
 
 def _without_notes(body: str) -> tuple[str, str]:

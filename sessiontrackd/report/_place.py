@@ -15,6 +15,7 @@ from sessiontrackd.templates import one_line
 SUFFIX = ".insights.md"
 FOLDER_SUFFIX = ".insights"
 VAULT = "vault:"
+BESIDE_SOURCE = "beside"
 NO_PROJECT = "No project"
 INDEX = "index.md"
 MAX_NAME_BYTES = 255
@@ -51,7 +52,7 @@ def place(
         project: the folder's setting; else the last part of the recorded working directory.
         zone: the zone that dates are in.
     """
-    if not output.startswith(VAULT) and not many:
+    if not is_vault(output) and not many:
         return source.with_name(_cut_name(source.name, SUFFIX))
     folder = folder_of(source, session, output=output, project=project)
     for mark in _marks(session.session_id):
@@ -63,15 +64,24 @@ def place(
 
 def folder_of(source: Path, session: Session, *, output: str, project: str | None = None) -> Path:
     """Return the folder of a session's note: a project's in a vault, else the one beside an archive."""
-    if not output.startswith(VAULT):
+    if not is_vault(output):
         return source.with_name(_cut_name(source.name, FOLDER_SUFFIX))
-    root = Path(output.removeprefix(VAULT)).expanduser()
-    return root / (safe_name(project or project_name(session.project) or "") or NO_PROJECT)
+    return vault_root(output) / (safe_name(project or project_name(session.project) or "") or NO_PROJECT)
+
+
+def is_vault(output: str) -> bool:
+    """Say whether notes go into a vault instead of beside their transcripts."""
+    return output.startswith(VAULT)
+
+
+def vault_root(output: str) -> Path:
+    """Return the folder of a vault."""
+    return Path(output.removeprefix(VAULT)).expanduser()
 
 
 def index_place(folder: Path, *, output: str) -> Path:
     """Return where the index note of a folder of notes stands; in a vault it is called like its project."""
-    return folder / (f"{folder.name}.md" if output.startswith(VAULT) else INDEX)
+    return folder / (f"{folder.name}.md" if is_vault(output) else INDEX)
 
 
 def note_name(started_at: datetime | None, title: str, mark: str, zone: tzinfo | None = None) -> str:

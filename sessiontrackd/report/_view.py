@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -265,6 +266,11 @@ def target(path: Path, base: Path) -> str:
         return str(path.relative_to(base))
     except ValueError:
         return path.absolute().as_uri()
+
+
+def relative(path: Path, base: Path) -> str:
+    """Return how a note in `base` reaches another note, which may stand in another folder of the vault."""
+    return os.path.relpath(path, base)
 
 
 def tokens_in(session: Session) -> int | None:

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Written:
     outcome: str
 
 
-def write(path: Path, text: str, *, mode: int = 0o600) -> Written:
+def write(path: Path, text: str, *, mode: int = 0o600, of_many: bool = False) -> Written:
     """Put a note in its place.
 
     A note that a person edited, or a file that is not ours, is left alone: the new version lands beside it as `….2.md`.
@@ -41,6 +42,7 @@ def write(path: Path, text: str, *, mode: int = 0o600) -> Written:
         path: where it belongs.
         text: the whole note; what a person added to the present one is carried over into it.
         mode: the permissions of its source, which the note never exceeds.
+        of_many: its source holds other sessions too: a change of theirs is no reason to write.
 
     Raises:
         Waiting: the disk is full.
@@ -50,7 +52,7 @@ def write(path: Path, text: str, *, mode: int = 0o600) -> Written:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 | _searchable(mode))
         for number in range(version(path), MAX_VERSIONS + 1):
             target = numbered(path, number)
-            outcome, text = _put(target, text, mode)
+            outcome, text = _put(target, text, mode, ("source_sha256",) if of_many else ())
             if outcome is not None:
                 return Written(target, BESIDE if number > 1 and outcome == WRITTEN else outcome)
     except OSError as error:
@@ -60,7 +62,7 @@ def write(path: Path, text: str, *, mode: int = 0o600) -> Written:
     )
 
 
-def _put(target: Path, text: str, mode: int) -> tuple[str | None, str]:
+def _put(target: Path, text: str, mode: int, but: tuple[str, ...]) -> tuple[str | None, str]:
     """Write one version; the outcome is None where something stands there that is not ours to change.
 
     Returns:
@@ -77,10 +79,34 @@ def _put(target: Path, text: str, mode: int) -> tuple[str | None, str]:
                 is_known = _front.recorded_sha256(old.front) == _new_sha256(text)
                 return UNCHANGED if is_known else None, _kept.carried_over(present.text, text, with_notes=False)
             new = _kept.carried_over(present.text, text)
-            if new == present.text or _kept.says_the_same(new, present.text):
+            if new == present.text or _kept.says_the_same(new, present.text, but=but):
                 return UNCHANGED, text
         if _replace(target, new, mode & present.mode if present else mode, present):
             return WRITTEN, text
+
+
+def change(path: Path, make: Callable[[str], str | None]) -> bool:
+    """Change a note of ours that nobody edited; return whether it was.
+
+    Args:
+        path: the note; nothing is done where there is none.
+        make: returns the new text of a note, or None where it is to stay as it is.
+
+    Raises:
+        Waiting: the disk is full.
+        Failed: the place cannot be written.
+    """
+    try:
+        present = _present(path)
+        kept = _kept.taken_apart(present.text) if present else None
+        if present is None or kept is None or not kept.is_ours or kept.is_edited:
+            return False
+        new = make(present.text)
+        return new is not None and _replace(path, new, present.mode, present)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _reason(error, path) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def work_was_done(home: Path) -> None:
         TokenManager(store=store).record_token_usage(1000, 100, model="claude-haiku-5-5", folder="/talks")
         recorded = Session("s1", "claude_code", models=("claude-haiku-5-5",), usage=Usage(10, 20, complete=False))
         History(store).record_session(recorded, b"/talks/a.jsonl")
-        History(store).keep_report(
+        History(store).notes.keep(
             b"/talks/a.jsonl",
             "s1",
             b"/talks/a\xff.insights.md",

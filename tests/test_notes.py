@@ -1,0 +1,295 @@
+"""Notes in vaults and of archives: found again wherever they stand, and never written against the reader's will."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessiontrackd import config
+from sessiontrackd.config import Home
+from sessiontrackd.pipeline import Rooms, open_rooms
+from sessiontrackd.worker import process_path
+
+SESSION = "5f0c2d1e-0000-4000-8000-000000000001"
+
+
+def talk(session_id: str, *asks: str, project: str = "tide", day: int = 14) -> str:
+    """Return a Claude Code transcript: asks, each with an answer."""
+    lines = []
+    for number, ask in enumerate(asks):
+        common = {
+            "sessionId": session_id,
+            "cwd": f"/home/p/{project}",
+            "timestamp": f"2026-03-{day:02}T09:{number:02}:00Z",
+        }
+        asked = {"role": "user", "content": ask}
+        said = {
+            "role": "assistant",
+            "content": [{"type": "text", "text": f"Done: {ask}. The next step is to test it."}],
+        }
+        lines += [
+            {"type": "user", "uuid": f"u{number}", "message": asked, **common},
+            {"type": "assistant", "uuid": f"a{number}", "message": said, **common},
+        ]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+class Desk:
+    """A home with one watched folder, whose notes go into a vault or beside their transcripts."""
+
+    def __init__(self, tmp_path: Path, output: str, **chosen: Any) -> None:
+        """Open it."""
+        self.vault, self.folder = tmp_path / "vault", tmp_path / "talks"
+        self.folder.mkdir(exist_ok=True)
+        home = Home.find(tmp_path / "home")
+        config.add_folder(home, self.folder, output=output, **chosen)
+        self.rooms: Rooms = open_rooms(home)
+
+    def drop(self, name: str, text: str) -> Path:
+        """Put a transcript into the folder and process it as the daemon would."""
+        (self.folder / name).write_text(text)
+        self.process(name)
+        return self.folder / name
+
+    def process(self, name: str, *, by_name: bool = False, level: str | None = None) -> dict[str, Any]:
+        """Take one transcript through the pipeline."""
+        return asyncio.run(process_path(self.rooms, self.folder / name, by_name=by_name, level=level))
+
+    def notes(self, of: str = "") -> list[Path]:
+        """Return the notes of sessions in the vault, in order."""
+        found = sorted(self.vault.rglob("*.md"))
+        return [path for path in found if path.name != f"{path.parent.name}.md" and of in path.name]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    opened: list[Desk] = []
+
+    def make(output: str = f"vault:{tmp_path / 'vault'}", **chosen: Any) -> Desk:
+        opened.append(Desk(tmp_path, output, **chosen))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.rooms.close()
+
+
+TWO_ASKS = ("mend the tide import", "now the tests")
+
+
+def test_a_vault_has_names_for_people_and_an_index_a_project(desk: Callable[..., Desk]) -> None:
+    """The index links to the notes and has a bare line for what is too short for one."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    at.drop("b.jsonl", talk("77aa0000-1", "only one ask", day=15))
+    at.drop("c.jsonl", talk("88bb0000-1", *TWO_ASKS, project="other"))
+
+    assert [str(note.relative_to(at.vault)) for note in at.notes()] == [
+        "other/2026-03-14 Mend the tide import (88bb).md",
+        "tide/2026-03-14 Mend the tide import (5f0c).md",
+    ]
+    index = (at.vault / "tide" / "tide.md").read_text()
+    assert "2 sessions · 1 open" in index
+    assert "[Mend the tide import](2026-03-14%20Mend%20the%20tide%20import%20%285f0c%29.md)" in index
+    assert "- 2026-03-15 Only one ask\n" in index
+    assert "88bb" not in index
+
+
+def test_a_short_session_gets_its_note_when_a_person_names_it(desk: Callable[..., Desk]) -> None:
+    """The index then leads to it."""
+    at = desk()
+    at.drop("b.jsonl", talk(SESSION, "only one ask"))
+    assert at.notes() == []
+
+    at.process("b.jsonl", by_name=True)
+    assert len(at.notes("5f0c")) == 1
+    assert "[Only one ask](" in (at.vault / "tide" / "tide.md").read_text()
+
+
+def test_a_name_is_fixed_at_the_first_writing(desk: Callable[..., Desk]) -> None:
+    """A session that goes on, under another title, keeps the name of its note."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    (name,) = at.notes()
+    title = json.dumps({"type": "custom-title", "customTitle": "Tides at last", "sessionId": SESSION}) + "\n"
+
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS, "and the docs") + title)
+    assert at.notes() == [name]
+    assert "# Tides at last" in name.read_text()
+
+
+def test_a_moved_note_is_found_again(desk: Callable[..., Desk]) -> None:
+    """Anywhere below the vault; the index follows."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    moved = at.vault / "areas" / "sea" / "Mine.md"
+    moved.parent.mkdir(parents=True)
+    at.notes()[0].rename(moved)
+
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
+    assert at.notes() == [moved]
+    assert "and the docs" in moved.read_text()
+    assert "](../areas/sea/Mine.md)" in (at.vault / "tide" / "tide.md").read_text()
+
+
+def test_a_deleted_note_stays_deleted_until_it_is_asked_for(desk: Callable[..., Desk]) -> None:
+    """Neither a longer session nor a copy brings it back; `process` does."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    at.notes()[0].unlink()
+
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
+    at.drop("copy.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
+    assert at.notes() == []
+    assert "Mend the tide import" in (at.vault / "tide" / "tide.md").read_text()
+
+    at.process("a.jsonl", by_name=True)
+    assert len(at.notes("5f0c")) == 1
+
+
+def test_a_note_of_an_earlier_home_is_found_again(desk: Callable[..., Desk], tmp_path: Path) -> None:
+    """A lost database makes no second note, wherever the first one stands."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    at.notes()[0].rename(at.vault / "Mine.md")
+    at.rooms.close()
+    shutil.rmtree(tmp_path / "home")
+
+    again = desk()
+    again.process("a.jsonl")
+    assert again.notes() == [at.vault / "Mine.md"]
+
+
+def test_a_session_has_one_note_in_a_vault(desk: Callable[..., Desk]) -> None:
+    """It tells of the transcript that holds most; a renamed one takes the note along."""
+    at = desk()
+    at.drop("long.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
+    (note,) = at.notes()
+    before = note.read_bytes()
+
+    at.drop("copy.jsonl", talk(SESSION, *TWO_ASKS))
+    assert note.read_bytes() == before
+
+    (at.folder / "long.jsonl").rename(at.folder / "renamed.jsonl")
+    at.process("renamed.jsonl")
+    assert at.notes() == [note]
+    assert 'source: "renamed.jsonl"' in note.read_text()
+
+
+def test_two_sessions_never_share_a_name(desk: Callable[..., Desk]) -> None:
+    """Day, title and the first characters of the id may be the same."""
+    at = desk()
+    at.drop("a.jsonl", talk("019e1111-aaaa", *TWO_ASKS))
+    at.drop("b.jsonl", talk("019e2222-bbbb", *TWO_ASKS))
+
+    assert [note.name.partition("(")[2] for note in at.notes()] == ["019e).md", "019e2222).md"]
+
+
+@pytest.mark.parametrize("output", ["beside", "vault"])
+def test_a_note_whose_transcript_is_gone_stays_and_says_so(
+    desk: Callable[..., Desk], tmp_path: Path, output: str
+) -> None:
+    """With what a person added to it; and it forgets so when the transcript is back."""
+    at = desk("beside" if output == "beside" else f"vault:{tmp_path / 'vault'}")
+    text = talk(SESSION, *TWO_ASKS)
+    path = at.drop("a.jsonl", text)
+    note = next(each for each in tmp_path.rglob("*.md") if each.stem != each.parent.name)
+    before = note.read_text() + "\n## Notes\nmine\n"
+    note.write_text(before)
+    path.unlink()
+
+    at.process("a.jsonl")
+    gone = note.read_text()
+    assert "\nsource_gone: true\n" in gone
+    assert "> The transcript is no longer where it was; this note stays.\n" in gone
+    assert gone.endswith("## Notes\nmine\n")
+    at.process("a.jsonl")
+    assert note.read_text() == gone
+
+    at.drop("a.jsonl", text)
+    assert note.read_text() == before
+
+
+def test_an_edited_note_is_left_alone_when_its_transcript_goes(desk: Callable[..., Desk]) -> None:
+    """Nothing of ours is put between a person's words."""
+    at = desk()
+    path = at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    note = at.notes()[0]
+    note.write_text(note.read_text().replace("# Mend", "# I mended"))
+    before = note.read_bytes()
+    path.unlink()
+
+    at.process("a.jsonl")
+    assert note.read_bytes() == before
+
+
+def test_a_copy_beside_gets_its_own_note(desk: Callable[..., Desk]) -> None:
+    """From the stored insight: its time is that of the first."""
+    at = desk("beside")
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    (at.folder / "deep").mkdir()
+    at.drop("deep/copy.jsonl", talk(SESSION, *TWO_ASKS))
+
+    notes = [(at.folder / f"{name}.jsonl.insights.md").read_text() for name in ("a", "deep/copy")]
+    first, second = (note.partition("\n# ")[2] for note in notes)
+    assert second.replace("copy.jsonl", "a.jsonl") == first
+
+
+# Archives
+
+
+def conversation(name: str, *asks: str, day: int = 1) -> dict[str, Any]:
+    """Return a conversation of a ChatGPT export."""
+    at, parent = 1_770_000_000.0 + day * 86_400, "root"
+    mapping: dict[str, Any] = {"root": {"id": "root", "message": None, "children": []}}
+    texts = [
+        text
+        for ask in asks
+        for text in (("user", ask), ("assistant", f"Answer about {name} to {ask}. I'd go with tea."))
+    ]
+    for number, (role, text) in enumerate(texts):
+        key = f"{name}-{number}"
+        content = {"content_type": "text", "parts": [text]}
+        message = {"id": key, "author": {"role": role}, "create_time": at + number, "content": content}
+        mapping[key] = {"id": key, "parent": parent, "children": [], "message": message}
+        parent = key
+    return {
+        "id": name, "title": f"About {name}", "create_time": at, "update_time": at + 9, "mapping": mapping, "current_node": parent,
+    }  # fmt: skip
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*.md")}
+
+
+@pytest.mark.parametrize("output", ["beside", "vault"])
+def test_a_new_export_writes_only_what_changed(desk: Callable[..., Desk], tmp_path: Path, output: str) -> None:
+    """One note changed, one is new, one became long enough; the others are not touched, nor is a vanished one."""
+    at = desk("beside" if output == "beside" else f"vault:{tmp_path / 'vault'}")
+    folder = at.folder / "conversations.json.insights" if output == "beside" else at.vault
+    old = [conversation(name, "what is it?", "why?") for name in ("alder", "birch", "cedar")]
+    at.drop("conversations.json", json.dumps([*old, conversation("dogwood", "hm?")]))
+    before = stamps(folder)
+    assert sorted(name[:16] for name in before if name[:2] == "20") == [
+        "2026-02-03 About", "2026-02-03 About", "2026-02-03 About",
+    ]  # fmt: skip
+
+    grown = conversation("birch", "what is it?", "why?", "and when?")
+    new = [old[0], grown, conversation("dogwood", "hm?", "well?"), conversation("elm", "who?", "where?", day=2)]
+    at.drop("conversations.json", json.dumps(new))
+    after = stamps(folder)
+    changed = {name.split(" ")[2] for name in after if name[:2] == "20" and after[name] != before.get(name)}
+    index = (folder / "index.md" if output == "beside" else folder / "No project" / "No project.md").read_text()
+    assert changed == {"birch", "dogwood", "elm"}
+    assert before.keys() <= after.keys()
+    assert "5 sessions" in index
+    assert "[About cedar](" in index
+
+    at.process("conversations.json")
+    assert stamps(folder) == after
