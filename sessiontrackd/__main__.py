@@ -1,8 +1,19 @@
-"""Run the command line with `python -m sessiontrackd`."""
+"""Run the command line, also with `python -m sessiontrackd`; a tool's call of `capture` is answered without it."""
 
 import sys
 
-from sessiontrackd.cli.main import main
+from sessiontrackd import hook
+
+
+def main() -> int:
+    """Run one command line and return its exit status."""
+    words = sys.argv[1:]
+    if words[:1] == ["capture"] and hook.is_call(words[1:]):
+        return hook.main(words[1:])
+    from sessiontrackd.cli.main import main as command_line
+
+    return command_line()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,6 +26,7 @@ from sessiontrackd.config import (
     notify,
     notify_reloading,
     start_logging,
+    take_hints,
     tell,
     watchdog_s,
 )
@@ -270,6 +271,9 @@ class Daemon:
         if abs(drift_s - self._drift_s) > CLOCK_JUMP_S:
             self._drift_s = drift_s
             self._scan_all_soon()
+        for told in take_hints(self._home, self._settings.folders):
+            if holding := self._settings.folder_of(told):
+                self._hinted.setdefault(holding.path, set()).add(os.fsencode(told))
         hinted, self._hinted = self._hinted, {}
         for folder in self._settings.folders:
             if not folder.enabled or self._stopping:

@@ -22,7 +22,7 @@ FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         (
-            "model",
+            "model hook",
             "errors",
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
@@ -57,8 +57,9 @@ LIGHT_HOMES = {
     "backports.zstd": "records",
     "compression.zstd": "records",
 }
-# Where our own modules may be imported late: the package's public names, the registers, the command group.
-LATE = {f"{NAME}.{register}" for register in REGISTERS} | {NAME, f"{NAME}.cli.main"}
+# Where our own modules may be imported late: the package's public names, the registers, the command group,
+# and the way in, which answers a tool without it.
+LATE = {f"{NAME}.{register}" for register in REGISTERS} | {NAME, f"{NAME}.cli.main", f"{NAME}.__main__"}
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ COMMANDS = {
     "pause": Entry("waiting", "pause", "Start no new work until `resume`."),
     "resume": Entry("waiting", "resume", "Go on after `pause`."),
     "ai": Entry("waiting", "ai", "Stop or allow every engine that leaves this machine."),
+    "capture": Entry("capture", "capture", "Have Claude Code or Codex say when a session ends."),
     "consent": Entry("consent", "consent", "Allow that text of a folder is sent, or take it back."),
     "key": Entry("key", "key", "Keep, remove or look for the API key of the engine 'claude'."),
     "estimate": Entry("estimate", "estimate", "Say what transcripts would cost; nothing is sent."),

@@ -11,7 +11,9 @@ from typing import Any
 
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
-from sessiontrackd.config._home import HOME_VARIABLE, Home, Settings
+from sessiontrackd.config._hints import take_hints
+from sessiontrackd.config._home import Home, Settings
+from sessiontrackd.config._hooks import HOOKS, ToolHook
 from sessiontrackd.config._key import condition, find_key, keep_key, key_path
 from sessiontrackd.config._log import start_logging
 from sessiontrackd.config._lowered import Lowered, lowered
@@ -35,11 +37,13 @@ from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.config._prices import Price
 from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
 from sessiontrackd.errors import SettingsError
+from sessiontrackd.hook import HOME_VARIABLE
 from sessiontrackd.model import Folder
 
 __all__ = [
     "EXAMPLE",
     "HOME_VARIABLE",
+    "HOOKS",
     "LOG_LEVELS",
     "OPTIONS",
     "PICOUSD",
@@ -51,6 +55,7 @@ __all__ = [
     "Preset",
     "Price",
     "Settings",
+    "ToolHook",
     "add_folder",
     "condition",
     "daemon_pid",
@@ -75,6 +80,7 @@ __all__ = [
     "show",
     "start_logging",
     "system_timezone",
+    "take_hints",
     "tell",
     "watchdog_s",
 ]

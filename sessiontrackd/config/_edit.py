@@ -118,12 +118,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Replace the file at `path` as a whole, readable by its owner alone."""
+def write_private(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace the file at `path` as a whole, readable by its owner alone unless `mode` says otherwise."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from sessiontrackd import hook
 from sessiontrackd.config._options import Amount
 from sessiontrackd.config._prices import Price
 from sessiontrackd.errors import SettingsError
+from sessiontrackd.hook import APP, HOME_VARIABLE
 from sessiontrackd.model import Folder
-
-APP = "sessiontrackd"
-HOME_VARIABLE = "SESSIONTRACKD_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Home:
             library = Path.home() / "Library"
             support = library / "Application Support" / APP
             return cls(support / "config.toml", support, library / "Logs" / APP)
-        state_dir = _xdg(environ, "XDG_STATE_HOME", ".local/state") / APP
+        state_dir = Path(hook.state_dir(None, environ))
         return cls(_xdg(environ, "XDG_CONFIG_HOME", ".config") / APP / "config.toml", state_dir, state_dir / "log")
 
     @property
