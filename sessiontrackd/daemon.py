@@ -47,7 +47,7 @@ REPORT_EVERY_S = 1.0  # between two words on how far a scan is
 ARM_S = 2.0  # a new folder is scanned at the latest then, although its watch may not stand yet
 SCAN_SHARE = 20  # scanning takes at most a twentieth of the time
 CLOCK_JUMP_S = 60.0  # the wall clock ran on so much more than ours: the machine slept, events may be lost
-WORKER_END_S = 1.5  # SIGTERM to SIGKILL
+WORKER_END_S = 25.0  # SIGTERM to SIGKILL: it ends in 2 s by itself, in 22 where a request is in flight; units allow 30
 RESPAWN_FIRST_S, RESPAWN_MOST_S = 1.0, 60.0
 
 

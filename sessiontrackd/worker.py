@@ -22,6 +22,7 @@ from typing import Any
 from sessiontrackd import channels, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
+from sessiontrackd.insights import Calls
 from sessiontrackd.model import Fingerprint, Job, JobState
 from sessiontrackd.pipeline import Note, Rooms, as_result, gone, open_rooms, process_job, write_indexes
 from sessiontrackd.privacy import Redactor
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 Process = Callable[[Rooms, Job], Awaitable[list[Note]]]
 
 GRACE_S = 1.2  # what a job gets to end in after SIGTERM; then it is put back
+CALL_GRACE_S = 20.0  # what a request that may be billed gets to be answered in; the job's GRACE_S begins after it
+ALARM_S = 0.1  # how often a worker that is to end looks whether it must
 SOON_S = 5.0  # an idle worker stays for a job that is due by then
 LOOK_S = 5.0  # how often the queue is looked at without being told
 STORE_RETRY_S = 60.0  # after a full disk or a locked database
@@ -195,6 +198,8 @@ class Worker:
 
     def end(self) -> None:
         """Start no new job."""
+        if self._rooms.calls.in_flight and not self._is_ending:
+            log.info("ending when requests in flight are answered: %d", self._rooms.calls.in_flight)
         self._is_ending = True
         self._poked.set()
 
@@ -283,19 +288,31 @@ def listen(worker: Worker, descriptor: int) -> None:
     loop.add_reader(descriptor, heed)
 
 
-def heed_signals(worker: Worker) -> None:
-    """On SIGTERM start no new job, and put the present one back when it does not end in time.
+def heed_signals(worker: Worker, calls: Calls) -> None:
+    """On SIGTERM start no job and no request, and put back what does not end in time.
 
     Plain handlers, not the loop's own: a job may keep the loop busy for longer than that.
     """
     loop = asyncio.get_running_loop()
+    last_s = quiet_s = 0.0  # until when requests in flight are waited for, and since when there are none
 
     def on_term(_signal: int, _frame: FrameType | None) -> None:
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
-        loop.call_soon_threadsafe(worker.end)
+        nonlocal last_s, quiet_s
+        if not last_s:  # the service manager and the daemon both tell
+            quiet_s = time.monotonic()
+            last_s = quiet_s + CALL_GRACE_S
+            calls.end()
+            signal.setitimer(signal.ITIMER_REAL, ALARM_S, ALARM_S)
+            loop.call_soon_threadsafe(worker.end)
 
     def on_alarm(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit(KILLED)
+        nonlocal quiet_s
+        now_s = time.monotonic()
+        if calls.in_flight and now_s < last_s:
+            quiet_s = now_s
+        elif now_s - quiet_s >= GRACE_S:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise SystemExit(KILLED)
 
     signal.signal(signal.SIGTERM, on_term)
     signal.signal(signal.SIGALRM, on_alarm)
@@ -308,7 +325,7 @@ async def work(home: Home, idle_s: float | None) -> None:
     try:
         start_logging(rooms.settings.log_level)
         worker = Worker(rooms, rooms.settings.worker_idle_s if idle_s is None else idle_s)
-        heed_signals(worker)
+        heed_signals(worker, rooms.calls)
         listen(worker, sys.stdin.fileno())
         await worker.run()
         signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm in the interpreter's own end would look like a crash

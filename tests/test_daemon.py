@@ -74,6 +74,15 @@ class Daemons:
         assert process.returncode == 0, said
         return said
 
+    def ask(self, server: Counterpart) -> None:
+        """Let the folder be worked on by a server."""
+        config.keep_key(self.home, "a-key")
+        for name, value in (("claude.base_url", server.base_url), ("budget.monthly", "5usd")):
+            config.set_value(self.home, name, value)
+        config.set_value(self.home, "engine", "claude", self.folder)
+        with open_store(self.home.db_path, privacy.SCHEMA) as store:
+            privacy.Consents(store).grant(str(self.folder), f"127.0.0.1:{server.port}")
+
     def end(self) -> None:
         """End them all, their workers with them."""
         for process in self._started:
@@ -239,12 +248,7 @@ def test_changed_settings_are_taken_up_and_wrong_ones_are_not(daemons: Daemons, 
 def test_a_refused_key_costs_one_request_and_another_key_takes_the_work_up_again(daemons: Daemons) -> None:
     """Everybody has a local note until then."""
     with Counterpart() as server:
-        config.keep_key(daemons.home, "not-the-right-key")
-        for name, value in (("claude.base_url", server.base_url), ("budget.monthly", "5usd")):
-            config.set_value(daemons.home, name, value)
-        config.set_value(daemons.home, "engine", "claude", daemons.folder)
-        with open_store(daemons.home.db_path, privacy.SCHEMA) as store:
-            privacy.Consents(store).grant(str(daemons.folder), f"127.0.0.1:{server.port}")
+        daemons.ask(server)
         config.set_value(daemons.home, "daemon.calls_at_once", 1)
         for number in range(3):
             daemons.talk(f"{number}.jsonl", number)
@@ -262,6 +266,24 @@ def test_a_refused_key_costs_one_request_and_another_key_takes_the_work_up_again
         daemons.run_until_idle()
         assert {job.state for job in daemons.jobs().values()} == {JobState.DONE}
         assert len(server.requests) == 4
+
+
+@pytest.mark.prove
+def test_sigterm_lets_a_request_in_flight_be_answered_and_booked(daemons: Daemons) -> None:
+    """Nothing is assumed, and the note is the model's."""
+    with Counterpart() as server:
+        daemons.ask(server)
+        daemons.talk("a.jsonl")
+        server.script.append(Fault(delay_s=4))
+        process = daemons.start()
+        eventually(lambda: server.requests)
+        process.terminate()
+
+        assert process.wait(20) == 0
+        with open_store(daemons.home.db_path, budget.SCHEMA) as store:
+            status = budget.TokenManager(store=store, timezone="UTC").status()
+        assert (status.spent_picousd, status.assumed_picousd) == (server.billed_picousd, 0)
+    assert "engine: claude" in (daemons.folder / "a.jsonl.insights.md").read_text()
 
 
 def test_a_folder_that_is_not_there_is_offline(daemons: Daemons) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiontrackd import config, watch, worker
+from sessiontrackd import config, daemon, watch, worker
 from sessiontrackd.budget import Limit
 from sessiontrackd.errors import (
     Busy,
@@ -416,6 +416,55 @@ def test_sigterm_ends_it_within_two_seconds_even_in_the_middle_of_a_job(
     assert process.wait(10) == worker.KILLED
     assert time.monotonic() - began_s < 2
     assert state_of(rooms, path) == (JobState.WAITING, None)
+
+
+CALLING = """
+import asyncio, sys
+from sessiontrackd import worker
+from sessiontrackd.errors import Waiting
+async def process(rooms, job):
+    with rooms.calls.counted():
+        print("begun", file=sys.stderr, flush=True)
+        await asyncio.sleep({answered_s})
+    try:
+        rooms.calls.check()
+    except Waiting:
+        print("none starts", file=sys.stderr, flush=True)
+    return []
+worker.CALL_GRACE_S = {grace_s}
+worker.Worker.__init__.__defaults__ = (process,)
+sys.exit(worker.main())
+"""
+
+
+@pytest.mark.parametrize(("answered_s", "status"), [(1.6, 0), (60, worker.KILLED)])
+def test_a_request_in_flight_is_answered_before_the_end_within_limits(
+    rooms: Rooms, folder: Path, start: Callable[..., subprocess.Popen[bytes]], answered_s: float, status: int
+) -> None:
+    """It may be billed; no other one starts after SIGTERM, and it is not waited for without end."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    process = start(code=CALLING.format(answered_s=answered_s, grace_s=2.5))
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"begun\n"
+    for _ in range(2):  # of the service manager, and of the daemon
+        process.send_signal(signal.SIGTERM)
+
+    assert process.wait(10) == status
+    assert (b"none starts" in process.stderr.read()) == (status == 0)
+    assert state_of(rooms, path)[0] == (JobState.DONE if status == 0 else JobState.WAITING)
+
+
+def test_service_managers_wait_longer_than_the_daemon_and_the_daemon_longer_than_its_worker() -> None:
+    """A paid request gets its 20 s."""
+    checkout = Path(__file__).parents[1]
+    unit = (checkout / "systemd" / "sessiontrackd.service").read_text(encoding="utf-8")
+    (plist,) = (checkout / "launchd").glob("*.plist")
+
+    assert worker.CALL_GRACE_S >= 20
+    assert worker.CALL_GRACE_S + 2 * worker.GRACE_S < daemon.WORKER_END_S < 30
+    assert "TimeoutStopSec=30\n" in unit
+    assert "<key>ExitTimeOut</key><integer>30</integer>" in plist.read_text(encoding="utf-8")
 
 
 def test_settings_that_cannot_be_read_are_one_line(home: Path, start: Callable[..., subprocess.Popen[bytes]]) -> None:
