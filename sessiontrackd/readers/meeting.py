@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from sessiontrackd.model import Origin, Role, Transcript
 from sessiontrackd.readers._figures import Figures
+from sessiontrackd.readers._roles import is_answerer, is_role_chat, role_turn
 from sessiontrackd.readers._speakers import LONGEST_MESSAGE_CHARS, Turn, is_dialogue, is_model, turn_of
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, many_sessions, one_session
@@ -58,7 +59,7 @@ def is_transcript(source: Source) -> bool:
     front, rest = split_front_matter(lines)
     if any(TELLING.match(line) or MENTION.match(line) for line in front):
         return True
-    return is_dialogue(rest)
+    return is_role_chat(rest) or is_dialogue(rest)
 
 
 def split_front_matter(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -131,18 +132,21 @@ def _meeting_steps(session_id: str, entries: Iterator[Entry | None], notes: Note
 
 
 def _text_steps(source: Source, notes: Notes) -> Steps:
-    head = list(itertools.islice(source.text_lines(), FRONT_MATTER_LINES))
-    front, _ = split_front_matter(head)
+    front, rest = split_front_matter(list(itertools.islice(source.text_lines(), SAMPLE_LINES)))
     facts = _front_matter(front)
     figures, timeline = Figures(title=as_text(facts.get("title"))), Timeline()
     figures.saw(parse_time(_moment(facts.get("date"))))
     skipped = len(front) + 2 if front else 0
     lines = itertools.islice(source.text_lines(), skipped, None)
+    begins = role_turn if is_role_chat(rest) else turn_of
     names: dict[str, None] = {}
-    for turn in _turns(lines, skipped + 1):
+    for turn in _turns(lines, skipped + 1, begins):
         if turn.speaker:
             names[turn.speaker] = None
-        _say(turn, timeline, figures)
+        if turn.speaker is None and begins is role_turn:
+            timeline.say(Role.SYSTEM, Origin.META, turn.text.strip("\n "), line=turn.line)
+        else:
+            _say(turn, timeline, figures)
         yield from timeline.ready()
     yield from timeline.rest()
     notes.details.update(front_matter=bool(front), turns=figures.human_turns + figures.assistant_turns)
@@ -169,11 +173,11 @@ def _moment(value: object) -> str | None:
     return value.isoformat() if isinstance(value, datetime) or hasattr(value, "isoformat") else None
 
 
-def _turns(lines: Iterator[str], number: int) -> Iterator[Turn]:
+def _turns(lines: Iterator[str], number: int, begins: Callable[[str, int], Turn | None]) -> Iterator[Turn]:
     """Gather lines to turns: what follows a speaker's line belongs to the speaker."""
     turn = Turn(None, "", number)
     for at, line in enumerate(lines, number):
-        begun = turn_of(line, at)
+        begun = begins(line, at)
         if begun is not None or len(turn.text) > LONGEST_MESSAGE_CHARS:
             if turn.text.strip():
                 yield turn
@@ -186,7 +190,7 @@ def _turns(lines: Iterator[str], number: int) -> Iterator[Turn]:
 
 def _say(turn: Turn, timeline: Timeline, figures: Figures) -> None:
     text = turn.text.strip("\n ")
-    if turn.speaker is not None and is_model(turn.speaker):
+    if turn.speaker is not None and (is_model(turn.speaker) or is_answerer(turn.speaker)):
         figures.assistant_turns += 1
         timeline.say(Role.ASSISTANT, Origin.MODEL, text, speaker=turn.speaker, line=turn.line)
     else:
