@@ -155,6 +155,7 @@ class Daemon:
         self._watchers: dict[Folder, asyncio.Task[None]] = {}
         self._settings_mark = self._mark()
         self._problem: str | None = None
+        self._period = ""
         self._told_s = 0.0
         self._is_ready = False
         self._watchdog_s = watchdog_s()
@@ -194,6 +195,7 @@ class Daemon:
         """Do what is to be done now, then wait for more."""
         try:
             self._take_up_settings(tasks)
+            self._turn_the_month()
             await self._look_around()
             await self._see_to_the_worker()
             self._set_problem(None)
@@ -221,6 +223,15 @@ class Daemon:
             self._watchers.pop(folder).cancel()
         for folder in wanted - self._watchers.keys():
             self._watchers[folder] = tasks.create_task(self._follow(folder))
+
+    def _turn_the_month(self) -> None:
+        """When a new month begins, let what its budget was too full for be done after all."""
+        period = f"{datetime.now(self._settings.zone):%Y-%m}"
+        if period != self._period:
+            again = self._queue.upgrade(before=period, held_only=not self._settings.upgrade_at_turn)
+            if again:
+                log.info("a new month has a new budget: %d transcripts are made again", again)
+            self._period = period
 
     def _reread(self) -> None:
         try:

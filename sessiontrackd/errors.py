@@ -102,9 +102,14 @@ class Held(JobError):
 
 
 class OverBudget(Held):
-    """The next reservation does not fit the budget."""
+    """The next reservation does not fit the budget; `cost_picousd` is what it needs, None where no budget is set."""
 
     brief = "no budget left for it"
+
+    def __init__(self, message: str, cost_picousd: int | None = None) -> None:
+        """Keep how much it is about."""
+        super().__init__(message)
+        self.cost_picousd = cost_picousd
 
 
 class Unpriced(Held):

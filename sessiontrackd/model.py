@@ -202,6 +202,7 @@ class Folder:
     since: str | None = None  # an ISO date or time: older transcripts are left alone; None: all of them
     preset: str | None = None
     enabled: bool = True
+    degrade: str | None = None  # lower, local or hold; None: as for all folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,21 @@ class Job:
     again: bool = False
     named: bool = False  # a person named this path
     crashes: int = 0  # workers that died over it
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """What a transcript got less than was asked for, because the budget had no room.
+
+    `given` is local, a lower level, or hold; `cost_picousd` the most that the rest may cost, None where nobody knows.
+    """
+
+    level: InsightLevel
+    engine: str
+    given: str
+    period: str
+    sessions: int = 1
+    cost_picousd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

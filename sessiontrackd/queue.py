@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sessiontrackd.errors import StoreError
-from sessiontrackd.model import Fingerprint, Job, JobState
+from sessiontrackd.model import Degraded, Fingerprint, InsightLevel, Job, JobState
 from sessiontrackd.store import Lease, Schema, Store, is_held
 
 CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
@@ -46,6 +46,17 @@ CREATE TABLE switch (                  -- what holds even where the settings are
     name TEXT PRIMARY KEY,
     is_on INTEGER NOT NULL CHECK (is_on IN (0, 1))
 ) STRICT, WITHOUT ROWID;
+""",
+        """
+CREATE TABLE degraded (                -- what a transcript got less than was asked for: the budget had no room
+    job INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE,
+    level TEXT NOT NULL,               -- asked for
+    engine TEXT NOT NULL,              -- asked for
+    given TEXT NOT NULL,               -- local, a lower level, or hold
+    period TEXT NOT NULL,              -- the month whose budget had no room
+    sessions INTEGER NOT NULL,
+    cost_picousd INTEGER               -- the most that the rest may cost; NULL: nobody knows
+) STRICT;
 """,
     ),
 )
@@ -294,6 +305,44 @@ class Queue:
                 (_ms(self._now()), reason),
             ).rowcount
 
+    def degrade(self, job: Job, degraded: Degraded | None) -> None:
+        """Note what a transcript got less than was asked for; None: nothing, any more."""
+        with self._store.immediate() as connection:
+            if degraded is None:
+                connection.execute("DELETE FROM degraded WHERE job = ?", (job.id,))
+                return
+            values = (job.id, degraded.level, degraded.engine, degraded.given, degraded.period)
+            amounts = (degraded.sessions, degraded.cost_picousd)
+            connection.execute("INSERT OR REPLACE INTO degraded VALUES (?, ?, ?, ?, ?, ?, ?)", values + amounts)
+
+    def degraded(self) -> list[tuple[Job, Degraded]]:
+        """Return what was degraded and is done, the latest first; what is held or waits again tells so itself."""
+        rows = self._store.read(
+            "SELECT job.*, d.level AS asked_level, d.engine AS asked_engine, given, period, sessions, cost_picousd "
+            "FROM degraded AS d JOIN job ON job.id = d.job WHERE state = 'done' ORDER BY finished_at DESC, job.id DESC"
+        )
+        return [(_job(row), _degraded(row)) for row in rows]
+
+    def upgrade(self, path: bytes | None = None, *, before: str | None = None, held_only: bool = False) -> int:
+        """Let what was degraded wait for its turn again, as it was asked for at first.
+
+        Args:
+            path: the one of this path; else all.
+            before: only what was degraded in an earlier month than this one.
+            held_only: only what is held until then.
+
+        Returns:
+            How many.
+        """
+        with self._store.immediate() as connection:
+            return connection.execute(
+                "UPDATE job SET state = 'waiting', reason = NULL, attempts = 0, crashes = 0, not_before_at = 0, "
+                "waiting_at = :now WHERE (state = 'held' OR (state = 'done' AND NOT :held_only)) "
+                "AND (:path IS NULL OR path = :path) "
+                "AND id IN (SELECT job FROM degraded WHERE :before IS NULL OR period < :before)",
+                {"path": path, "before": before, "held_only": held_only, "now": _ms(self._now())},
+            ).rowcount
+
     def forget(self, path: bytes) -> bool:
         """Remove a job; its file counts as new when it is seen again. Return whether it was known."""
         with self._store.immediate() as connection:
@@ -350,6 +399,17 @@ def _job(row: sqlite3.Row) -> Job:
         again=bool(row["again"]),
         named=bool(row["named"]),
         crashes=row["crashes"],
+    )
+
+
+def _degraded(row: sqlite3.Row) -> Degraded:
+    return Degraded(
+        InsightLevel(row["asked_level"]),
+        row["asked_engine"],
+        row["given"],
+        row["period"],
+        row["sessions"],
+        row["cost_picousd"],
     )
 
 

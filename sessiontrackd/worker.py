@@ -12,8 +12,8 @@ import stat
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -23,7 +23,7 @@ from sessiontrackd import channels, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
-from sessiontrackd.model import Fingerprint, Job, JobState
+from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
 from sessiontrackd.pipeline import Note, Rooms, as_result, gone, open_rooms, process_job, write_indexes
 from sessiontrackd.privacy import Redactor
 
@@ -66,7 +66,10 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
     except BaseException:  # told to end: the job waits for the next worker
         rooms.queue.finish(job, JobState.WAITING)
         raise
-    state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
+    with rooms.store.immediate():
+        state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
+        if outcome.notes:
+            rooms.queue.degrade(job, _degraded(outcome.notes))
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
     write_indexes(rooms)
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
@@ -93,6 +96,17 @@ async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Pr
         # The error's own text may quote the transcript, so the log gets its kind and its place only.
         log.error("%s: %s at\n%s", job.display, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
         return Outcome(JobState.FAILED, f"a fault of sessiontrackd ({type(error).__name__}); its log says where"), 0.0
+
+
+def _degraded(notes: Iterable[Note]) -> Degraded | None:
+    """Return what the sessions of a transcript got less than was asked for, in one."""
+    found = [note.degraded for note in notes if note.degraded]
+    if not found:
+        return None
+    costs = [each.cost_picousd for each in found]
+    total = sum(cost or 0 for cost in costs)
+    worst = next((each for each in found if each.given in ("hold", "local")), found[0])
+    return replace(worst, sessions=len(found), cost_picousd=None if None in costs else total)
 
 
 def _rest_s(rooms: Rooms, job: Job, seen: Fingerprint | None) -> float:

@@ -16,7 +16,7 @@ import pytest
 
 from sessiontrackd import budget, config, privacy, queue
 from sessiontrackd.config import Home
-from sessiontrackd.model import Job, JobState
+from sessiontrackd.model import Degraded, InsightLevel, Job, JobState
 from sessiontrackd.store import open_store
 from tests.counterpart import Counterpart, Fault
 
@@ -329,3 +329,18 @@ def test_an_idle_daemon_carries_nothing_heavy(daemons: Daemons) -> None:
         "tomlkit",
         "watchfiles",
     }
+
+
+def test_a_new_month_makes_again_what_the_old_one_had_no_room_for(daemons: Daemons) -> None:
+    """Where the user wants that; what is held until then goes on in any case."""
+    config.set_value(daemons.home, "budget.upgrade_at_turn", True)
+    daemons.talk("less.jsonl")
+    daemons.run_until_idle()
+    job = daemons.jobs()["less.jsonl"]
+    with open_store(daemons.home.db_path, queue.SCHEMA) as store:
+        less = Degraded(InsightLevel.COMPREHENSIVE, "claude", "local", "2026-03")
+        queue.Queue(store).degrade(job, less)
+
+    assert "1 transcripts are made again" in daemons.run_until_idle()
+    with open_store(daemons.home.db_path, queue.SCHEMA) as store:
+        assert queue.Queue(store).degraded() == []

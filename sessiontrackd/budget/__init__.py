@@ -15,6 +15,7 @@ from sessiontrackd.budget._backup import back_up_daily, backups, restore
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
 from sessiontrackd.budget._heading import heading
 from sessiontrackd.budget._ledger import Ledger
+from sessiontrackd.budget._pace import Pace, may_fit, pace
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
 from sessiontrackd.budget._tables import SCHEMA
@@ -26,7 +27,7 @@ from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, pric
 from sessiontrackd.store import Store, open_store
 
 __all__ = [
-    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "TokenManager", "backups", "bounds",
+    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "Pace", "TokenManager", "backups", "bounds",
     "days_left", "period_of", "restore", "scopes", "share_passed",
 ]  # fmt: skip
 
@@ -308,6 +309,15 @@ class TokenManager:
     def forecast(self) -> Forecast:
         """Return what the month may come to: an estimate from what was spent on each day of it and of two months before."""
         return heading(self._ledger, self._now(), self.limit().picousd)
+
+    def may_fit_later(self, cost_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
+        """Say whether a request would fit if those in flight cost nothing, so that it pays to wait for them."""
+        self.recover()
+        return may_fit(self._ledger, cost_picousd, scopes(folder, project), self._argument)
+
+    def pace(self, folder: str | None = None, project: str | None = None) -> Pace | None:
+        """Return how the budget's use compares with the calendar, in the scope that is furthest ahead; None: no limit."""
+        return pace(self._ledger, self._now(), scopes(folder, project), self._argument)
 
     def is_at_edge(self, estimate_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
         """Say whether so little is left that a reservation has to be the hard bound."""

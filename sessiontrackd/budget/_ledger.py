@@ -144,7 +144,7 @@ class Ledger:
         for scope, balance in held.items():
             why = problem(scope, balance, limits.get(scope, Limit()), entry)
             if why:
-                raise OverBudget(why)
+                raise OverBudget(why, entry.picousd)
 
     def _append(self, connection: sqlite3.Connection, entry: Entry, attempt: Attempt | None = None) -> Entry:
         """Add an entry to the chain and move the balances."""

@@ -10,9 +10,10 @@ import click
 from sessiontrackd import circuit, config
 from sessiontrackd import queue as jobs
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
-from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe
+from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe, usd
 from sessiontrackd.errors import UsageError
-from sessiontrackd.model import Job, JobState
+from sessiontrackd.model import Degraded, Job, JobState
+from sessiontrackd.pricing import usd_text
 from sessiontrackd.store import open_store
 
 LISTED = (JobState.RUNNING, JobState.WAITING, JobState.HELD, JobState.FAILED)
@@ -24,11 +25,17 @@ PATH_CELLS = 48
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @json_option
 def queue(everything: bool, limit: int, as_json: bool) -> None:
-    """List transcripts that wait, run, are held or failed, each with its reason."""
-    found, total = _look(None if everything else LISTED, limit)
+    """List transcripts that wait, run, are held or failed, each with its reason, and what was degraded, with its price."""
+    found, total, less = _look(None if everything else LISTED, limit)
     if as_json:
-        print_json({"jobs": [_document(job) for job in found]})
+        print_json({"jobs": [_document(job) for job in found], "degraded": [_less(*each) for each in less]})
         return
+    _print_jobs(found, total)
+    if less:
+        _print_degraded(less, limit)
+
+
+def _print_jobs(found: list[Job], total: int) -> None:
     if not found:
         click.echo("Nothing waits, nothing is held, nothing failed.")
         return
@@ -40,14 +47,46 @@ def queue(everything: bool, limit: int, as_json: bool) -> None:
         click.echo("\nTry again with: sessiontrackd retry [PATH]")
 
 
-def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], int]:
-    """Return the jobs in these states, and how many there are without the limit."""
+def _print_degraded(less: list[tuple[Job, Degraded]], limit: int) -> None:
+    """Print what was degraded for want of room in the budget, with what the rest may cost."""
+    costs = [each.cost_picousd for _, each in less]
+    whole = usd(sum(cost or 0 for cost in costs)) + (" and what has no price" if None in costs else "")
+    click.secho(f"\nDegraded, for the budget had no room: {count(len(less), 'transcript')}, up to {whole}", bold=True)
+    rows = [
+        (
+            cut_path(safe(job.display), PATH_CELLS),
+            f"{each.engine} {each.level}",
+            each.given,
+            "unknown" if each.cost_picousd is None else usd(each.cost_picousd),
+        )
+        for job, each in less[:limit]
+    ]
+    print_table(("transcript", "asked for", "given", "at most"), rows, right=(3,))
+    if len(less) > limit:
+        click.echo(f"… {len(less) - limit:,} more.")
+    click.echo("\nMake it again, as far as the budget goes: sessiontrackd retry --upgrade [PATH]")
+
+
+def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], int, list[tuple[Job, Degraded]]]:
+    """Return the jobs in these states, how many there are without the limit, and what was degraded."""
     with existing_store(jobs.SCHEMA) as store:
         if store is None:
-            return [], 0
+            return [], 0, []
         known = jobs.Queue(store)
         counts = known.counts()
-        return known.jobs(states, limit), sum(counts[state] for state in states or JobState)
+        return known.jobs(states, limit), sum(counts[state] for state in states or JobState), known.degraded()
+
+
+def _less(job: Job, less: Degraded) -> dict[str, object]:
+    return {
+        "path": job.display,
+        "level": less.level.value,
+        "engine": less.engine,
+        "given": less.given,
+        "sessions": less.sessions,
+        "cost_usd": None if less.cost_picousd is None else usd_text(less.cost_picousd),
+        "period": less.period,
+    }
 
 
 def _document(job: Job) -> dict[str, object]:
@@ -62,20 +101,28 @@ def _document(job: Job) -> dict[str, object]:
     }
 
 
-@command("retry", example="sessiontrackd retry\nsessiontrackd retry ~/transcripts/talk.jsonl")
+@command(
+    "retry",
+    example="sessiontrackd retry\nsessiontrackd retry ~/transcripts/talk.jsonl\nsessiontrackd retry --upgrade",
+)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-def retry(path: Path | None) -> None:
+@click.option("--upgrade", is_flag=True, help="Instead those that were degraded because the budget had no room.")
+def retry(path: Path | None, upgrade: bool) -> None:
     """Put failed and held transcripts back into the queue: all of them, or the one at PATH."""
     with existing_store(jobs.SCHEMA, circuit.SCHEMA) as store:
-        number = jobs.Queue(store).retry(None if path is None else os.fsencode(path.absolute())) if store else 0
-        if store and path is None:
+        known = jobs.Queue(store) if store else None
+        again = known and (known.upgrade if upgrade else known.retry)
+        number = again(None if path is None else os.fsencode(path.absolute())) if again else 0
+        if store and path is None and not upgrade:
             circuit.Circuits(store, str).close()
     config.poke(current_home())
     if path is not None and not number:
-        raise UsageError(f"{path} is neither held nor failed. `sessiontrackd queue` lists those that are.")
-    click.echo(
-        f"{count(number, 'transcript')} will be tried again." if number else "Nothing is held and nothing failed."
-    )
+        what = "was not degraded" if upgrade else "is neither held nor failed"
+        raise UsageError(f"{path} {what}. `sessiontrackd queue` lists those that {'were' if upgrade else 'are'}.")
+    if number:
+        click.echo(f"{count(number, 'transcript')} will be {'made again' if upgrade else 'tried again'}.")
+    else:
+        click.echo("Nothing was degraded." if upgrade else "Nothing is held and nothing failed.")
 
 
 @command("pause", example="sessiontrackd pause")

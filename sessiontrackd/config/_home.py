@@ -95,6 +95,9 @@ class Settings:
     monthly_budget_picousd: int | None = None
     monthly_budget_tokens: int | None = None
     thresholds: tuple[int, ...] = (50, 80, 95, 100)
+    degrade: str = "local"
+    upgrade_at_turn: bool = False
+    may_run_ahead: float = 100.0
     project_budgets: tuple[tuple[str, Amount], ...] = ()
     prices_confirmed_on: date | None = None
     prices: tuple[Price, ...] = ()

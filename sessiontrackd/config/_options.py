@@ -22,6 +22,7 @@ LARGEST_TOKENS = 10**15
 LARGEST_RATE_USD = 100_000  # per million tokens; more is a slip of the pen
 TOKEN_UNITS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000, "gtok": 1_000_000_000}
 LOG_LEVELS = ("debug", "info", "warning", "error")
+DEGRADE = ("lower", "local", "hold")
 REDACT_NOTES = ("secrets", "all")
 
 
@@ -301,6 +302,34 @@ OPTIONS: tuple[Option, ...] = (
         "thresholds",
     ),
     Option(
+        "budget.degrade",
+        "global",
+        "one of " + ", ".join(DEGRADE),
+        "local",
+        "What happens where the budget has no room: a lower level is asked for, and where that does not fit the local engine "
+        "writes ('lower'); the local engine writes at once ('local'); the same, and the transcript is held ('hold').",
+        _choice(*DEGRADE),
+        "degrade",
+    ),
+    Option(
+        "budget.upgrade_at_turn",
+        "global",
+        "true or false",
+        False,
+        "Whether what was degraded is made again by itself when a new month begins; `retry --upgrade` does it at once.",
+        _yes_no,
+        "upgrade_at_turn",
+    ),
+    Option(
+        "budget.may_run_ahead",
+        "global",
+        "per cent of the budget",
+        100,
+        "How far spending may run ahead of the month before it is degraded; 100 never is.",
+        _number(0, 100),
+        "may_run_ahead",
+    ),
+    Option(
         "budget.projects",
         "global",
         "table of project = amount",
@@ -417,6 +446,14 @@ OPTIONS: tuple[Option, ...] = (
         "What paid engines may use a month for this folder.",
         parse_amount,
         "monthly_budget",
+    ),
+    Option(
+        "degrade",
+        "folder",
+        "one of " + ", ".join(DEGRADE),
+        "",
+        "What happens where the budget has no room; by default as `budget.degrade` says.",
+        _choice(*DEGRADE),
     ),
     Option(
         "project", "folder", "text", "", "The project of its sessions, where the recorded one is not wanted.", _text

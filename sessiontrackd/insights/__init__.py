@@ -13,7 +13,7 @@ from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
-from sessiontrackd.errors import ConsentRequired, JobError
+from sessiontrackd.errors import ConsentRequired, JobError, Unpriced
 from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_around
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
@@ -161,9 +161,26 @@ class AIInsightGenerator:
 
     async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
         """Make the local insight in place of the engine's, with a line that says why."""
-        local = await self._local(reading, level)
-        note = f"not by {self._engine.NAME}: {reason.brief}"
-        return restored(replace(local, provenance={"note": note}), reading)
+        return restored(self.in_place(await self._local(reading, level), reason), reading)
+
+    def in_place(self, local: Insight, reason: JobError) -> Insight:
+        """Return a local insight with the reason why it stands in place of the engine's."""
+        return replace(local, provenance={"note": f"not by {self._engine.NAME}: {reason.brief}"})
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether requests of its engine cost money."""
+        return self._engine.leaves_machine and self._engine.price_model is not None
+
+    def most_picousd(self, reading: Reading, level: InsightLevel) -> int | None:
+        """Return the most that the insight of a session should cost; None where nobody knows the price."""
+        if reading.condensed is None:
+            return None
+        asks = [asked(reading, part, level, self._engine.price_model) for part in condense.parts(reading.condensed)]
+        try:
+            return sum(map(self._requests.most_picousd, asks))
+        except Unpriced:
+            return None
 
     async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
         project = reading.redactor.redact(reading.session.project) if reading.session.project else None

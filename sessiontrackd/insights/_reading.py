@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from sessiontrackd.condense import Condenser
 from sessiontrackd.contracts import OpenSession
@@ -17,8 +17,8 @@ from sessiontrackd.privacy import Redactor
 class Reading:
     """A session that was read to its end: its figures, what it contains (redacted), and the sha256 of its content.
 
-    `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted. `restores`
-    says that personal data, which was replaced for the engine, comes back in what stays on this machine.
+    `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted; `lower` the
+    same for lower levels. `restores` says that personal data, which was replaced for the engine, comes back in what stays on this machine.
     """
 
     session: Session
@@ -26,7 +26,12 @@ class Reading:
     content_sha256: str
     redactor: Redactor
     condensed: Session | None = None
+    lower: Mapping[InsightLevel, Session] = field(default_factory=dict)
     restores: bool = True
+
+    def at(self, level: InsightLevel) -> Reading:
+        """Return it as it is given to an engine at a lower level."""
+        return replace(self, condensed=self.lower[level])
 
     @property
     def title(self) -> str:
@@ -45,6 +50,7 @@ def read_session(
     *,
     level: InsightLevel = InsightLevel.COMPREHENSIVE,
     personal: bool = False,
+    also: Iterable[InsightLevel] = (),
 ) -> Reading:
     """Read a session once; what is kept of its text is redacted.
 
@@ -53,14 +59,16 @@ def read_session(
         condense_for: the level whose text an engine is to be given, without personal data; None where nobody is asked.
         level: what the insight is to show; a lower one is read faster.
         personal: replace personal data for good, in what stays on this machine, too.
+        also: other levels to condense for.
     """
     redactor = Redactor(personal=personal or condense_for is not None)
-    condenser = Condenser(condense_for, redactor) if condense_for else None
+    condensers = {each: Condenser(each, redactor) for each in (condense_for, *also) if each}
     digest = hashlib.sha256()
-    facts = extract(_followed(opened, digest.update, condenser), redactor, level=level)
+    facts = extract(_followed(opened, digest.update, condensers.values()), redactor, level=level)
     session = opened.close()
-    condensed = condenser.finish(session) if condenser else None
-    return Reading(session, facts, digest.hexdigest(), redactor, condensed, restores=not personal)
+    lower = {each: condenser.finish(session) for each, condenser in condensers.items()}
+    condensed = lower.pop(condense_for) if condense_for else None
+    return Reading(session, facts, digest.hexdigest(), redactor, condensed, lower, restores=not personal)
 
 
 def open_messages(session: Session) -> OpenSession:
@@ -74,13 +82,13 @@ def open_messages(session: Session) -> OpenSession:
 
 
 def _followed(
-    messages: Iterable[Message], update: Callable[[bytes], None], condenser: Condenser | None
+    messages: Iterable[Message], update: Callable[[bytes], None], condensers: Collection[Condenser]
 ) -> Iterator[Message]:
     """Pass the messages on while their content goes into a digest that container and path do not change."""
     for message in messages:
         update(f"\x1e{message.role}\x1f{message.origin}\x1f{message.text}".encode("utf-8", "replace"))
         for call in message.tool_calls:
             update(f"\x1d{call.name}\x1f{call.arguments}\x1f{call.result}".encode("utf-8", "replace"))
-        if condenser is not None:
+        for condenser in condensers:
             condenser.take(message)
         yield message

@@ -148,6 +148,18 @@ class Requests:
                 f"{problem}{again}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
             ) from problem
 
+    def most_picousd(self, ask: Ask) -> int:
+        """Return the most that one request should cost, by the learned bound.
+
+        Raises:
+            Unpriced: nobody knows the price.
+        """
+        if self._money is None:
+            return 0
+        counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
+        output = ask.max_output_tokens or 0
+        return picousd(self._money.calculate_token_cost(counts.most, output, model=ask.model, provider=self.provider))
+
     async def _patient(self, ask: Ask, purpose: Purpose) -> _Paid:
         """Make attempts until one is answered, or it is time to put the job off."""
         unknown, attempt = 0, 0

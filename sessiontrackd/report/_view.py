@@ -85,6 +85,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
         "asks_total": max(int(totals.get("asks", 0)), len(lists["asks"])),
         "figures": _figures(session, lists, totals),
+        "instead": insight.provenance.get("instead", ""),
         "receipt": _receipt(session, insight, extra.zone),
         "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
         "siblings": [{"title": title, "target": target(path, base)} for title, path in extra.siblings],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessiontrackd.cli.main import main
-from sessiontrackd.model import Fingerprint, JobState
+from sessiontrackd.model import Degraded, Fingerprint, InsightLevel, JobState
 from sessiontrackd.queue import SCHEMA, Queue
 from sessiontrackd.store import open_store
 
@@ -55,6 +55,52 @@ def test_a_short_list_says_how_many_are_left_out(home: Path, capsys: pytest.Capt
     assert main(["queue", "--limit", "1"]) == 0
 
     assert "2 more" in capsys.readouterr().out
+
+
+def degrade(home: Path) -> None:
+    """Leave one transcript that is done, and got the local engine's note in place of Claude's."""
+    with open_store(home / "state.db", SCHEMA) as store:
+        queue = Queue(store)
+        queue.offer(b"/talks/less.jsonl", "/talks/less.jsonl", Fingerprint(1, 2, 3, 4), None)
+        job = queue.take("me")
+        assert job is not None
+        queue.finish(job, JobState.DONE)
+        less = Degraded(InsightLevel.COMPREHENSIVE, "claude", "local", "2026-11", 2, 3_400_000_000)
+        queue.degrade(job, less)
+
+
+def test_what_was_degraded_is_listed_with_its_price(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For people and as JSON."""
+    degrade(home)
+
+    assert main(["queue", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert main(["queue"]) == 0
+    shown = capsys.readouterr().out
+
+    assert document["jobs"] == []
+    assert document["degraded"] == [
+        {"path": "/talks/less.jsonl", "level": "comprehensive", "engine": "claude", "given": "local", "sessions": 2}
+        | {"cost_usd": "0.003400", "period": "2026-11"}
+    ]
+    assert "1 transcript, up to $0.0034" in shown
+    assert "claude comprehensive  local" in shown
+
+
+def test_upgrade_puts_back_what_was_degraded(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And nothing else; a path that was not degraded is wrong usage."""
+    fill(home)
+    degrade(home)
+
+    assert main(["retry", "--upgrade", "/talks/bad.jsonl"]) == 2
+    assert "was not degraded" in capsys.readouterr().err
+    assert main(["retry", "--upgrade"]) == 0
+    assert capsys.readouterr().out == "1 transcript will be made again.\n"
+    assert main(["retry", "--upgrade"]) == 0
+    assert capsys.readouterr().out == "Nothing was degraded.\n"
+    with open_store(home / "state.db", SCHEMA) as store:
+        counts = Queue(store).counts()
+    assert (counts[JobState.WAITING], counts[JobState.FAILED], counts[JobState.HELD]) == (2, 1, 1)
 
 
 def test_retry_takes_one_or_all(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

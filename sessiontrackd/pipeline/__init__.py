@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from sessiontrackd import (
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.engines.command import is_own_run
-from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, Skipped
+from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, OverBudget, Skipped
 from sessiontrackd.insights import LEVELS, AIInsightGenerator, Calls, Purpose, Reading, read_session, require_consent
-from sessiontrackd.model import Finding, Folder, Insight, InsightLevel, Job, Session, Usage
+from sessiontrackd.model import Degraded, Finding, Folder, Insight, InsightLevel, Job, Session, Usage
+from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
 from sessiontrackd.store import Store, open_store
@@ -75,6 +76,7 @@ class Work:
     again: bool
     named: bool
     attempts: int
+    degrade: str
 
     @property
     def folder_name(self) -> str | None:
@@ -86,13 +88,15 @@ class Work:
 class Note:
     """What became of one session. `insight` is None where it has a line in the index only.
 
-    `shortfall` says why the engine that was asked for did not write it; the local one did.
+    `shortfall` says why the engine that was asked for did not write it; the local one did. `degraded` says that it is less
+    than was asked for, because the budget had no room.
     """
 
     reading: Reading
     insight: Insight | None
     report_path: Path | None
     shortfall: JobError | None = None
+    degraded: Degraded | None = None
 
 
 def open_rooms(home: Home) -> Rooms:
@@ -136,10 +140,10 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
                 notes.write_note(rooms.history, shelf, notes.Content(reading.session, title))
                 done.append(Note(reading, None, None))
                 continue
-            insight, shortfall = await insight_of(rooms, work, generator, reading)
+            insight, shortfall, less = await insight_of(rooms, work, generator, reading)
             agents = agents_of(rooms, work, reading.session)
             path = notes.write_note(rooms.history, shelf, notes.Content(reading.session, title, insight, agents))
-            done.append(Note(reading, insight, path, shortfall))
+            done.append(Note(reading, insight, path, shortfall, less))
     return done
 
 
@@ -208,6 +212,7 @@ def plan(settings: Settings, job: Job) -> Work:
         again=job.again,
         named=job.named,
         attempts=job.attempts,
+        degrade=folder.degrade or settings.degrade,
     )
 
 
@@ -264,7 +269,9 @@ def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Ite
 
 def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None) -> Reading:
     """Read one session, and keep what its transcript records of the agent's own usage."""
-    reading = read_session(opened, condense_for, level=work.level, personal=work.folder.redact_notes == "all")
+    also = levels_below(condense_for) if condense_for and work.degrade == "lower" else ()
+    personal = work.folder.redact_notes == "all"
+    reading = read_session(opened, condense_for, level=work.level, personal=personal, also=also)
     rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
     return reading
 
@@ -316,18 +323,55 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
 
 async def insight_of(
     rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading
-) -> tuple[Insight, JobError | None]:
-    """Return a session's insight, the stored one where there is one; else the local engine's, and why."""
+) -> tuple[Insight, JobError | None, Degraded | None]:
+    """Return a session's insight, the stored one where there is one; else less, and why."""
+    try:
+        return await wanted(rooms, work, generator, reading), None, None
+    except OverBudget as reason:
+        if reason.cost_picousd is None:  # no budget is set: what is missing is a decision, not room
+            return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+        return await degraded(rooms, work, generator, reading, reason)
+    except JobError as reason:
+        return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+
+
+async def wanted(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
+    """Return the insight that was asked for: the stored one, or one that is made as soon as there is room for it."""
     stored = None if work.again else generator.stored(reading, work.level)
     if stored is not None:
-        return stored, None
-    try:
-        return await made(rooms, work, generator, reading), None
-    except JobError as reason:
-        known = rooms.history.insight(reading.session.session_id, reading.content_sha256, work.level, FALLBACK, None)
-        insight = known or await generator.fallback(reading, work.level, reason)
-        rooms.history.keep_insight(reading.session.session_id, reading.content_sha256, insight, engine=FALLBACK)
-        return insight, reason
+        return stored
+    where = (work.folder_name, work.folder.project)
+    if generator.is_paid and not work.named:  # what a person named goes on
+        hold_back(rooms.budget, rooms.settings.may_run_ahead, work.degrade, *where)
+    return await when_it_fits(rooms.budget, lambda: made(rooms, work, generator, reading), *where)
+
+
+async def degraded(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: OverBudget
+) -> tuple[Insight, JobError | None, Degraded]:
+    """Go down the ladder as far as the user wants: a lower level, the local engine, hold."""
+    price, period = generator.most_picousd(reading, work.level), rooms.budget.status().period
+    less = Degraded(work.level, work.engine, work.degrade, period, cost_picousd=price)
+    for level in levels_below(work.level) if work.degrade == "lower" else ():
+        lower = replace(work, level=level)
+        async with contextlib.aclosing(generator_of(rooms, lower)) as cheaper:
+            with contextlib.suppress(OverBudget):
+                insight = await wanted(rooms, lower, cheaper, reading.at(level))
+                return instead(insight, less), None, replace(less, given=level.value)
+    insight = await by_local_engine(rooms, work, generator, reading, reason)
+    if work.degrade == "hold":
+        return insight, reason, less
+    return instead(insight, less), None, replace(less, given="local")
+
+
+async def by_local_engine(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: JobError
+) -> Insight:
+    """Return the local insight in place of the engine's: the stored one, or a new one."""
+    known = rooms.history.insight(reading.session.session_id, reading.content_sha256, work.level, FALLBACK, None)
+    insight = generator.in_place(known, reason) if known else await generator.fallback(reading, work.level, reason)
+    rooms.history.keep_insight(reading.session.session_id, reading.content_sha256, insight, engine=FALLBACK)
+    return insight
 
 
 async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
