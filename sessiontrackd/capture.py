@@ -29,14 +29,14 @@ class CapturedSession:
         session_id: made from the messages: the same messages have the same.
         insight: level, title, summary, findings, usage, cost_usd, engine, model, provenance.
         usage: tokens by bucket that the insight used.
-        cost_usd: what it cost.
+        cost_usd: what it cost; None where a plan of the user's covers it.
         report_path: the note, where a folder was given.
     """
 
     session_id: str
     insight: dict[str, Any]
     usage: dict[str, int]
-    cost_usd: float
+    cost_usd: float | None
     report_path: Path | None
 
 

@@ -56,8 +56,9 @@ class Patient:
 
     @property
     def has_paid_folders(self) -> bool:
-        """Whether an engine may cost something."""
-        return bool(self.sending_folders)
+        """Whether an engine may cost something; what runs on a plan of the user's does not."""
+        sold = (provider_of(folder.engine, self.settings) or "" for folder in self.sending_folders)
+        return any(not provider.startswith(pricing.FLAT_RATE_PROVIDER) for provider in sold)
 
 
 Look = Callable[[Patient], Iterator[Check]]

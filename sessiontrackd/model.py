@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+FLAT_RATE = "flat rate"  # what a request costs that a plan of the user's covers: neither known nor nothing
+
 
 class InsightLevel(StrEnum):
     """How deep an insight goes; the user chooses it per folder."""
@@ -183,6 +185,11 @@ class Insight:
     redactions: int = 0
     made_at: datetime | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_flat_rate(self) -> bool:
+        """Whether a plan of the user's covers it, so that no amount can be told."""
+        return self.provenance.get("priced_at") == FLAT_RATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from sessiontrackd.config import Price, Settings
 from sessiontrackd.errors import Unpriced
+from sessiontrackd.model import FLAT_RATE as FLAT_RATE_SOURCE
 from sessiontrackd.model import Usage
 
 BUCKETS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
@@ -77,7 +78,7 @@ class Tariff:
 
 _NOTHING = Decimal(0)
 FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
-FLAT_RATE = Tariff(replace(FREE.base, source="flat rate"))
+FLAT_RATE = Tariff(replace(FREE.base, source=FLAT_RATE_SOURCE))
 FLAT_RATE_PROVIDER = "command:"  # and the name of a program of the user's, which has its own plan
 FREE_BY_USER = Tariff(replace(FREE.base, source="free, as you stated"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from sessiontrackd import config
 from sessiontrackd.config import Home
+from sessiontrackd.engines.command import MARK
 from sessiontrackd.pipeline import Rooms, open_rooms
 from sessiontrackd.tokens import sized
 from sessiontrackd.worker import process_path
@@ -204,4 +206,40 @@ def test_a_long_session_is_asked_in_parts(place: Place, server: Counterpart) -> 
     assert all(sized(body.decode()).most < CLIFF_TOKENS for body in server.requests)
     assert rooms.budget.status().spent_picousd == server.billed_picousd
     assert f"{len(server.requests)} parts" in note(rooms)
+    rooms.close()
+
+
+def test_a_program_on_a_plan_needs_no_budget_and_its_cost_is_never_told_as_nothing(tmp_path: Path) -> None:
+    """The note, the result and `usage` say flat rate; the ledger has the request, and consent was asked for."""
+    home, folder, program = Home.find(tmp_path / "home"), tmp_path / "talks", tmp_path / "thinker"
+    folder.mkdir()
+    (folder / "talk.json").write_text(json.dumps({"messages": TALK}))
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.stdin.read()\nprint({answer(FOUNDED)!r})\n")
+    program.chmod(0o755)
+    config.set_value(home, "command.argv", [str(program)])
+    config.add_folder(home, folder, engine="command")
+    rooms = open_rooms(home)
+
+    assert processed(rooms)["state"] == "held"
+    rooms.consents.grant(str(folder), "command:thinker")
+    sessions = processed(rooms)["sessions"]
+    assert isinstance(sessions, list)
+
+    assert sessions[0]["cost_usd"] is None
+    assert "SQLite it is." in note(rooms)
+    assert "flat rate" in note(rooms)
+    assert "cost_usd: 0" not in note(rooms)
+    total = rooms.budget.usage()["total"]
+    assert (total["calls"], total["flat_rate_calls"], total["cost_usd"]) == (1, 1, None)
+    rooms.close()
+
+
+def test_the_transcript_of_a_request_of_ours_is_left_alone(place: Place) -> None:
+    """A coding agent keeps a transcript of each run, ours too; read only where somebody names it."""
+    rooms = place()
+    path = rooms.settings.folders[0].path / "own.json"
+    path.write_text(json.dumps({"messages": [{"role": "user", "content": f"{MARK}\nBelow is a record"}, *TALK]}))
+
+    watched = asyncio.run(process_path(rooms, path, by_name=False))
+    assert (watched["state"], watched["sessions"]) == ("skipped", [])
     rooms.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sessiontrackd.model import Usage
+from sessiontrackd.model import FLAT_RATE, Usage
 from sessiontrackd.pricing import usd_text
 
 TOTAL = "total"
@@ -146,6 +147,11 @@ class Attempt:
     def is_spent(self) -> bool:
         """Whether it counts as spent: settled or assumed."""
         return self.last.kind in ("settle", "assume")
+
+    @property
+    def is_flat_rate(self) -> bool:
+        """Whether a plan of the user's covers it: then it has no amount."""
+        return bool(json.loads(self.reserve.rates or "{}").get("base", {}).get("source") == FLAT_RATE)
 
     @property
     def is_open(self) -> bool:

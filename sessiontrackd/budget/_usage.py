@@ -26,10 +26,12 @@ class Row:
     calls: int = 0
     cost_picousd: int = 0
     assumed_picousd: int = 0
+    flat_rate_calls: int = 0
 
     def add(self, attempt: Attempt) -> None:
         """Count a request: what was billed, or the most it can have been."""
         self.calls += 1
+        self.flat_rate_calls += attempt.is_flat_rate
         self.cost_picousd += attempt.holding.picousd if attempt.holding else 0
         if attempt.state == "assumed":
             self.assumed_picousd += attempt.holding.picousd if attempt.holding else 0
@@ -45,7 +47,8 @@ class Row:
             "output_tokens": self.usage.output_tokens,
             "cache_read_tokens": self.usage.cache_read_tokens,
             "cache_write_tokens": self.usage.cache_write_tokens,
-            "cost_usd": usd_text(self.cost_picousd),
+            "flat_rate_calls": self.flat_rate_calls,
+            "cost_usd": None if self.calls and self.flat_rate_calls == self.calls else usd_text(self.cost_picousd),
             "assumed_usd": usd_text(self.assumed_picousd),
         }
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sessiontrackd.cli._screen import print_table, usd
+from sessiontrackd.model import FLAT_RATE
 from sessiontrackd.pricing import picousd
 
 COUNTS = ("sessions", "calls", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -30,7 +31,13 @@ def print_usage(document: dict[str, Any], by: str) -> None:
 def _row(key: str, row: dict[str, Any]) -> tuple[str, ...]:
     counts = tuple(f"{row[name]:,}" for name in COUNTS)
     mark = "+" if row.get("incomplete") or row.get("unpriced_tokens") else ""
-    return (key, *counts, "unknown" if row["cost_usd"] is None else money(row["cost_usd"]) + mark)
+    return (key, *counts, _cost(row) + mark)
+
+
+def _cost(row: dict[str, Any]) -> str:
+    if row["cost_usd"] is None:
+        return FLAT_RATE if row.get("flat_rate_calls") else "unknown"
+    return money(row["cost_usd"]) + (f" + {FLAT_RATE}" if row.get("flat_rate_calls") else "")
 
 
 def _missing(total: dict[str, Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
 from sessiontrackd.config import PRESETS
 from sessiontrackd.errors import JobError, NotAConversation, Skipped
-from sessiontrackd.model import Folder, InsightLevel
+from sessiontrackd.model import FLAT_RATE, Folder, InsightLevel
 from sessiontrackd.pricing import picousd
 from sessiontrackd.watch import scan
 
@@ -134,10 +134,12 @@ def _print_results(results: list[dict[str, Any]]) -> None:
 def _print_total(results: list[dict[str, Any]]) -> None:
     states = Counter(result["state"] for result in results)
     notes = sum(bool(session["report"]) for result in results for session in result["sessions"])
-    spent = sum((Decimal(session["cost_usd"]) for result in results for session in result["sessions"]), Decimal())
+    costs = [session["cost_usd"] for result in results for session in result["sessions"]]
+    spent = usd(picousd(sum((Decimal(cost) for cost in costs if cost is not None), Decimal())))
+    plan = f"{spent} and {FLAT_RATE}" if None in costs else spent
     if len(results) > 1:
         parts = ", ".join(f"{number:,} {state}" for state, number in states.most_common())
-        click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {usd(picousd(spent))}.")
+        click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {plan}.")
 
 
 def _print_rehearsal(results: list[dict[str, Any]]) -> None:

@@ -72,7 +72,7 @@ def as_dict(insight: Insight) -> dict[str, Any]:
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
         },
-        "cost_usd": insight.cost_picousd / PICOUSD_PER_USD,
+        "cost_usd": None if insight.is_flat_rate else insight.cost_picousd / PICOUSD_PER_USD,
         "engine": insight.engine,
         "model": insight.model,
         "provenance": dict(insight.provenance),

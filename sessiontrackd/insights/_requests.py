@@ -226,17 +226,18 @@ class Requests:
             money.assume(held, "interrupted after it was sent")
             raise
         cost_picousd = money.settle(held, reply.usage)
-        self._learn(ask, counts, reply.usage)
+        if reply.usage.complete:  # an estimate teaches nothing
+            self._learn(ask, counts, reply.usage)
+        if self._circuit:
+            self._circuit.mend()
         return _Paid(reply, held.cost_picousd, cost_picousd)
 
     def _learn(self, ask: Ask, counts: Counts, usage: Usage) -> None:
-        """Take in what the prompt was billed with; the engine answered, so its circuit is closed."""
+        """Take in what the prompt was billed with."""
         sent_tokens = usage.total_tokens - usage.output_tokens
         self._estimator.learn(
             provider=self.provider, model=ask.model, expected=counts.expected, actual=sent_tokens, factor=counts.factor
         )
-        if self._circuit:
-            self._circuit.mend()
 
     def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
         """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""

@@ -405,7 +405,7 @@ def as_result(note: Note) -> dict[str, Any]:
             "cache_read_tokens": usage.cache_read_tokens,
             "cache_write_tokens": usage.cache_write_tokens,
         },
-        "cost_usd": usd_text(insight.cost_picousd if insight else 0),
+        "cost_usd": None if insight and insight.is_flat_rate else usd_text(insight.cost_picousd if insight else 0),
     }
 
 

@@ -252,7 +252,7 @@ def _receipt(insight: Insight, source_sha256: str) -> dict[str, Any]:
     return {
         "input_tokens": usage.total_tokens - usage.output_tokens,
         "output_tokens": usage.output_tokens,
-        "cost_usd": _front.usd(insight.cost_picousd),
+        "cost_usd": None if insight.is_flat_rate else _front.usd(insight.cost_picousd),
         "reserved_usd": _front.usd(insight.reserved_picousd) if insight.reserved_picousd else None,
         "priced_at": str(priced_at) if priced_at else None,
         "redactions": insight.redactions,

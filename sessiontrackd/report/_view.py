@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd.model import Finding, Insight, Message, Session
+from sessiontrackd.model import FLAT_RATE, Finding, Insight, Message, Session
 from sessiontrackd.report import _front
 
 LISTS = {
@@ -200,6 +200,8 @@ def _who(insight: Insight, facts: Mapping[str, Any]) -> list[str]:
     usage = insight.usage
     sent = usage.total_tokens - usage.output_tokens
     parts = [insight.model or f"{insight.engine} engine", f"{sent:,} in, {usage.output_tokens:,} out"]
+    if insight.is_flat_rate:
+        return [parts[0], parts[1] if usage.complete else f"about {parts[1]}", FLAT_RATE]
     if insight.reserved_picousd:
         parts.append(f"{dollars(insight.cost_picousd)} of {dollars(insight.reserved_picousd)} reserved")
     else:
