@@ -337,12 +337,12 @@ def test_a_session_that_ran_is_a_row(manager: TokenManager) -> None:
         "period": "2026-11",
         "rows": [
             {"key": "minimal", "sessions": 0, "calls": 1, "input_tokens": 1_000, "output_tokens": 100,
-             "cache_read_tokens": 0, "cache_write_tokens": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
+             "cache_read_tokens": 0, "cache_write_tokens": 0, "flat_rate_calls": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
             {"key": "standard", "sessions": 1, "calls": 0, "input_tokens": 0, "output_tokens": 0,
-             "cache_read_tokens": 0, "cache_write_tokens": 0, "cost_usd": "0.000000", "assumed_usd": "0.000000"},
+             "cache_read_tokens": 0, "cache_write_tokens": 0, "flat_rate_calls": 0, "cost_usd": "0.000000", "assumed_usd": "0.000000"},
         ],
         "total": {"sessions": 1, "calls": 1, "input_tokens": 1_000, "output_tokens": 100, "cache_read_tokens": 0,
-                  "cache_write_tokens": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
+                  "cache_write_tokens": 0, "flat_rate_calls": 0, "cost_usd": "0.000150", "assumed_usd": "0.000000"},
     }  # fmt: skip
     assert [row["key"] for row in manager.usage("model")["rows"]] == ["claude-haiku-5-5", "local"]
     assert manager.spent_on(datetime(2026, 11, 24, tzinfo=UTC).date()) == 150_000_000
