@@ -83,13 +83,13 @@ def units_of(dialogue: Dialogue, *, by_turn: bool) -> list[Unit]:
     ]
 
 
-def shown(units: Sequence[Unit], picked: Sequence[int]) -> str:
-    """Print what was picked, the speaker's name in front where it changes."""
+def shown(units: Sequence[Unit], picked: Sequence[int], *, by_turn: bool) -> str:
+    """Print what was picked, the speaker's name in front of each turn, or of a sentence where it changes."""
     parts: list[str] = []
     last = ""
     for at in sorted(picked):
         unit = units[at]
-        parts.append(f"{unit.speaker}: {unit.text}" if unit.speaker != last else unit.text)
+        parts.append(f"{unit.speaker}: {unit.text}" if by_turn or unit.speaker != last else unit.text)
         last = unit.speaker
     return " ".join(parts)
 
@@ -150,7 +150,7 @@ def measured(
     for dialogue in dialogues:
         begin = time.process_time()
         units = units_of(dialogue, by_turn=count is not None)
-        text = shown(units, filled(units, method(units), count))
+        text = shown(units, filled(units, method(units), count), by_turn=count is not None)
         spent += time.process_time() - begin
         tokens += sum(len(unit.text) for unit in units) * TOKENS_PER_CHAR
         ones.append(rouge(text, dialogue.reference, 1))

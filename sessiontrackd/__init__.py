@@ -10,6 +10,7 @@ PUBLIC = {
     "InsightLevel": "model",
     "TokenManager": "budget",
     "capture_session": "capture",
+    "key_messages": "capture",
 }
 
 TYPE_CHECKING = False  # a type checker takes it for true; importing `typing` for it costs 18 ms
@@ -17,6 +18,7 @@ TYPE_CHECKING = False  # a type checker takes it for true; importing `typing` fo
 if TYPE_CHECKING:
     from sessiontrackd.budget import TokenManager as TokenManager
     from sessiontrackd.capture import capture_session as capture_session
+    from sessiontrackd.capture import key_messages as key_messages
     from sessiontrackd.insights import AIInsightGenerator as AIInsightGenerator
     from sessiontrackd.model import InsightLevel as InsightLevel
 else:  # a type checker would take every misspelt name for a public one

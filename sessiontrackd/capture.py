@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sessiontrackd import report
+from sessiontrackd import facts, report
 from sessiontrackd.insights import (
     AIInsightGenerator,
     Reading,
@@ -18,7 +18,7 @@ from sessiontrackd.insights import (
     read_session,
     session_of,
 )
-from sessiontrackd.model import Insight, InsightLevel
+from sessiontrackd.model import Insight, InsightLevel, Message, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,18 @@ class CapturedSession:
     usage: dict[str, int]
     cost_usd: float | None
     report_path: Path | None
+
+
+def key_messages(session: Session | Sequence[Mapping[str, Any]] | Sequence[Message] | str, count: int) -> list[Message]:
+    """Return the messages that best stand for a conversation, in source order; chosen on this machine, without a model.
+
+    Args:
+        session: a session, its messages, or messages with `role` (or `speaker`) and `content`.
+        count: how many, at least 1.
+    """
+    if not isinstance(session, (Session, str)) and all(isinstance(one, Message) for one in session):
+        return facts.key_messages([one for one in session if isinstance(one, Message)], count)
+    return facts.key_messages(session_of(cast("Session | Sequence[Mapping[str, Any]] | str", session)), count)
 
 
 async def capture_session(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiontrackd import AIInsightGenerator, TokenManager, capture_session
+from sessiontrackd import AIInsightGenerator, TokenManager, capture_session, key_messages
 from sessiontrackd.capture import CapturedSession
 from tests.test_insights import TALK
 
@@ -49,3 +49,14 @@ def test_what_is_no_conversation_is_refused() -> None:
         asyncio.run(capture_session([1, 2]))  # type: ignore[list-item]
     with pytest.raises(ValueError, match="minimal, standard, comprehensive"):
         asyncio.run(capture_session(TALK, "deep"))
+
+
+def test_key_messages_stand_for_a_conversation() -> None:
+    """The messages themselves, in source order, of plain messages, of a session's and of people by name."""
+    people = [{"speaker": "Ana", "text": "We need the new pump by Friday."}, {"speaker": "Bo", "text": "Okay."}]
+
+    found = key_messages(people, 1)
+
+    assert [(message.speaker, message.text) for message in found] == [("Ana", "We need the new pump by Friday.")]
+    assert key_messages(found, 3) == found
+    assert [message.index for message in key_messages(TALK, 2)] == sorted(m.index for m in key_messages(TALK, 2))

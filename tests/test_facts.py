@@ -190,6 +190,110 @@ def test_injected_text_is_no_ask() -> None:
     assert texts(facts.of("ask")) == ["Add a licence file"]
 
 
+def test_what_is_typed_behind_a_command_of_the_tool_is_an_ask() -> None:
+    """`/review the parser` asks for that; what the command stands for, which nobody typed, is none."""
+    typed = "<command-name>/review</command-name><command-args>the new tide parser</command-args>"
+    by_tool = Talk().injected(typed).model("The parser drops the last line of every table.").facts()
+    by_hand = Talk().human("<command-name>/review</command-name>").human("You are a careful reviewer.").model("Fine.")
+
+    assert (by_tool.title, texts(by_tool.of("goal"))) == ("The new tide parser", ["the new tide parser"])
+    assert by_hand.facts().title == "/review"
+
+
+def test_a_turn_of_terminal_output_is_told_by_its_command() -> None:
+    """Nothing but what a shell showed was pasted: command and first line say what it is about."""
+    pasted = "[02/20/26 17:41 dev ~/work/cli] go vet ./...\nmain.go:9:4: unreachable code\n\tmore\n"
+    facts = Talk().human(pasted).model("The dead branch in the main file is removed.").facts()
+
+    assert facts.title == "go vet ./... main.go:9:4: unreachable code"
+    assert texts(facts.of("ask")) == ["go vet ./... main.go:9:4: unreachable code"]
+
+
+def test_documents_and_code_in_a_reply_are_not_quoted() -> None:
+    """A model's notes to itself, an artifact, a block to replace: none gives an outcome or a question."""
+    reply = (
+        "<antThinking>Should I draw it?</antThinking>\n<antArtifact id=a>\nif (ready ? 1 : 2) {\nIs it drawn now?\n</antArtifact>\n"
+        "The chart now shows both bakeries side by side.\n\n<<<<<<< SEARCH\nWhat is the old line?\n=======\n>>>>>>> REPLACE\n"
+    )
+    facts = Talk().human("draw the two bakeries please").model(reply).facts()
+
+    assert texts(facts.of("outcome")) == ["The chart now shows both bakeries side by side."]
+    assert not facts.of("question")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Use a lock file instead of the database flag in that function.",
+        "When the flag is set, the method returns nothing instead of raising an error.",
+        "I'll use an exploration agent to look at the structure of the code.",
+        "This will help us understand if the issue is with reading the file or with parsing.",
+    ],
+)
+def test_advice_and_behaviour_are_no_decisions(sentence: str) -> None:
+    """What a review suggests, what a program does and which tool is taken next decides nothing and explains nothing."""
+    facts = Talk().human("have a look at the queue module").model(sentence).facts()
+
+    assert not facts.of("decision")
+    assert not facts.of("cause")
+
+
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [
+        ("Both ways work. Which of the two do you want to keep?", ["Which of the two do you want to keep?"]),
+        ("Done, the page is online. How can I help you today?", []),
+        ("Hallo! Comment puis-je vous aider aujourd'hui ?", []),
+        ("Why did the frog cross? " + "It wanted to see the other side of the pond. " * 12, []),
+    ],
+)
+def test_a_question_stands_at_the_end_and_asks_something(reply: str, asked: list[str]) -> None:
+    """Politeness, and what a reply asks and answers itself, wait for nobody."""
+    assert texts(Talk().human("tell me about the two ways").model(reply).facts().of("question")) == asked
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("npm run check 2>&1 | tail -20", "npm run check"),
+        ("cd /app && go build ./... > /dev/null; echo $?", "go build ./..."),
+        ("git push origin main && git log --oneline | head -3", "git push origin main"),
+        ('grep -c x a.txt && sed -i "s/a|b/c/" a.txt', 'grep -c x a.txt && sed -i "s/a|b/c/" a.txt'),
+        ("make fmt && make lint", "make fmt && make lint"),
+    ],
+)
+def test_a_command_is_shown_without_what_shapes_its_output(typed: str, shown: str) -> None:
+    """Pipes into pagers, redirections and readers behind it are left out; what acts stays."""
+    work = (
+        Talk().human("please build the whole thing").model("", bash(typed, "ok"), bash(typed, "ok"), bash(typed, "ok"))
+    )
+    facts = work.model("Everything is built and pushed now.").facts()
+
+    assert texts([*facts.of("test"), *facts.of("command")]) == [shown]
+
+
+def test_a_fix_is_named_only_where_it_is_likely() -> None:
+    """The file that the error names, else the last ones edited; after many edits nobody can say."""
+    work = (
+        Talk().human("make the build pass again").model("", bash("make build", "src/a.c:3: error: no x", failed=True))
+    )
+    for name in ("b", "c", "d", "e", "a", "f"):
+        work.model("", edit(f"src/{name}.c", "1", "2"))
+    named = work.model("", bash("make build", "done")).model("The build passes.").facts()
+    work.messages[1] = Talk().human("").model("", bash("make build", "error: no x", failed=True)).messages[1]
+
+    assert texts(named.of("problem")[0].parts) == ["src/a.c"]
+    assert [part.details["edited"] for part in work.facts().of("problem")[0].parts] == [False]
+
+
+def test_the_same_error_of_two_commands_is_one_problem() -> None:
+    """`build` and `check` that fail alike broke once."""
+    work = Talk().human("make the build pass again").model("", bash("make build", "error: no x here", failed=True))
+    facts = work.model("", bash("make all", "error: no x here", failed=True)).model("It still fails.").facts()
+
+    assert [problem.details["times"] for problem in facts.of("problem")] == [2]
+
+
 def test_a_cut_result_is_not_quoted_near_its_cut() -> None:
     """Where the middle of a result was left out a secret may be torn: 4,096 characters on each side stay unquoted."""
     head, tail = "x\n" * 8_192, "y\n" * 7_000 + "Error: torn here" + "\n" * 10
@@ -252,12 +356,12 @@ def test_a_meeting_is_told_by_its_points() -> None:
     assert "buttons" in facts.keywords
 
 
-def test_key_messages_are_numbers_in_order() -> None:
+def test_key_messages_come_in_order() -> None:
     """The messages that stand for a conversation come in source order, as many as asked for."""
     talk = mended()
     found = key_messages(talk.messages, 3)
 
-    assert found == sorted(found)
+    assert [message.index for message in found] == sorted(message.index for message in found)
     assert len(found) == 3
 
 

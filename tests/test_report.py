@@ -299,11 +299,12 @@ def test_figures_tell_of_all_that_was_found() -> None:
 
 
 def test_a_long_timeline_keeps_its_steps_nested() -> None:
-    """What was answered stands under its ask, from the tenth one on too."""
+    """What was answered stands under its ask, from the tenth one on too; the first seven are open, the rest folded."""
     steps = tuple(said("segment", f"ask {n}", n, parts=(said("answer", f"answer {n}", n),)) for n in range(1, 13))
     html = MarkdownIt("commonmark").render(body_of(a_note(InsightLevel.COMPREHENSIVE, steps)))
 
     assert html.count("<ol>") == 1
+    assert html.count('<ol start="7">') == 1
     assert html.count("<ul>") == 12
 
 

@@ -83,7 +83,8 @@ def _summary(facts: Iterable[Finding]) -> str:
     by_kind: dict[str, Finding] = {}
     for finding in facts:
         by_kind.setdefault(finding.kind, finding)
-    told = by_kind.get("outcome") or by_kind.get("point") or by_kind.get("goal")
+    best = next((finding for finding in facts if finding.kind == "point" and finding.details.get("best")), None)
+    told = by_kind.get("outcome") or best or by_kind.get("point") or by_kind.get("goal")
     if told is None:
         return ""
     return f"{told.text} {told.parts[0].text}" if len(told.text) < SHORT_CHARS and told.parts else told.text

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from sessiontrackd.facts._actions import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.facts._findings import KINDS, Maker
 from sessiontrackd.facts._human import gist, recorded_title, shortened, spoken, title_of
-from sessiontrackd.facts._scorer import Unit, keywords, ranked, scores, select
+from sessiontrackd.facts._scorer import Unit, keywords, phrase, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
-from sessiontrackd.facts._words import tokens
+from sessiontrackd.facts._words import stem, tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 
@@ -99,6 +99,8 @@ def extract(
                 work.follow(message)
         elif message.origin is Origin.HUMAN:
             talk.heard(message)
+        elif message.origin is Origin.INJECTED:
+            talk.commanded(message)
     if talk.asks == 0 and talk.replies == 0:
         side.replay(talk, work)
     talk.end()
@@ -161,7 +163,9 @@ def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter, terms
 def _talk_title(talk: Talk, terms: tuple[str, ...]) -> str:
     """Name a long talk between people by its subject: its first sentence is small talk."""
     who = " and ".join(sorted(talk.speakers)) if 1 <= len(talk.speakers) <= 2 else f"{len(talk.speakers)} speakers"
-    return f"{', '.join(terms[:4]).capitalize()} ({who})" if terms else who
+    subject = phrase([message.text for message in talk.chat])
+    named = [*([subject] if subject else []), *(term for term in terms if stem(term) not in map(stem, subject.split()))]
+    return f"{', '.join(named[:3]).capitalize()} ({who})" if named else who
 
 
 def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
@@ -173,11 +177,21 @@ def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
             for part in finding.parts:
                 shown.update(tokens(part.text))
     best = keywords(talk.counts, talk.spread, max(talk.units, 1))
-    return tuple([term for term in best if term in shown][:KEYWORDS])
+    return tuple(_distinct(term for term in best if term in shown))
 
 
-def key_messages(session: Session | Iterable[Message], count: int) -> list[int]:
-    """Return the numbers of the messages that best stand for a conversation, in source order.
+def _distinct(best: Iterable[str]) -> list[str]:
+    """Return the first few terms, of "control" and "controls" the first only."""
+    found: dict[str, str] = {}
+    for term in best:
+        if len(found) >= KEYWORDS:
+            break
+        found.setdefault(stem(term), term)
+    return list(found.values())
+
+
+def key_messages(session: Session | Iterable[Message], count: int) -> list[Message]:
+    """Return the messages that best stand for a conversation, in source order.
 
     Args:
         session: a session, or its messages.
@@ -187,4 +201,4 @@ def key_messages(session: Session | Iterable[Message], count: int) -> list[int]:
     said = [message for message in messages if message.text.strip() and message.origin in {Origin.HUMAN, Origin.MODEL}]
     units = [Unit(message.text, turn, message.speaker or message.role.value) for turn, message in enumerate(said)]
     values, bags = scores(units)
-    return [said[at].index for at in select(values, bags, max(count, 1))]
+    return [said[at] for at in select(values, bags, max(count, 1))]

@@ -63,6 +63,11 @@ _READ_VERBS = _set(
     "status version list show info ls help logs log view describe get whoami doctor ps images inspect search outdated"
 )
 _SEPARATOR = re.compile(r"\s*(?:&&|\|\||;|\||\n)\s*")
+_AFTERTHOUGHT = re.compile(
+    r"\n|<<|\s+(?:\d?>&\d|[\d&]?>+\s*/dev/null)|\s*\|\s*(?:head|tail|grep|egrep|rg|sed|awk|cat|jq|less|wc|sort|uniq|tee|cut|tr|column|python3? -c)\b"
+    r"|\s*(?:\|\||;)\s*(?:true|echo|exit)\b"
+)
+"""What only shapes or hides the output of a command."""
 _EXIT = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)
 
 
@@ -138,6 +143,20 @@ def command(call: ToolCall) -> Command | None:
     first = tuple(_SEPARATOR.split(bare[:300], maxsplit=1)[0].split()[:8])
     acts = not all(_only_reads(part) for part in _parts(bare))
     return Command(typed, bare, first, failed, status, _key(first, bare), acts, bool(_TEST.search(bare[:400])))
+
+
+def shown_length(bare: str) -> int:
+    """Return how much of a command is worth showing: up to where its output is only shaped, or where it only reads."""
+    after = _AFTERTHOUGHT.search(_QUOTED.sub(lambda match: "x" * len(match[0]), bare[:2_000]))
+    end = after.start() if after and after.start() else len(bare)
+    at = bare.find(" && ", 0, end)
+    while at > 0:
+        if not _only_reads(bare[:at].rpartition(" && ")[2]) and all(
+            _only_reads(part) for part in _parts(bare[at + 4 : end])
+        ):
+            return at
+        at = bare.find(" && ", at + 4, end)
+    return end
 
 
 def _key(first: tuple[str, ...], bare: str) -> str:

@@ -37,6 +37,19 @@ _CHOICE = re.compile(
 _INTENT = re.compile(
     r"\b(?:i'll|i will|we'll|we will|let's|we should|i'm going to|i've decided|i chose|i kept|we keep)\b"
 )
+_CHOSEN = re.compile(
+    r"\W*(?:(?:so|and|also|instead|then|finally|here),? )*(?:i(?:'ll|'ve|'m)?|we(?:'ll|'ve|'re|'d)?|let's|now|(?:the|this|that|a|one|my|our) (?:\w+ ){0,3}(?:fix|change|approach|solution|plan|idea|version|design)"
+    r"|(?:changed|switched|replaced|converted|moved|updated|fixed|rewrote|refactored|made|kept|chose|use[sd]|using|stores?|stored|keeps?|reverted|renamed|introduced|simplified|dropped|removed)\b"
+    r"|(?:this|that|it) (?:keeps|avoids|uses|means|makes|lets|stores|is)\b|decision|chosen|recommend|.*\b(?:because|so that|to avoid|which avoids)\b|.* (?:was|were|has been|have been) \w+ed to\b)"
+)
+"""How a sentence begins that tells of a choice, rather than of how the program behaves: "When it is set, it prints X instead of Y"."""
+_NO_CAUSE = re.compile(
+    r"\b(?:issue|problem|bug|error|cause) is(?:n't| not)\b|\bhelps? (?:us|you|to)? ?(?:understand|identify|see|find|debug|narrow)|\b(?:if|whether|where|what) (?:the|this|any) (?:\w+ )?(?:issue|problem|bug|error)\b"
+    r"|^\W*(?:this|these|it|that) (?:\w+ )?(?:will|would|should|ensures?|helps?|makes? sure)\b|\bincluding any\b|\bin case\b"
+)
+_TOOLING = re.compile(
+    r"\b(?:use|using) (?:an?|the|my|some) [\w -]{0,40}\b(?:agent|tool|command|search|subagent|script to (?:check|find|test|see))s?\b|\bshould now\b|\bnow (?:works?|passes|renders?)\b"
+)
 _CONDITIONAL = re.compile(
     r"\b(?:if (?:the|you|we|it)|i bet|would|it now|signature|is being|are being|was being|needs? to be|likely|probably|maybe|might|seems|appears|coming from|currently|existing)\b"
 )
@@ -59,8 +72,9 @@ _NARRATION = re.compile(
 _HUMAN_DECISION = re.compile(
     r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
     r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
-    r"(?! (?:in mind|try|see|check|look|discuss|talk|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
+    r"(?! (?:in mind|try|see|check|look|discuss|talk|test|run|add|write|create|fix|update|analy[sz]e|review|commit|push|merge|build|verify|investigate|search|find|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
 )
+_WANTS = re.compile(r"(?:\w+[,.!]* ){0,2}(?:i|we) (?:would )?(?:only |really |still )?want\b")
 _HUMAN_IMPERATIVE = re.compile(r"(?:please |and |also )?(?:use|keep(?! in mind)|drop|remove|make it|stick)\b")
 _HUMAN_FIRM = re.compile(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
 _HUMAN_CHOICE = re.compile(
@@ -91,10 +105,30 @@ _OFFER = re.compile(
 _AGREEMENT = re.compile(
     r"(?:yes[,.]? )?(?:you(?:'re| are| were) (?:absolutely |completely |totally )?(?:right|correct)|good (?:catch|question|point|idea)|great (?:catch|question|point|idea)|that's (?:a )?(?:great|good|fair|clever|crucial|excellent))\b"
 )
+_STARTS_LOOSE = re.compile(
+    r"\W*(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
+    re.IGNORECASE,
+)
 _ANNOUNCEMENT = re.compile(
     r"(?:(?:so|now|perfect[.!]*|great[.!]*|done[.!]*|and|ok(?:ay)?),? )*(?:here(?:'s| is| are)|the following|below|(?:in )?summary|i(?:'ve| have) (?:\w+ ){1,4}?following|changes|what|this (?:includes|means|gives)"
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
 )
+_GREETS = re.compile(
+    r"\W*(?:(?:so|and|now|hi|hello|hey)\W+)*(?:how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
+    r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des questions|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|(?:is there |do you have )?any(?:thing| other)? (?:else|questions?)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
+    re.IGNORECASE,
+)
+_GREETS_WIDE = re.compile(
+    "有什么可以帮|有什麼可以幫|有什么需要帮|有什麼需要幫|有什么我可以|我可以帮[您你]|需要我帮|能帮您什么|お手伝い(?:でき|しましょう)|도와드릴까요"
+)
+_SUGGESTS = re.compile(
+    r"\W*(?:\d+\W+)?(?:you (?:could|can|may|might)\b|(?:instead|alternatively|optionally|otherwise|also|then|next|now|or),? )*(?:update|consider|use|replace|add|change"
+    r"|remove|move|rename|make sure|make|avoid|prefer|ensure|keep|switch|convert|store|try|run|set|check|see|call|return|pass|write|create|put|include"
+    r"|extract|split|merge|document|test|verify|fix|implement|refactor|apply|wrap|handle|let)\b(?! (?:was|is|are|were|now|has|have)\b)"
+    r"|\W*lines? \d|.{0,12}[✅✓✔❌]|.{0,30}\((?:modified|new|added|unchanged|optional)\)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A list of advice reads like decisions: "Use X instead of Y" in a review decides nothing."""
 _PLEASANTRY = re.compile(
     r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
     r"you'?re (?:absolutely )?(?:right|welcome)|exactly|awesome|nice|wonderful|thanks|thank you|all (?:done|set)|completed?|success|finished|hello|hi|here you go|"
@@ -136,13 +170,13 @@ def _near(text: str, hints: tuple[str, ...]) -> list[Span]:
 
 def decision_weight(low: str, word_count: int) -> float:
     """Say how surely an agent's sentence (lowered) states a decision; 0 means it does not."""
-    if not 6 <= word_count <= 60 or low.endswith(("?", ":")) or _DIFF_LINE.match(low):
+    if not 6 <= word_count <= 60 or low.endswith(("?", ":")) or _DIFF_LINE.match(low) or _SUGGESTS.match(low):
         return 0.0
     if _NARRATION.match(low):
         low = low.partition(";")[2]
     weight = 0.0
     compares = "instead of" in low or "rather than" in low
-    if compares and _CHOICE.search(low):
+    if compares and _CHOICE.search(low) and _CHOSEN.match(low):
         weight += 0.5 if _CONDITIONAL.search(low) else 1.2
     if _STRONG_DECISION.search(low):
         weight += 2.0
@@ -150,7 +184,7 @@ def decision_weight(low: str, word_count: int) -> float:
         cue in low for cue in ("because", "so that", "since ", " so ", "which avoids", "to avoid", "keeps ")
     ):
         weight += 1.0
-    if _CAUSE.search(low) or "workflow here" in low or " skill " in low:
+    if _CAUSE.search(low) or "workflow here" in low or " skill " in low or _TOOLING.search(low):
         weight -= 1.5
     if word_count < 9:
         weight -= 0.5
@@ -164,11 +198,14 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     low = lowered(sentence)
     if _HUMAN_IMPERATIVE.match(low):
         return 2.0 if _HUMAN_FIRM.search(low) else 0.0
+    if _WANTS.match(low) and not (_HUMAN_FIRM.search(low) or low.startswith("no")):
+        return 0.0
     if _HUMAN_DECISION.match(low) and not _HUMAN_THIN.match(low):
-        return 3.0 if _HUMAN_CHOICE.search(low) else 1.5
+        return 3.0 if _HUMAN_CHOICE.search(low) else 1.0
     if _HUMAN_THIN.match(low):
         return 0.0
-    return 2.0 if "instead" in low.split() or "instead of" in low or "rather than" in low else 0.0
+    compares = "instead" in low.split() or "instead of" in low or "rather than" in low
+    return 2.0 if compares and " if " not in f" {low}" else 0.0
 
 
 def spoken_decision_weight(sentence: str, word_count: int) -> float:
@@ -182,6 +219,8 @@ def is_cause(low: str, word_count: int) -> bool:
     return (
         8 <= word_count <= 60
         and not low.rstrip("*_ ").endswith(("?", ":"))
+        and not _SUGGESTS.match(low)
+        and not _NO_CAUSE.search(low)
         and bool(_CAUSE.search(low) and not _EMPTY_CAUSE.search(low))
     )
 
@@ -198,7 +237,13 @@ def may_decide(low: str) -> bool:
 
 def is_todo(sentence: str, word_count: int) -> bool:
     """Say whether a sentence names work that is left."""
-    return 4 <= word_count <= 50 and not sentence.endswith(("?", ":")) and bool(_TODO.search(lowered(sentence)))
+    low = lowered(sentence)
+    return (
+        4 <= word_count <= 50
+        and not low.endswith(("?", ":"))
+        and not low.startswith("if you")
+        and bool(_TODO.search(low))
+    )
 
 
 def todo_headings(text: str) -> list[int]:
@@ -209,6 +254,13 @@ def todo_headings(text: str) -> list[int]:
 def is_agreement(sentence: str) -> bool:
     """Say whether a sentence only pays a compliment."""
     return bool(_AGREEMENT.match(lowered(sentence).lstrip("*_ ")))
+
+
+def display_worth(sentence: str, word_count: int) -> float:
+    """Say what is taken off a sentence of a talk that reads badly alone: begun in the middle, unfinished, or too long."""
+    worth = -0.3 if _STARTS_LOOSE.match(sentence) else 0.0
+    worth -= 0.25 * (not sentence.rstrip("\"'”’)* ").endswith((".", "!", "?", "。", "！", "？", "…")))
+    return worth - 0.25 * (word_count > 45) - 0.25 * (word_count < 6)
 
 
 def is_announcement(sentence: str) -> bool:
@@ -224,6 +276,11 @@ def is_narration(sentence: str) -> bool:
 def is_filler(text: str) -> bool:
     """Say whether a whole reply is none: an interrupt, an API error."""
     return bool(_FILLER.match(text.strip()))
+
+
+def is_greeting_question(sentence: str) -> bool:
+    """Say whether a question only keeps the talk going: "How can I help you today?"."""
+    return bool(_GREETS.match(sentence.replace("’", "'")) or _GREETS_WIDE.search(sentence))
 
 
 def is_offer(sentence: str) -> bool:

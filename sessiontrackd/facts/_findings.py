@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._replies import lead, questions, tells_something
-from sessiontrackd.facts._scorer import scores, select
-from sessiontrackd.facts._talk import Segment, Talk, units_of
+from sessiontrackd.facts._scorer import scores
+from sessiontrackd.facts._talk import LISTED, Segment, Talk, units_of
 from sessiontrackd.facts._text import Clip, Cutter, Quote, quoted, squeeze, words
 from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
-from sessiontrackd.model import Finding, InsightLevel
+from sessiontrackd.model import Finding, InsightLevel, Role
 
 _STANDARD = (
     "goal", "ask", "outcome", "decision", "problem", "cause", "file", "command", "test", "commit", "pull_request",
@@ -30,6 +31,8 @@ FIRM, FEW = 1.5, 3
 """A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
 """Sentences: below this, goal and outcome tell a chat."""
+MANY_EDITS = 4
+"""Where more files than that were edited before a command passed, nobody can say which of them mended it."""
 LEAST_RUN_WEIGHT = 0.6
 _CHORES = frozenset(("mkdir", "touch", "rm", "cp", "mv", "chmod", "python", "python3", "node", "sleep", "kill", "printf", "echo", "cat", "sed"))  # fmt: skip
 LONG_CHARS, SHORT_CHARS, LINE_CHARS = 400, 240, 160
@@ -129,12 +132,15 @@ class Maker:
         parts = [self._quote("cause", problem.cause, SHORT_CHARS)] if problem.cause else []
         if problem.fixed_at is not None:
             parts.append(self._fix(problem, problem.fixed_at))
+        if problem.line.raw == problem.typed.raw:  # its result names no error
+            places = (problem.line.message,)
+            return Finding("problem", _failing(details), None, places, "computed", tuple(parts), details)
         return self._quote("problem", problem.line, SHORT_CHARS, parts, **details)
 
     def _fix(self, problem: Problem, fixed_at: int) -> Finding:
-        paths = list(dict.fromkeys(path for path, _ in problem.edited))[:3]
+        paths = _mending(problem, fixed_at)
         if paths:
-            places = tuple(dict.fromkeys([index for path, index in problem.edited if path in paths][:3]))
+            places = tuple(dict.fromkeys([index for path, index in problem.edited if path in paths][-2:]))
             text = ", ".join(self._redactor.redact(path) for path in paths)
             return Finding(
                 "fix", text, None, (*places, fixed_at), "computed", (), {"passes_at": fixed_at, "edited": True}
@@ -196,7 +202,8 @@ class Maker:
     def _todos(self) -> Iterator[Finding]:
         for todo in [todo for todo in self._work.todos if not todo.done][:SECTION]:
             yield self._quote("todo", todo.text, SHORT_CHARS, done=False, planned=True)
-        chosen = sorted(_unlike(self._talk.left()[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
+        left = [kept for kept in self._talk.left() if kept.weight >= LISTED or not self.is_chat]  # essays give advice
+        chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
         for kept in chosen:
             yield self._quote("todo", kept, SHORT_CHARS, done=False)
 
@@ -227,7 +234,7 @@ class Maker:
                 yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
-        found = lead(segment.replies[-1], 2) if segment.replies else []
+        found = lead(segment.replies[-1], 1) if segment.replies else []
         parts = [self._quote("answer", kept, LONG_CHARS) for kept in found]
         return self._quote(
             "segment", segment.ask, SHORT_CHARS, parts, number=segment.number, calls=segment.calls, until=segment.last
@@ -236,12 +243,19 @@ class Maker:
     def _points(self) -> Iterator[Finding]:
         if not self.is_chat or not self._talk.chat:
             return
-        pairs = units_of(self._talk.chat)
-        if self.has_model and len(pairs) < SHORT_CHAT:
+        pairs = units_of(
+            [message for message in self._talk.chat if not self.has_model or message.role is Role.ASSISTANT]
+        )
+        if not pairs or (self.has_model and len(pairs) < SHORT_CHAT):
             return
-        values, bags = scores([unit for unit, _ in pairs])
-        for at in select(values, bags, SECTION):
-            yield self._quote("point", pairs[at][1], LONG_CHARS)
+        values, _ = scores([unit for unit, _ in pairs])
+        worth = [
+            value + cues.display_worth(unit.text, words(unit.text))
+            for value, (unit, _) in zip(values, pairs, strict=True)
+        ]
+        best = max(range(len(pairs)), key=lambda at: (worth[at], -at), default=-1)
+        for at in sorted({best, *_one_each(worth)}):
+            yield self._quote("point", pairs[at][1], LONG_CHARS, best=at == best)
 
     def _links(self) -> Iterator[Finding]:
         for kept in list(self._talk.links.values())[: 2 * SECTION]:
@@ -252,6 +266,7 @@ class Maker:
         details: dict[str, str | int | bool] = {
             "asks": self._talk.asks,
             "replies": self._talk.replies,
+            "speakers": len(self._talk.speakers),
             "calls": work.calls,
             "commands": work.commands,
             "failures": work.failures,
@@ -262,6 +277,13 @@ class Maker:
             "decisions": self._talk.decisions.offered,
         }
         yield Finding("figures", "", None, (), "computed", (), details)
+
+
+def _one_each(worth: list[float]) -> list[int]:
+    """Return the best place of each of a few equal stretches, so that every part of a talk has its word."""
+    count = min(SECTION - 1, len(worth))
+    edges = [len(worth) * part // count for part in range(count + 1)] if count else []
+    return [max(range(low, high), key=lambda at: (worth[at], -at)) for low, high in pairwise(edges) if high > low]
 
 
 def _problem_weight(problem: Problem) -> float:
@@ -278,6 +300,22 @@ def _problem_weight(problem: Problem) -> float:
         "rror" in problem.line.raw[:200]
     )
     return weight
+
+
+def _failing(details: Mapping[str, str | int | bool]) -> str:
+    """Return how a command without an error line is told."""
+    status = details.get("exit_status")
+    return f"`{details['command']}` {'fails' if status is None else f'exits {status}'}"
+
+
+def _mending(problem: Problem, fixed_at: int) -> list[str]:
+    """Return the files whose edits most likely mended a problem: those it names, else the last before it passed."""
+    edited = [path for path, index in problem.edited if index <= fixed_at]
+    paths = list(dict.fromkeys(reversed(edited)))
+    named = [path for path in paths if path.replace("\\", "/").rpartition("/")[2] in problem.line.raw]
+    if not named and len(paths) > MANY_EDITS:
+        return []
+    return (named or paths)[:2]
 
 
 def _run_weight(run: Run) -> float:

@@ -43,9 +43,9 @@ _GENERIC_HEADING = re.compile(
     r"(?:plan|context|summary|overview|goal|task|background|implementation plan)\W*$", re.IGNORECASE
 )
 _PROMPT = re.compile(
-    r"(?:➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
+    r"(?:\[[^\]\n]{0,60}(?:~|/[\w.-]+/)[^\]\n]{0,120}\][$#%]? |\[\w[\w.-]*@[^\]\n]{1,80}\][$#%] |➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
 )
-_PROMPT_MARKS = ("➜", "❯", "$ ", "% ", ">>> ", "PS ", ":\\", "# ")
+_PROMPT_MARKS = ("➜", "❯", "$ ", "% ", ">>> ", "PS ", ":\\", "# ", "] ")
 _OUTPUT = re.compile(
     r"(?:error|warning|warn|hint|fatal|info|debug|remote|note|npm ERR!|panic|goroutine|traceback|caused by)\b[\s:\[(!]"
     r"|Traceback \(|File \"|\s+at \S+ ?\(|\s*\d+ ?\||To (?:https?|git@)|- To (?:temporarily|permanently)"
@@ -53,6 +53,9 @@ _OUTPUT = re.compile(
     r"|[+-]{3} [ab/]|[⏺●⎿╭│╰├└✗✘✖]|\S+Error\b|[\w.]+Exception\b|make(?:\[\d+\])?: |\S+: command not found",
     re.IGNORECASE,
 )
+_SLASH = re.compile(r"/([a-z][\w:-]*)(?:[ \t]+|$)(?=(.*))", re.DOTALL)
+_TOOL_SLASH = frozenset(("add", "drop", "model", "models", "help", "run", "test", "lint", "tokens", "clear", "reset", "exit", "quit", "undo", "diff", "commit", "map", "map-refresh", "git", "ls", "settings", "voice", "web", "clip", "paste", "read-only", "save", "load", "editor", "report", "weak-model", "chat-mode", "copy", "compact", "config", "init", "login", "logout", "mcp", "memory", "resume", "status", "cost", "context", "usage", "theme", "hooks", "ide", "new", "approvals", "stats"))  # fmt: skip
+"""Commands that only steer the tool."""
 _GREETING = re.compile(
     r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
     r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much))*"
@@ -60,7 +63,7 @@ _GREETING = re.compile(
     re.IGNORECASE,
 )
 _OPENER = re.compile(
-    r"(?:(?:ok(?:ay)?|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
+    r"(?:(?:ok(?:ay)?|hmm+|oh|ah|alright|btw|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
     r"|(?:please|pls|kindly)\b,?\s+|your (?:task|job|goal) is (?:to )?"
     r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?!with\b|out\b))*"
     r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
@@ -155,6 +158,8 @@ def _own_lines(text: str, block: Span) -> Iterator[Span]:
 def is_thin(text: str) -> bool:
     """Say whether a turn says nothing by itself: "yes", "thanks", "continue"."""
     text = text.removeprefix("System: ")
+    if (slash := _SLASH.match(text)) is not None and (slash[1] in _TOOL_SLASH or words(slash[2]) < 2):
+        return True
     return bool(_THIN.match(text)) or words(text) < 2
 
 
@@ -167,7 +172,7 @@ def gist(text: str, own: list[Span] | None = None) -> Span | None:
     """
     spans = _without_greeting(text, spoken(text) if own is None else own)
     if not spans:
-        return None
+        return _pasted(text)
     plan = _PLAN.match(text)
     if plan:
         spans = [span for span in spans if span[0] >= plan.end()] or spans
@@ -176,6 +181,19 @@ def gist(text: str, own: list[Span] | None = None) -> Span | None:
         if words(text[start:end]) >= 3:
             return start, end
     return spans[0][0], spans[-1][1]
+
+
+def _pasted(text: str) -> Span | None:
+    """Return the command and the first line of its output where a turn is nothing but what a terminal showed."""
+    for start, _ in _terminal(text):
+        prompt = _PROMPT.match(text[start:].lstrip())
+        at = start + len(text[start:]) - len(text[start:].lstrip()) + (prompt.end() if prompt else 0)
+        stops = [at]
+        for _ in range(2):
+            stops.append(text.find("\n", stops[-1] + 1))
+        end = next((stop for stop in reversed(stops[1:]) if 0 < stop <= at + 300), min(len(text), at + 300))
+        return trimmed(text, at, end)
+    return None
 
 
 def _run(text: str, spans: list[Span], first: int) -> Span:
@@ -211,14 +229,20 @@ def title_of(text: str) -> str:
             return shortened(heading)
     spans = _without_greeting(text, spoken(text))
     picked = ""
+    if not spans and (pasted := _pasted(text)) is not None:
+        return shortened(text[pasted[0]] + plain_title(text[slice(*pasted)])[1:])
     for start, end in spans:
         candidate = plain_title(text[start:end])
-        if not candidate or (not picked and is_thin(candidate) and not candidate.lower().endswith("fix")):
+        if not candidate or (not picked and _says_little(candidate)):
             continue
         picked = f"{picked}. {candidate}" if picked else candidate
         if words(picked) >= 4 and not (len(picked) < TITLE_CHARS // 2 and _LEAD_IN.match(picked)):
             break
     return shortened(picked)
+
+
+def _says_little(candidate: str) -> bool:
+    return is_thin(candidate) and not candidate.lower().endswith("fix") and not candidate.startswith("/")
 
 
 def recorded_title(title: str) -> str:
@@ -240,6 +264,8 @@ def _plan_heading(text: str) -> str:
 def plain_title(text: str) -> str:
     """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
     text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)))
+    if (slash := _SLASH.match(text)) is not None and slash[1] not in _TOOL_SLASH and words(slash[2]) >= 3:
+        text = slash[2]
     text = _DEEP_PATH.sub(r"\1", _ABSOLUTE.sub(r"\1", text)) if "/" in text or "\\" in text else text
     for _ in range(4):
         shorter = (

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from sessiontrackd.facts import _cues as cues
-from sessiontrackd.facts._text import Clip, Span, clip, fences, prose_words, sentences, sentences_of_text, words
+from sessiontrackd.facts._text import (
+    Clip,
+    Span,
+    clip,
+    fences,
+    is_code,
+    prose_words,
+    sentences,
+    sentences_of_text,
+    words,
+)
+
+LAST_CHARS = 400
+"""A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
 
 def lead(reply: Clip, count: int = 4) -> list[Clip]:
@@ -43,7 +56,7 @@ def tells_something(reply: Clip) -> bool:
 
 
 def _says_nothing(sentence: str) -> bool:
-    return prose_words(sentence) < 3 or cues.is_pleasantry(sentence) or cues.is_offer(sentence)
+    return prose_words(sentence) < 3 or cues.is_pleasantry(sentence) or cues.is_offer(sentence) or is_code(sentence)
 
 
 def _tells(sentence: str) -> bool:
@@ -79,7 +92,12 @@ def questions(reply: Clip) -> list[Clip]:
     found = [
         (start, end)
         for start, end in sentences(text)
-        if text[start:end].rstrip("*_\"')` ").endswith(("?", "？")) and end - start < 500
+        if text[start:end].rstrip("*_\"')` ").endswith(("?", "？"))
+        and end - start < 500
+        and len(text) - end <= LAST_CHARS
+        and not _is_heading(text, start)
+        and not cues.is_greeting_question(text[start:end])
+        and not is_code(text[start:end])
     ]
     real = [span for span in found if not cues.is_offer(text[span[0] : span[1]])]
     return [clip(text, span, reply.message) for span in (real or found)]

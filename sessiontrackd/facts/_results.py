@@ -9,6 +9,8 @@ from sessiontrackd.facts._text import Span
 from sessiontrackd.model import ToolCall
 
 TEST_LINES = 40
+FEW_LINES = 6
+"""Of a result this short the last line tells what was wrong, whatever it says."""
 TAIL_CHARS = 4_000
 ERROR_LINES = 300
 """How many lines of a failed result are looked at, from its end."""
@@ -25,7 +27,7 @@ _SPECIFIC = re.compile(
 _DULL = re.compile(
     r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
     r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
-    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|FAIL\s+\S+\s+\[build failed\])\s*$",
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|\$ .*|\[[\w:-]+\] (?:ERROR )?(?:task|command|script)?\s*(?:failed|\$).*|FAIL\s+\S+(?:\s+(?:\[build failed\]|[\d.]+m?s))?|[\d\s+·.-]*[│┃|].*|[├└╰╭─].*|coverage: .*|(?:test suites|snapshots|time|duration|start at|ran all test suites):? .*)\s*$",
     re.IGNORECASE,
 )
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
@@ -40,9 +42,9 @@ _TEST_LINE = re.compile(
 
 
 def error_line(call: ToolCall) -> tuple[str, Span] | None:
-    """Return the line of a failed result that says what was wrong: the last specific one, else the last that looks so."""
+    """Return the line of a failed result that says what was wrong: the last specific one, else the last that looks so; None where none does."""
     best: tuple[str, Span] | None = None
-    fallback: tuple[str, Span] | None = None
+    short = (call.result or "").count("\n") < FEW_LINES
     for text, start, end in reversed(actions.whole_parts(call)):
         at = end
         for _ in range(ERROR_LINES):
@@ -52,14 +54,12 @@ def error_line(call: ToolCall) -> tuple[str, Span] | None:
                 span = _stripped(text, line_start, at)
                 if _SPECIFIC.search(line):
                     return text, _first_of_group(text, start, span)
-                if _ERROR.search(line):
+                if _ERROR.search(line) or (not best and short and not _FINE.match(line)):
                     best = best or (text, span)
-                elif not _FINE.match(line):
-                    fallback = fallback or (text, span)
             if line_start <= start:
                 break
             at = line_start - 1
-    return best or fallback
+    return best
 
 
 def _first_of_group(text: str, least: int, span: Span) -> Span:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from math import log, sqrt
 
-from sessiontrackd.facts._words import terms, tokens
+from sessiontrackd.facts._words import NO_TERM, stem, terms, tokens
 
 CUE_WORDS = (
     "decide", "agree", "let's", "we'll", "i'll", "need to", "have to", "should", "going to", "want to", "plan", "because", "so that",
@@ -107,6 +107,25 @@ def ranked(values: Sequence[float], bags: Sequence[frozenset[str]]) -> Iterator[
 def select(values: Sequence[float], bags: Sequence[frozenset[str]], count: int) -> list[int]:
     """Return the places of the best units, unlike each other, in source order."""
     return sorted(islice(ranked(values, bags), count))
+
+
+PHRASE_TIMES = 3
+"""Two words that stand together less often are no subject."""
+
+
+def phrase(texts: Iterable[str]) -> str:
+    """Return the two words that most often stand together; empty where none do often."""
+    counts: Counter[tuple[str, str]] = Counter()
+    shown: dict[tuple[str, str], str] = {}
+    for text in texts:
+        words = tokens(text)
+        for one, two in pairwise(words):
+            if len(one) > 2 and len(two) > 2 and one not in NO_TERM and two not in NO_TERM and one != two:
+                key = stem(one), stem(two)
+                counts[key] += 1
+                shown.setdefault(key, f"{one} {two}")
+    best = max(counts, key=lambda key: (counts[key], key), default=None)
+    return shown[best] if best and counts[best] >= PHRASE_TIMES else ""
 
 
 def keywords(counts: Counter[str], spread: Counter[str], units: int) -> list[str]:

@@ -15,6 +15,7 @@ from sessiontrackd.facts._text import (
     Clip,
     Span,
     clip,
+    is_code,
     is_structural,
     lines,
     sentences,
@@ -31,6 +32,10 @@ MAX_CHAT_CHARS = 2_000_000
 COUNTED_CHARS = 800
 """How much of an ask and of its answer is counted for keywords."""
 
+LISTED = 2.0
+"""The weight of open work that stands in a list of it, or behind a box."""
+_COMMAND = re.compile(r"<command-name>\s*(/?[^\s<]+)")
+_COMMAND_ARGS = re.compile(r"<command-args>\s*([^<]*[^<\s])")
 _MARK = re.compile(r"\{[a-z]+\}")
 _LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
 _LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
@@ -73,6 +78,7 @@ class Talk:
         self.first_reply: Clip | None = None
         self.last_reply: Clip | None = None
         self.unanswered: Clip | None = None
+        self._command: Clip | None = None
         self.asks = self.replies = 0
         self.counts: Counter[str] = Counter()
         self.spread: Counter[str] = Counter()
@@ -89,34 +95,52 @@ class Talk:
         own = spoken(text)
         span = gist(text, own)
         if span is None:
+            self.commanded(message)
             return
-        self._close()
-        self.asks += 1
-        words_in = words(text[span[0] : span[1]])
-        weight = 0.0 if is_thin(text[span[0] : span[1]]) else min(words_in, 30) / 30
-        before = self.current
-        self.current = Segment(
-            clip(text, span, message.index), _head(text), self.asks, last=message.index, thin=weight == 0
-        )
-        if before and not before.replies and not before.calls:
-            before.again = _alike(before.ask.raw, self.current.ask.raw)
-        if self.asks == 1:
-            weight += 10
-            self.first.append(self.current)
-        elif len(self.first) < 12:
-            self.first.append(self.current)
-        self.segments.offer(weight, self.current)
-        self.unanswered = self.current.ask if text[span[0] : span[1]].rstrip().endswith(("?", "？")) else None
+        typed, self._command = self._command, None
+        if typed is not None and typed.weight:  # this is what a command stands for, and nobody typed it
+            self._open(typed, typed.raw, typed.weight)
+            return
+        ask = clip(text, span, message.index)
+        self._open(ask, _head(text), 0.0 if is_thin(ask.raw) else min(words(ask.raw), 30) / 30)
         if self._searches:
             if self.asks > 1:
                 self._settled(text, own, message.index, spoken=message.speaker is not None)
             self._linked(text, message.index, noise(text) if "http" in text else [])
         self._counted(text[span[0] : span[0] + COUNTED_CHARS])
 
+    def commanded(self, message: Message) -> None:
+        """Take in a command of the tool (`/review the parser`): what was typed behind it is an ask, once it is answered."""
+        text = message.text
+        if "<command-name>" not in text:
+            return
+        is_typed = message.origin is Origin.HUMAN  # then what the command stands for follows as if a person said it
+        named, given = _COMMAND.search(text), _COMMAND_ARGS.search(text)
+        if given and words(given[1]) >= 3:
+            self._command = clip(text, given.span(1), message.index, 1.0 if is_typed else 0.0)
+        elif named and is_typed:
+            self._command = clip(text, named.span(1), message.index, 0.1)
+
+    def _open(self, ask: Clip, whole: str, weight: float) -> None:
+        """Begin a segment with an ask."""
+        self._close()
+        self.asks += 1
+        before = self.current
+        self.current = Segment(ask, whole, self.asks, last=ask.message, thin=weight == 0)
+        if before and not before.replies and not before.calls:
+            before.again = _alike(before.ask.raw, self.current.ask.raw)
+        if len(self.first) < 12:
+            self.first.append(self.current)
+        self.segments.offer(weight + 10 * (self.asks == 1), self.current)
+        self.unanswered = ask if ask.raw.rstrip().endswith(("?", "？")) else None
+
     def said(self, message: Message) -> Clip | None:
         """Take in what the model said; return the sentence that names a cause, if one does."""
         text = message.text
         cause: Clip | None = None
+        if self._command is not None:
+            typed, self._command = self._command, None
+            self._open(typed, typed.raw, typed.weight or 1.0)
         if text and not text.isspace() and not cues.is_filler(text):
             self._keep(message)
             self.replies += 1
@@ -161,7 +185,7 @@ class Talk:
         plain = _LINK.sub(" ", text) if "http" in text else text
         plain = _MARK.sub(" ", plain) if "{" in plain else plain
         for term, count in Counter(tokens(plain)).items():
-            if len(term) > 2 and term not in NO_TERM and not term.isdigit():
+            if len(term) > 2 and term not in NO_TERM and not term.isdigit() and "'" not in term:
                 self.counts[term] += count
                 self.spread[term] += 1
         self.units += 1
@@ -232,10 +256,10 @@ def _left(reply: Clip) -> list[Clip]:
     text = reply.source
     found: dict[int, Clip] = {}
     for match in _BOX.finditer(text):
-        found[match.start(1)] = clip(text, match.span(1), reply.message, 2.0)
+        found[match.start(1)] = clip(text, match.span(1), reply.message, LISTED)
     for at in cues.todo_headings(text):
         for span in _items(text, at):
-            found.setdefault(span[0], clip(text, span, reply.message, 2.0))
+            found.setdefault(span[0], clip(text, span, reply.message, LISTED))
     for paragraph in cues.near_todos(text):
         for start, end in sentences(text, paragraph):
             sentence = text[start:end]
@@ -267,6 +291,6 @@ def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
         human = message.role is not Role.ASSISTANT and message.origin is Origin.HUMAN
         for start, end in spoken(message.text) if human else sentences(message.text):
             text = message.text[start:end]
-            if words(text) >= 3 and not _MARK.search(text):
+            if words(text) >= 3 and not _MARK.search(text) and not is_code(text):
                 found.append((Unit(squeeze(text), turn, speaker), Clip(message.text, start, end, message.index)))
     return found

@@ -16,6 +16,21 @@ WINDOW_CHARS = 65_536
 MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
+_ARTIFACT = re.compile(
+    r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)|^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b.*?^>{5,9} \w+[^\n]*$",
+    re.DOTALL | re.MULTILINE,
+)
+"""What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
+_CODE_LINE = re.compile(
+    r"\s*(?:</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
+    r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
+    r"|export|interface|type|enum|struct|impl|fn|func|package|using|namespace|#include|@\w+)\b.*[;:{(=)\]}]\s*$|.*(?:[;{]|=>|\)\s*[:{])\s*$)"
+)
+_JSON_LINE = re.compile(r"\s*\"[\w-]+\"\s*:")
+_SIGNS = re.compile(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
+_INLINE = re.compile(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
+MOST_SIGNS = 0.12
+"""Of its characters; prose has fewer."""
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _BREAK = re.compile(
     r"(?<=[.!?…])[\"'”’)\]*_`]{0,3}[ \t]+(?=[^a-z\s])"
@@ -124,10 +139,21 @@ def loosely(text: str, span: Span) -> Iterator[Span]:
 
 
 def fences(text: str) -> list[Span]:
-    """Return the spans of fenced code."""
-    if "```" not in text and "~~~" not in text:
-        return []
-    return [match.span() for match in _FENCE.finditer(text)]
+    """Return the spans of fenced code, and of what else a model writes that is no prose."""
+    found = [match.span() for match in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
+    if "<ant" in text or "<think" in text or "<<<<<" in text:
+        found += [match.span() for match in _ARTIFACT.finditer(text)]
+    return found
+
+
+def is_code(sentence: str) -> bool:
+    """Say whether a sentence is rather a line of a program, of mark-up or of data."""
+    if not _SIGNS.search(sentence):
+        return False
+    if _JSON_LINE.match(sentence):
+        return True
+    bare = _INLINE.sub(" ", sentence)
+    return bool(_CODE_LINE.match(bare)) or len(_SIGNS.findall(bare)) > MOST_SIGNS * len(bare)
 
 
 def outside(text: str, holes: list[Span]) -> Iterator[Span]:
@@ -144,7 +170,7 @@ def outside(text: str, holes: list[Span]) -> Iterator[Span]:
 def sentences(text: str, region: Span | None = None) -> Iterator[Span]:
     """Yield the spans of a text's (or a region's) sentences: no fenced code, tables, list markers, overlong middle."""
     low, high = region or (0, len(text))
-    holes = [*fences(text), *middle(text)] if "```" in text or "~~~" in text or len(text) > 2 * MAX_TURN_CHARS else []
+    holes = [*fences(text), *middle(text)]
     if not holes:
         yield from sentences_of_text(text, (low, high))
         return

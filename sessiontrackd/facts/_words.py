@@ -24,7 +24,8 @@ NO_KEYWORD = _set(
     """
     add added check code create created fix fixed file files make made need new now one please run set sure test
     tests update updated use used using want work works also first second like look good great thanks two way
-    instead still already done yes
+    instead still already done yes maybe kind sort actually basically something thing things guess mean bit lot stuff
+    alright talk said say people point idea question questions okay um uh yeah hmm mmm sorry thank anything everything
     """
 )
 """Words of every working session, which say nothing about this one."""

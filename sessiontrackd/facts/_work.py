@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,7 +64,7 @@ class Problem:
     at: int
     times: int = 1
     cause: Clip | None = None
-    edited: list[tuple[str, int]] = field(default_factory=list)
+    edited: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=20))
     fixed_at: int | None = None
     fixed_by: Clip | None = None
 
@@ -165,8 +166,7 @@ class Work:
             change.edits += 1
             change.last = index
             for problem in self._open.values():
-                if len(problem.edited) < 20:
-                    problem.edited.append((edit.path, index))
+                problem.edited.append((edit.path, index))
 
     def _shell(self, call: ToolCall, index: int) -> None:
         command = actions.command(call)
@@ -205,11 +205,12 @@ class Work:
             return
         self.failures += 1
         line = error_line(call)
-        if line is None:
-            return
-        found = clip(line[0], line[1], index)
-        known = self._open.get(command.key)
+        found = clip(line[0], line[1], index) if line else shown
+        known = self._open.get(command.key) or next(
+            (one for one in self._open.values() if one.line.raw == found.raw), None
+        )
         if known:
+            self._open[command.key] = known
             known.times += 1
             known.line = found
             return
@@ -220,7 +221,7 @@ class Work:
 
     def _passed(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
         problem = self._open.pop(command.key, None)
-        if problem:
+        if problem and problem.fixed_at is None:
             problem.fixed_at = index
             problem.fixed_by = shown
         result = call.result or ""
@@ -311,12 +312,11 @@ class Work:
 
 
 def _shown(command: actions.Command, index: int) -> Clip:
-    """Return the command's first line as it stands in what was typed."""
+    """Return what acts in a command, as it stands in what was typed."""
     at = command.typed.find(command.bare[:200])
     start = max(at, 0)
-    end = min(len(command.typed), start + len(command.bare))
-    stops = [found for found in (command.typed.find(mark, start, end) for mark in ("\n", "<<")) if found > start]
-    return clip(command.typed, (start, min([end, *stops])), index)
+    end = min(len(command.typed), start + (actions.shown_length(command.bare) if at >= 0 else len(command.bare)))
+    return clip(command.typed, (start, end), index)
 
 
 def _todo(item: Any, index: int) -> Todo | None:

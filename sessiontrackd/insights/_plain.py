@@ -43,9 +43,14 @@ def _message(number: int, one: object) -> Message:
         raise TypeError("a conversation is a text, a list of messages with role and content, or a Session")
     role = {"user": Role.USER, "assistant": Role.ASSISTANT}.get(str(one.get("role", "user")), Role.SYSTEM)
     origin = {Role.USER: Origin.HUMAN, Role.ASSISTANT: Origin.MODEL}.get(role, Origin.META)
-    at = one.get("timestamp")
+    at, name = one.get("timestamp"), one.get("name") or one.get("speaker")
     return Message(
-        number, role, origin, _text(one.get("content")), at=at if isinstance(at, datetime) and at.tzinfo else None
+        number,
+        role,
+        origin,
+        _text(one.get("content", one.get("text"))),
+        at=at if isinstance(at, datetime) and at.tzinfo else None,
+        speaker=name if isinstance(name, str) else None,
     )
 
 

@@ -43,6 +43,8 @@ _NO_DETAILS: Mapping[str, str | int | bool] = {
 }
 """What a template may ask of every finding, whoever made it."""
 MAX_CITED_CHARS = 600
+BRIEF_CHARS = 260
+"""A reader decides in five seconds: so much of the outcome comes first."""
 _MINUTE_S = 60
 
 
@@ -71,7 +73,8 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     if ones["goal"] is not None:
         ones["goal"]["is_title"] = _same(ones["goal"]["quote"] or ones["goal"]["text"], title)
     if (outcome := ones["outcome"]) is not None:
-        outcome["whole"] = " … ".join(str(each["quote"] or each["text"]) for each in (outcome, *outcome["parts"]))
+        outcome["more"] = [part for part in outcome["parts"] if part["text"]]
+        outcome["whole"] = _brief([str(each["quote"] or each["text"]) for each in (outcome, *outcome["more"])])
     base = extra.note_path.parent if extra.note_path else extra.source.parent
     return {
         **lists,
@@ -92,6 +95,16 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "cited": [_cited(message) for message in extra.cited],
         "written_by": insight.model if any(each.origin == "model" for each in findings) else None,
     }
+
+
+def _brief(pieces: Sequence[str]) -> str:
+    """Join the first pieces of a reply while they stay short."""
+    brief = pieces[0]
+    for piece in pieces[1:]:
+        if len(brief) + len(piece) > BRIEF_CHARS:
+            break
+        brief = f"{brief} … {piece}"
+    return brief
 
 
 def _item(finding: Finding) -> dict[str, Any]:
@@ -143,7 +156,7 @@ def _figures(
     asks = int(totals.get("asks", 0)) or len(lists["asks"]) or session.human_turns
     texts = (
         duration(session.started_at, session.ended_at),
-        counted(asks, "ask") if asks else None,
+        *_said(asks, totals),
         _changes(lists["files"], totals),
     )
     made: list[dict[str, Any]] = [{"text": text} for text in texts if text]
@@ -164,6 +177,14 @@ def _figures(
         last = lists["tests"][-1]
         made.append({"text": "tests fail" if last["failed"] else "tests pass", "messages": last["messages"]})
     return made
+
+
+def _said(asks: int, totals: Mapping[str, Any]) -> list[str]:
+    """Return how much was said: asks of a person, or turns of people among themselves."""
+    if asks and totals.get("replies", 1):
+        return [counted(asks, "ask")]
+    speakers = int(totals.get("speakers", 0))
+    return [counted(asks, "turn"), *([counted(speakers, "speaker")] if speakers > 1 else [])] if asks > 1 else []
 
 
 def _changes(files: Sequence[Mapping[str, Any]], totals: Mapping[str, Any]) -> str | None:
