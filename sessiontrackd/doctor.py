@@ -20,7 +20,7 @@ from sessiontrackd.budget import TokenManager
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.engines import engine_class, provider_of
 from sessiontrackd.engines.claude import is_exposed
-from sessiontrackd.errors import SessiontrackdError, SettingsError, Unpriced, UsageError
+from sessiontrackd.errors import SessiontrackdError, SettingsError, StoreDamaged, Unpriced, UsageError
 from sessiontrackd.model import Alert, BudgetStatus, Folder
 from sessiontrackd.store import Store, open_store
 
@@ -138,11 +138,12 @@ def _database(patient: Patient) -> Iterator[Check]:
         with _opened(patient) as store:
             damage = store.damage()
             if damage:
-                copies = f"Move it aside and copy the newest file of {path.parent / 'backup'} in its place."
-                yield Check("database", FAILURE, f"{path} is damaged: {damage[0]}", copies)
+                yield Check("database", FAILURE, f"{path} is damaged: {damage[0]}", _way_back(path))
                 return
             yield Check("database", OK, f"{path} is whole")
             yield from _ledger(patient, TokenManager(store=store, timezone=patient.settings.timezone))
+    except StoreDamaged as error:
+        yield Check("database", FAILURE, str(error), _way_back(path))
     except SessiontrackdError as error:
         yield Check("database", FAILURE, str(error), "Do what it says, then run doctor again.")
 
@@ -157,16 +158,18 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
     try:
         manager.verify()
     except SessiontrackdError as error:
-        yield Check("ledger", FAILURE, str(error), _copy_back(patient.home.db_path))
+        yield Check("ledger", FAILURE, str(error), _way_back(patient.home.db_path))
         return
     yield Check("ledger", OK, "every entry of the account of spending is what was written")
     assumed, overruns, status = manager.assumed(), manager.overruns(), manager.status()
     if assumed:
-        text = f"of {len(assumed)} requests nobody knows whether they were billed; they count at their most"
+        text = (
+            f"requests of which nobody knows whether they were billed, so that they count at their most: {len(assumed)}"
+        )
         yield Check("assumed", WARNING, text, "Compare with your provider's bill: sessiontrackd budget assumed")
     if overruns:
         numbers = ", ".join(str(each.reserve.id) for each in overruns[:5])
-        text = f"{len(overruns)} requests cost more than was set aside for them (numbers {numbers})"
+        text = f"requests that cost more than was set aside for them: {len(overruns)} (numbers {numbers})"
         yield Check(
             "overruns", WARNING, text, "Compare the prices: the model may have become dearer than is known here."
         )
@@ -176,11 +179,13 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
                     "Wait for the next month, or raise it: sessiontrackd budget set AMOUNT")  # fmt: skip
 
 
-def _copy_back(path: Path) -> str:
+def _way_back(path: Path) -> str:
     copies = budget.backups(path)
     if not copies:
-        return "There is no daily copy; keep the file, so that what it holds can still be read."
-    return f"Stop the daemon, move {path} aside and copy {copies[0]} in its place."
+        return (
+            "There is no daily copy yet. Stop the daemon, then start a new ledger: sessiontrackd budget restore --anew"
+        )
+    return f"Stop the daemon, then go back to the copy of {copies[0].stem[-10:]}: sessiontrackd budget restore"
 
 
 def _budget(patient: Patient) -> Iterator[Check]:

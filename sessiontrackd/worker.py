@@ -14,14 +14,14 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from sessiontrackd import channels, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
-from sessiontrackd.errors import Busy, JobError, SessiontrackdError, StoreError, Waiting
+from sessiontrackd.errors import Busy, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
 from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
 from sessiontrackd.pipeline import Note, Rooms, as_result, gone, open_rooms, process_job, write_indexes
@@ -205,6 +205,7 @@ class Worker:
         self._is_ending = False
         self._poked = asyncio.Event()
         self._in_flight: set[asyncio.Task[Outcome]] = set()
+        self._copied_on: date | None = None
 
     def poke(self) -> None:
         """Look at the queue now."""
@@ -238,6 +239,7 @@ class Worker:
                 write_indexes(self._rooms)
                 warm_up()
                 continue
+            await self._keep_a_copy()
             if self._in_flight:
                 idle_since_s = clock()
             due_s = LOOK_S if self._is_full else self._due_s()
@@ -245,6 +247,17 @@ class Worker:
             if left_s <= 0 and due_s > SOON_S and not self._in_flight:
                 return
             await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
+
+    async def _keep_a_copy(self) -> None:
+        """Copy the database, once a day and when nothing else is to be done; a damaged ledger is not copied."""
+        today = datetime.now(self._rooms.settings.zone).date()
+        if self._copied_on == today:
+            return
+        self._copied_on = today
+        try:
+            await asyncio.to_thread(self._rooms.budget.back_up)
+        except SessiontrackdError as error:
+            log.error("today's copy of the database was not made: %s", error)
 
     @property
     def _is_full(self) -> bool:
@@ -338,6 +351,10 @@ async def work(home: Home, idle_s: float | None) -> None:
     rooms = open_rooms(home)
     try:
         start_logging(rooms.settings.log_level)
+        try:
+            rooms.budget.verify()
+        except LedgerDamaged as error:  # nothing more is spent; notes go on
+            log.error("%s", error)
         worker = Worker(rooms, rooms.settings.worker_idle_s if idle_s is None else idle_s)
         heed_signals(worker, rooms.calls)
         listen(worker, sys.stdin.fileno())

@@ -18,10 +18,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sessiontrackd.budget import SCHEMA, Limit, TokenManager, backups, bounds, period_of, restore
+from sessiontrackd import pricing
+from sessiontrackd.budget import SCHEMA, TOTAL, Limit, TokenManager, backups, bounds, period_of, restore
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Busy, LedgerDamaged, OverBudget, SessiontrackdError, StoreError, Unpriced
 from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
+from sessiontrackd.pricing import FREE, Prices
 from sessiontrackd.store import Store, open_store
 
 USD = 10**12
@@ -105,6 +107,20 @@ def test_without_a_budget_nothing_paid_is_reserved(store: Store) -> None:
         manager.reserve(MOST, folder="/f")
     assert not manager.can_process(1, 1)
     assert manager.monthly_budget is None
+
+
+def test_what_is_free_needs_no_budget_in_dollars(store: Store) -> None:
+    """Budgets in tokens count it all the same."""
+    free = Prices((pricing.Override(None, FREE, provider="here"),))
+    manager = TokenManager(store=store, prices=free)
+    manager.set_limits(Limit(), folders={"/f": Limit(tokens=100)})
+
+    assert manager.can_process(10**9, 1, model="llama", provider="here")
+    manager.reserve(Usage(10**9), model="llama", provider="here")
+    manager.reserve(Usage(90), model="llama", provider="here", folder="/f")
+    assert not manager.can_process(11, 0, model="llama", provider="here", folder="/f")
+    with pytest.raises(OverBudget, match="10 tokens are left"):
+        manager.reserve(Usage(11), model="llama", provider="here", folder="/f")
 
 
 def test_every_ancestor_is_asked(store: Store) -> None:
@@ -548,9 +564,10 @@ def test_a_restored_ledger_counts_the_rest_of_the_month_as_spent(tmp_path: Path,
         manager.settle(manager.reserve(MOST), MOST)
     path.write_bytes(b"damaged" * 1000)
 
-    copy, entry = restore(path, ZoneInfo("UTC"), clock())
-    assert (copy.name, entry is not None) == ("state-2026-11-24.db", True)
-    assert path.with_name("state.db.corrupt-20261124T120000").exists()
+    made = restore(path, ZoneInfo("UTC"), clock())
+    assert (made.copy and made.copy.name, made.assumed is not None) == ("state-2026-11-24.db", True)
+    assert made.aside == path.with_name("state.db.corrupt-20261124T120000")
+    assert made.aside.read_bytes() == b"damaged" * 1000
     with open_store(path, SCHEMA) as store:
         manager = TokenManager(store=store, timezone="UTC", now=clock)
         assert state(manager) == (COST, 3 * COST, 0)
@@ -570,6 +587,11 @@ def test_without_a_whole_copy_nothing_is_restored(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no whole copy"):
         restore(path, ZoneInfo("UTC"), datetime(2026, 11, 24, tzinfo=UTC))
     assert path.read_bytes() == b"damaged"
+
+    made = restore(path, ZoneInfo("UTC"), datetime(2026, 11, 24, tzinfo=UTC), limits={TOTAL: Limit(COST)}, anew=True)
+    assert (made.copy, made.assumed and made.assumed.holding and made.assumed.holding.picousd) == (None, COST)
+    with open_store(path, SCHEMA) as store, pytest.raises(OverBudget):
+        TokenManager(store=store, timezone="UTC", now=Clock()).reserve(Usage(1))
 
 
 class Machine(RuleBasedStateMachine):

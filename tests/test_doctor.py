@@ -145,7 +145,7 @@ def test_a_damaged_database_fails(place: Home, manager: TokenManager) -> None:
 
     check = found(place, "database")
 
-    assert (check.state, "backup" in check.text) == (FAILURE, True)
+    assert (check.state, "budget restore --anew" in str(check.remedy)) == (FAILURE, True)
 
 
 def test_an_entry_that_was_changed_fails(place: Home, manager: TokenManager) -> None:
@@ -158,7 +158,8 @@ def test_an_entry_that_was_changed_fails(place: Home, manager: TokenManager) -> 
 
     check = found(place, "ledger")
 
-    assert (check.state, str(copy) in str(check.remedy)) == (FAILURE, True)
+    assert copy is not None
+    assert (check.state, f"{copy.stem[-10:]}: sessiontrackd budget restore" in str(check.remedy)) == (FAILURE, True)
 
 
 def test_what_nobody_knows_and_what_cost_more_are_warnings(place: Home, manager: TokenManager) -> None:

@@ -156,11 +156,11 @@ def test_a_locked_database_is_told_as_busy(tmp_path: Path) -> None:
 
 
 def test_a_damaged_database_is_told_with_the_remedy(tmp_path: Path) -> None:
-    """A file that is no database names the backup folder."""
+    """A file that is no database names the way back."""
     path = tmp_path / "state.db"
     path.write_bytes(random.Random(1).randbytes(8192))
 
-    with pytest.raises(StoreDamaged, match="backup"):
+    with pytest.raises(StoreDamaged, match="budget restore"):
         open_store(path, NOTES)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sessiontrackd import config, daemon, watch, worker
-from sessiontrackd.budget import Limit
+from sessiontrackd.budget import Limit, backups
 from sessiontrackd.errors import (
     Busy,
     CircuitOpen,
@@ -477,3 +477,18 @@ def test_settings_that_cannot_be_read_are_one_line(home: Path, start: Callable[.
     assert process.wait(10) == 1
     assert said.count("\n") == 1
     assert "config.toml, line 1" in said
+
+
+def test_an_idle_worker_keeps_a_copy_a_day(rooms: Rooms, caplog: pytest.LogCaptureFixture) -> None:
+    """One a day; of a damaged ledger none, and the log says why."""
+    worker_ = worker.Worker(rooms, 0.0)
+    rooms.budget.record_token_usage(10, 10)
+    asyncio.run(worker_.run())
+    (copy,) = backups(rooms.home.db_path)
+
+    copy.unlink()
+    with rooms.store.immediate() as connection:
+        connection.execute("UPDATE ledger SET picousd = picousd + 1")
+    asyncio.run(worker.Worker(rooms, 0.0).run())
+    assert backups(rooms.home.db_path) == []
+    assert "copy of the database was not made" in caplog.text

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sessiontrackd.budget import _usage
-from sessiontrackd.budget._backup import back_up_daily, backups, restore
+from sessiontrackd.budget._backup import Restored, back_up_daily, backups, restore
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
 from sessiontrackd.budget._heading import heading
 from sessiontrackd.budget._ledger import Ledger
@@ -27,8 +27,8 @@ from sessiontrackd.pricing import PICOUSD_PER_USD, Prices, Tariff, picousd, pric
 from sessiontrackd.store import Store, open_store
 
 __all__ = [
-    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "Pace", "TokenManager", "backups", "bounds",
-    "days_left", "period_of", "restore", "scopes", "share_passed",
+    "SCHEMA", "TOTAL", "Attempt", "Balance", "Entry", "Ledger", "Limit", "Pace", "Restored", "TokenManager", "backups",
+    "bounds", "days_left", "limits_of", "period_of", "restore", "scopes", "share_passed",
 ]  # fmt: skip
 
 DEFAULT_MODEL = "claude-haiku-5-5"  # what a call without a model is priced at
@@ -106,19 +106,20 @@ class TokenManager:
         output_tokens: int,
         *,
         model: str | None = None,
+        provider: str | None = None,
         folder: str | None = None,
         project: str | None = None,
     ) -> bool:
         """Say whether a request of at most this size fits every budget just now; only `reserve` promises it."""
         usage = Usage(input_tokens, output_tokens)
         try:
-            tariff, cost = self._bound(usage, model or self.model, batch=False, provider=None)
+            tariff, cost = self._bound(usage, model or self.model, batch=False, provider=provider)
             self.prices.require_fresh(tariff, self._now())
             left, tokens = self._left(folder, project)
         except (Unpriced, LedgerDamaged):
             return False
-        if left is None and tokens is None:
-            return cost == 0
+        if cost and not self.limit().is_set:
+            return False
         return (left is None or cost <= left) and (tokens is None or usage.total_tokens <= tokens)
 
     def record_token_usage(
@@ -275,10 +276,7 @@ class TokenManager:
         """Put the limits and prices of valid settings in force. Return whether any limit changed."""
         if not self._are_given:
             self._prices = prices_of(settings)
-        folders = {str(f.path): Limit(f.monthly_budget_picousd, f.monthly_budget_tokens) for f in settings.folders}
-        projects = {name: Limit(*amount) for name, amount in settings.project_budgets}
-        total = Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)
-        return self.set_limits(total, folders=folders, projects=projects)
+        return self._ledger.set_limits(limits_of(settings))
 
     def status(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
         """Return how the month stands, in total or for one folder or project."""
@@ -422,10 +420,8 @@ class TokenManager:
     def _left(self, folder: str | None, project: str | None) -> tuple[int | None, int | None]:
         """Return what is left in the tightest budget, in pico-USD and in tokens; None where nothing limits."""
         ledger = self._ledger
-        period, limits = ledger.period(), ledger.limits()
+        period, limits = ledger.period(), ledger.limits(must_hold=True)
         limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
-        if not limits[TOTAL].is_set:
-            return None, None
         money, tokens = [], []
         for scope in scopes(folder, project):
             balance, limit = ledger.balance(scope, period, must_hold=True), limits.get(scope, Limit())
@@ -434,6 +430,15 @@ class TokenManager:
             if limit.tokens is not None:
                 tokens.append(limit.tokens - balance.used_tokens)
         return min(money, default=None), min(tokens, default=None)
+
+
+def limits_of(settings: Settings) -> dict[str, Limit]:
+    """Return the limits that settings name, by scope."""
+    limits = {TOTAL: Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)}
+    for folder in settings.folders:
+        limits[f"folder:{folder.path}"] = Limit(folder.monthly_budget_picousd, folder.monthly_budget_tokens)
+    limits |= {f"project:{name}": Limit(*amount) for name, amount in settings.project_budgets}
+    return {scope: limit for scope, limit in limits.items() if limit.is_set}
 
 
 def _id(reservation: Reservation | int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sessiontrackd.budget._entries import TOTAL, Attempt, Limit
@@ -50,7 +52,17 @@ def back_up_daily(ledger: Ledger, now: datetime) -> Path | None:
     return target
 
 
-def restore(path: Path, zone: ZoneInfo, now: datetime) -> tuple[Path, Attempt | None]:
+class Restored(NamedTuple):
+    """What a way back came to: the copy (None: there was none), where the damaged file lies, what counts as spent."""
+
+    copy: Path | None
+    aside: Path
+    assumed: Attempt | None
+
+
+def restore(
+    path: Path, zone: ZoneInfo, now: datetime, *, limits: Mapping[str, Limit] | None = None, anew: bool = False
+) -> Restored:
     """Put the newest whole copy in the place of a damaged database, which is moved aside.
 
     What was spent since the copy is unknown, so what was left of the month counts as spent: one assumed entry, which
@@ -60,9 +72,8 @@ def restore(path: Path, zone: ZoneInfo, now: datetime) -> tuple[Path, Attempt | 
         path: of the database.
         zone: whose months are counted.
         now: the time.
-
-    Returns:
-        The copy that was used, and the assumed entry (None where no budget is set).
+        limits: those that hold, by scope; else those of the copy.
+        anew: where there is no whole copy, start an empty database.
 
     Raises:
         Busy: another process uses the database.
@@ -72,18 +83,26 @@ def restore(path: Path, zone: ZoneInfo, now: datetime) -> tuple[Path, Attempt | 
     if workers.is_dir() and any(is_held(lease) for lease in workers.iterdir()):
         raise Busy(f"Another process uses {path}. Stop it first: `sessiontrackd service stop`.")
     copy = next((copy for copy in backups(path) if _is_whole(copy, zone, now)), None)
-    if copy is None:
-        raise StoreError(f"There is no whole copy of {path} in the folder backup beside it, so it was left as it is.")
-    fresh = path.with_name(path.name + ".restored")
-    with Store(copy) as source:
-        source.back_up(fresh)
+    if copy is None and not anew:
+        raise StoreError(
+            f"There is no whole copy of {path} in the folder backup beside it, so it was left as it is. To go on "
+            "without what it holds: `sessiontrackd budget restore --anew`; the month then counts as spent."
+        )
+    fresh, aside = path.with_name(path.name + ".restored"), path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%S}")
+    if copy is not None:
+        with Store(copy) as source:
+            source.back_up(fresh)
     for side in _SIDES:
         with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{side}", f"{path}.corrupt-{now:%Y%m%dT%H%M%S}{side}")
-    fresh.rename(path)
+            os.rename(f"{path}{side}", f"{aside}{side}")
+    if copy is not None:
+        fresh.rename(path)
     with open_store(path, SCHEMA) as store:
-        note = f"restored from {copy.name}; what was spent since is unknown"
-        return copy, _spend_the_rest(Ledger(store, zone, lambda: now), now, note)
+        ledger = Ledger(store, zone, lambda: now)
+        if limits is not None:
+            ledger.set_limits(dict(limits))
+        note = f"restored from {copy.name if copy else 'nothing'}; what was spent since is unknown"
+        return Restored(copy, aside, _spend_the_rest(ledger, now, note))
 
 
 def _is_whole(copy: Path, zone: ZoneInfo, now: datetime) -> bool:

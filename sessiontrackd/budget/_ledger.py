@@ -31,7 +31,10 @@ from sessiontrackd.budget._steps import assumption, following_by
 from sessiontrackd.errors import LedgerDamaged, OverBudget, StoreDamaged
 from sessiontrackd.store import Store
 
-REMEDY = "Nothing more is spent until it is mended: see `sessiontrackd doctor`; daily copies lie in the folder backup."
+REMEDY = (
+    "Nothing more is spent until it is mended; notes go on. `sessiontrackd doctor` says more, and "
+    "`sessiontrackd budget restore` goes back to the newest whole daily copy."
+)
 _INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _KEEP = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
 _START = b"sessiontrackd ledger"
@@ -115,7 +118,7 @@ class Ledger:
     def set_limits(self, limits: dict[str, Limit]) -> bool:
         """Put limits in force; scopes that are not named lose theirs. Return whether anything changed."""
         with self.store.immediate(durable=True) as connection:
-            before = self.limits()
+            before = self.limits(must_hold=True)
             changed = {s: limits.get(s, Limit()) for s in before.keys() | limits.keys()}
             changed = {s: limit for s, limit in changed.items() if limit != before.get(s, Limit())}
             for scope, limit in sorted(changed.items()):
@@ -135,7 +138,7 @@ class Ledger:
         return entry._replace(at=at, period=period, zone=self.zone.key, day=day)
 
     def _check(self, entry: Entry, held: dict[str, Balance], argument: Limit) -> None:
-        limits = self.limits(held.keys())
+        limits = self.limits(held.keys(), must_hold=True)
         limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(argument)
         if not limits[TOTAL].is_set and entry.picousd:
             raise OverBudget(
@@ -189,17 +192,17 @@ class Ledger:
             raise LedgerDamaged(f"The balance of {scope} in {period} is damaged. {REMEDY}")
         return Balance(*tuple(row)[2:-1])
 
-    def limits(self, wanted: Iterable[str] | None = None) -> dict[str, Limit]:
+    def limits(self, wanted: Iterable[str] | None = None, *, must_hold: bool = False) -> dict[str, Limit]:
         """Return the limits in force.
 
         Raises:
-            LedgerDamaged: a row is not what was written.
+            LedgerDamaged: `must_hold`, and a row is not what was written.
         """
         found = {}
         names = None if wanted is None else tuple(wanted)
         where = "" if names is None else f"WHERE scope IN ({', '.join('?' * len(names))})"
         for row in self.store.read(f"SELECT * FROM budget {where}", names or ()):
-            if _seal(tuple(row)[:-1]) != row["seal"]:
+            if must_hold and _seal(tuple(row)[:-1]) != row["seal"]:
                 raise LedgerDamaged(f"A limit ({row['scope']!r}) is damaged. {REMEDY}")
             found[row["scope"]] = Limit(row["picousd"], row["tokens"])
         return found
@@ -279,7 +282,7 @@ class Ledger:
                 for scope in entry.scopes:
                     key = (entry.period, scope)
                     balances[key] = balances.get(key, Balance()).moved(old, new, entry.id)
-        if self.limits() != limits:
+        if self.limits(must_hold=True) != limits:
             raise LedgerDamaged(f"The limits are not those that were set. {REMEDY}")
         kept = {(row["period"], row["scope"]): row for row in self.store.read("SELECT * FROM balance")}
         if kept.keys() != balances.keys():

@@ -1,9 +1,10 @@
-"""The monthly budget: `budget`, `budget set`, `budget assumed`, `budget settle`, `budget release`."""
+"""The monthly budget: `budget`, `budget set`, `assumed`, `settle`, `release`, `restore`."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 
 import click
 
+from sessiontrackd import budget as ledger
 from sessiontrackd import config
-from sessiontrackd.budget import SCHEMA, Attempt, TokenManager
+from sessiontrackd.budget import SCHEMA, Attempt, TokenManager, limits_of
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._screen import count, local_time, print_json, print_table, safe, usd
 from sessiontrackd.cli._usage import money
 from sessiontrackd.config import Settings
-from sessiontrackd.errors import SessiontrackdError, UsageError
+from sessiontrackd.errors import LedgerDamaged, SessiontrackdError, UsageError
 from sessiontrackd.forecast import Forecast
 from sessiontrackd.pricing import STALE_DAYS, picousd, told_age, usd_text
 from sessiontrackd.store import open_store
@@ -41,11 +43,12 @@ def budget(context: click.Context, as_json: bool) -> None:
     settings = config.load(current_home())
     with _manager(settings) as manager:
         document = manager.summary(settings.thresholds)
-        forecast, overruns = manager.forecast(), manager.overruns()
+        forecast, overruns, damage = manager.forecast(), manager.overruns(), _damage(manager)
     document |= {
         "forecast": _forecast(forecast, document["period"]),
         "overruns": [each.reserve.id for each in overruns],
         "prices_age_days": manager.prices.age_days(datetime.now(UTC)),
+        "damage": damage,
     }
     if as_json:
         print_json(document)
@@ -61,8 +64,17 @@ def _manager(settings: Settings, *, must_exist: bool = False) -> Iterator[TokenM
         raise SessiontrackdError("Nothing was ever spent here: there is no ledger yet.")
     with open_store(home.db_path if home.db_path.exists() else None, SCHEMA) as store:
         manager = TokenManager(store=store, timezone=settings.timezone)
-        manager.hold_to(settings)
+        with suppress(LedgerDamaged):  # what can be told is told
+            manager.hold_to(settings)
         yield manager
+
+
+def _damage(manager: TokenManager) -> str | None:
+    try:
+        manager.verify()
+    except LedgerDamaged as error:
+        return str(error)
+    return None
 
 
 def _forecast(forecast: Forecast, period: str) -> dict[str, str | None]:
@@ -81,6 +93,8 @@ def _print(document: dict[str, Any]) -> None:
     scopes += [(each["folder"], each) for each in document["folders"]]
     scopes += [(f"project {each['project']}", each) for each in document["projects"]]
     click.secho(f"Budget of {document['period']}", bold=True)
+    if document["damage"]:
+        click.secho(safe(document["damage"]), fg="red")
     headers = ("limit", "spent", "set aside", "left", "of")
     print_table(headers, [_row(name, each) for name, each in scopes], right=range(4))
     heading = document["forecast"]
@@ -217,3 +231,41 @@ def _correct(attempt: int, cost_picousd: int) -> None:
     click.echo(
         f"Request {attempt} counts as {usd(cost_picousd)} now ({usd(abs(change))} {'less' if change < 0 else 'more'})."
     )
+
+
+@subcommand(budget, "restore", example="sessiontrackd budget restore\nsessiontrackd budget restore --anew --yes")
+@click.option("--anew", is_flag=True, help="Where there is no whole copy: start an empty database.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(anew: bool, yes: bool) -> None:
+    """Go back from a damaged database to the newest whole daily copy; what was left of the month counts as spent."""
+    home = current_home()
+    settings = config.load(home)
+    if not home.db_path.exists():
+        raise SessiontrackdError("There is no database here, so there is nothing to go back from.")
+    if not yes:
+        question = _question(home.db_path, settings)
+        if not sys.stdin.isatty():
+            raise SessiontrackdError(f"{question}: nothing was changed, for there is no terminal to ask. Say --yes.")
+        if not click.confirm(question, default=False):
+            raise SessiontrackdError("Nothing was changed.")
+    with config.hold(home):
+        made = ledger.restore(home.db_path, settings.zone, datetime.now(UTC), limits=limits_of(settings), anew=anew)
+    source = f"The copy of {made.copy.stem[-10:]}" if made.copy else "An empty database"
+    click.echo(f"{source} is in force; the damaged one is kept as {safe(str(made.aside))}.")
+    click.echo("Transcripts and notes are as they were: what is newer than the copy is read again.")
+    if made.assumed:
+        number, cost = made.assumed.reserve.id, made.assumed.holding.picousd if made.assumed.holding else 0
+        click.echo(
+            f"What was spent since is unknown, so what was left of the month ({usd(cost)}) counts as spent. When you "
+            f"have looked at your provider's bill: sessiontrackd budget settle {number} USD, or budget release {number}"
+        )
+
+
+def _question(path: Path, settings: Settings) -> str:
+    """Ask before a database is replaced; say so where it needs no such thing."""
+    try:
+        with open_store(path, SCHEMA) as store:
+            TokenManager(store=store, timezone=settings.timezone).verify()
+    except SessiontrackdError as error:
+        return f"{error}\nGo back now? The damaged file is kept"
+    return "The ledger is whole: there is no need to go back, and what is newer than the copy is lost. Go back anyway"

@@ -319,8 +319,8 @@ def _for_people(error: Exception, path: Path | None) -> SessiontrackdError | Non
         )
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreDamaged(
-            f"{path} is damaged ({error}), so nothing was changed. Move it aside and copy the newest file of the "
-            "folder backup beside it in its place; then run `sessiontrackd doctor`."
+            f"{path} is damaged ({error}), so nothing was changed. Go back to the newest daily copy: "
+            "`sessiontrackd budget restore`; it keeps the damaged file beside it."
         )
     if code == sqlite3.SQLITE_READONLY or isinstance(error, PermissionError):
         return StoreError(f"{path} cannot be written ({error}). Give yourself write access to it and to its folder.")

@@ -185,3 +185,40 @@ def test_there_is_nothing_to_correct_on_a_new_machine(home: Path, capsys: pytest
 
     assert "no ledger" in capsys.readouterr().err
     assert not (home / "state.db").exists()
+
+
+def test_a_damaged_ledger_still_tells_and_has_a_way_back(
+    home: Path, manager: TokenManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`budget`, `usage` and `status` go on; `budget restore` brings the copy back, with the rest counted as spent."""
+    config.set_value(Home.find(home), "budget.monthly", "5usd")
+    manager.set_limits(Limit(5 * USD))
+    manager.record_token_usage(1_000_000, 0)
+    assert manager.back_up() is not None
+    with manager.store.immediate() as connection:
+        connection.execute("UPDATE ledger SET picousd = picousd + 1 WHERE kind = 'settle'")
+        connection.execute("UPDATE budget SET picousd = 1")
+    manager.store.close()
+
+    for words in (["budget"], ["usage"], ["status"]):
+        assert main(words) == 0
+        said = capsys.readouterr().out
+        assert "$0.50" in said or "0.5" in said, words
+        assert words != ["budget"] or "not what was written" in said
+    assert main(["budget", "restore"]) == 1
+    assert "nothing was changed" in capsys.readouterr().err
+    assert main(["budget", "restore", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "The copy of 20" in said
+    assert "($4.50) counts as spent" in said
+    assert read(capsys, "budget")["remaining_usd"] == "0.000000"
+    (row,) = read(capsys, "budget", "assumed")["assumed"]
+    assert main(["budget", "release", str(row["id"])]) == 0
+    capsys.readouterr()
+    assert read(capsys, "budget")["remaining_usd"] == "4.500000"
+
+
+def test_nothing_is_restored_under_a_daemon(home: Path, manager: TokenManager) -> None:
+    """It has the database open."""
+    with config.hold(Home.find(home)):
+        assert main(["budget", "restore", "--yes"]) == 75
