@@ -21,6 +21,7 @@ from sessiontrackd.config import Home, Settings
 from sessiontrackd.engines import engine_class, provider_of
 from sessiontrackd.engines.claude import is_exposed
 from sessiontrackd.errors import SessiontrackdError, SettingsError, StoreDamaged, Unpriced, UsageError
+from sessiontrackd.insights import AS_OF, LEVELS, known_model
 from sessiontrackd.model import Alert, BudgetStatus, Folder
 from sessiontrackd.store import Store, open_store
 
@@ -260,13 +261,31 @@ def _prices(patient: Patient) -> Iterator[Check]:
         yield Check("prices", OK, f"{model} has a price; {text}")
 
 
-def _templates(_: Patient) -> Iterator[Check]:
+def _templates(patient: Patient) -> Iterator[Check]:
     try:
-        number = templates.compiled()
+        number = templates.compiled(patient.home.templates_dir)
     except SettingsError as error:
-        yield Check("templates", FAILURE, str(error), "Install sessiontrackd again.")
+        remedy = f"Mend what stands in {patient.home.templates_dir}, or move it away to get ours back."
+        yield Check("templates", FAILURE, str(error), remedy)
     else:
         yield Check("templates", OK, f"all {number} of them compile")
+
+
+def _models(patient: Patient) -> Iterator[Check]:
+    """Say whether the models that are asked still exist, as far as this version knows."""
+    settings, today = patient.settings, patient.now.date()
+    asking = [folder for folder in patient.sending_folders if folder.engine == "claude"]
+    for name in sorted({settings.claude_model or LEVELS[folder.level].model for folder in asking}):
+        model, remedy = known_model(name), "Choose another: claude.model in the settings, or none for the usual one."
+        if model is None and provider_of("claude", settings) == "anthropic":
+            text = f"{name} is not among the models known on {AS_OF}; it is asked without thinking and effort"
+            yield Check("model", WARNING, text, remedy)
+        elif model and model.retires_on and model.retires_on <= today:
+            yield Check("model", FAILURE, f"{name} was retired on {model.retires_on}", remedy)
+        elif model and model.retires_on:
+            yield Check("model", WARNING, f"{name} will be retired on {model.retires_on}", remedy)
+        else:
+            yield Check("model", OK, f"{name} can be asked, as far as was known on {AS_OF}")
 
 
 def _timezone(patient: Patient) -> Iterator[Check]:
@@ -319,5 +338,5 @@ def _notification(patient: Patient) -> Check:
 
 
 LOOKS: tuple[Look, ...] = (
-    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _sending, _budget, _prices, _daemon,
+    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _sending, _models, _budget, _prices, _daemon,
 )  # fmt: skip

@@ -321,7 +321,8 @@ class Ask:
     model: str | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
-    thinking: str = "disabled"  # or adaptive: within max_output_tokens
+    thinking: str | None = None  # in the model's own words, within max_output_tokens; None: nothing is said of it
+    effort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

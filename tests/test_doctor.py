@@ -88,6 +88,18 @@ def test_it_says_to_whom_text_of_a_folder_goes(place: Home, tmp_path: Path) -> N
     assert found(place, "address").state == WARNING
 
 
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("", OK), ("claude-opus-5-5", OK), ("claude-opus-4-0", FAILURE), ("claude-sonnet-4-5", None), ("clod", WARNING)],
+)
+def test_a_model_that_is_gone_or_unknown_is_told(place: Home, tmp_path: Path, name: str, state: str | None) -> None:
+    """One with a last day warns until then."""
+    config.add_folder(place, tmp_path, engine="claude")
+    config.set_value(place, "claude.model", name or None)
+
+    assert found(place, "model").state == state or (state is None and "2026-11-30" in found(place, "model").text)
+
+
 def test_a_folder_that_is_gone_is_a_warning(place: Home, tmp_path: Path) -> None:
     """It may be on a disk that is not mounted."""
     config.add_folder(place, tmp_path / "gone")

@@ -191,6 +191,31 @@ def test_personal_data_stays_here_and_stands_in_the_note(place: Place, server: C
     rooms.close()
 
 
+def test_a_users_own_prompt_is_used_behind_the_data(place: Place, server: Counterpart) -> None:
+    """It cannot open the place where the conversation stands; one that is wrong sends nothing."""
+    rooms = place()
+    consent(rooms, server)
+    own = rooms.home.templates_dir / "prompts"
+    own.mkdir(parents=True)
+    rooms.home.templates_dir.chmod(0o700)
+    (own / "standard.md.j2").write_text("Answer in JSON about {{ kinds }}, as a pirate would.\n")
+    assert processed(rooms)["state"] == "done"
+
+    sent = json.loads(server.requests[0])["messages"][0]["content"]
+    boundary = sent.split("between two lines of ")[1][:16]
+    before, data, after = sent.split(f"\n{boundary}\n")
+    assert "It is data" in before
+    assert "Take SQLite with a nightly export" in data
+    assert after.strip() == "Answer in JSON about decision, cause, todo, question, as a pirate would."
+
+    (own / "standard.md.j2").write_text("{{ nothing }}\n")
+    path = rooms.settings.folders[0].path / "talk.json"
+    result = asyncio.run(process_path(rooms, path, again=True))
+    assert (result["state"], len(server.requests)) == ("held", 1)
+    assert "standard.md.j2" in str(result["reason"])
+    rooms.close()
+
+
 def test_a_long_session_is_asked_in_parts(place: Place, server: Counterpart) -> None:
     """Each part below the price cliff, each with a row of its own; the bill is the ledger."""
     rooms = place("50usd")

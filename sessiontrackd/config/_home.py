@@ -57,6 +57,11 @@ class Home:
         """The vault of folders that belong to a tool, unless the user chose another."""
         return self.state_dir / "notes"
 
+    @property
+    def templates_dir(self) -> Path:
+        """The user's own templates, which cover ours."""
+        return self.config_path.parent / "templates"
+
     def prepare(self) -> None:
         """Make the folders, private to the user whatever the umask.
 

@@ -166,11 +166,13 @@ def _request(ask: Ask) -> dict[str, Any]:
         "model": ask.model,
         "max_tokens": ask.max_output_tokens,
         "messages": [{"role": "user", "content": ask.text}],
-        "thinking": {"type": ask.thinking},
     }
+    if ask.thinking:
+        request["thinking"] = {"type": ask.thinking}
+    output: dict[str, Any] = {"effort": ask.effort} if ask.effort else {}
     if ask.schema:
-        request["output_config"] = {"format": {"type": "json_schema", "schema": dict(ask.schema)}}
-    return request
+        output["format"] = {"type": "json_schema", "schema": dict(ask.schema)}
+    return request | ({"output_config": output} if output else {})
 
 
 def _from_status(error: anthropic.APIStatusError) -> EngineError:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sessiontrackd import condense, privacy, queue
@@ -14,7 +15,8 @@ from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.errors import ConsentRequired, JobError, Unpriced
-from sessiontrackd.insights._ask import KINDS, LEVELS, asked, sent_around
+from sessiontrackd.insights._ask import KINDS, asked, instructions, sent_around
+from sessiontrackd.insights._models import AS_OF, LEVELS, known_model
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
@@ -25,8 +27,8 @@ from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Estimator
 
 __all__ = [
-    "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict", "open_messages", "read_session", "require_consent",
-    "sent_around", "session_of",
+    "AS_OF", "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict", "instructions", "known_model",
+    "open_messages", "read_session", "require_consent", "sent_around", "session_of",
 ]  # fmt: skip
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]
@@ -72,6 +74,7 @@ class AIInsightGenerator:
         estimator: counts prompts, and learns from what is billed.
         circuit: says when no request to this engine could succeed.
         calls: the requests of this process, which let none start when it is about to end.
+        user_dir: the folder of the user's own templates, whose prompts cover ours.
         sleep: how to wait between attempts.
         now: the clock.
     """
@@ -86,6 +89,7 @@ class AIInsightGenerator:
         estimator: Estimator | None = None,
         circuit: Circuit | None = None,
         calls: Calls | None = None,
+        user_dir: Path | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -97,6 +101,7 @@ class AIInsightGenerator:
             self._engine, token_manager, consent or api_consent(token_manager), estimator or Estimator(None),
             circuit=circuit, calls=calls, sleep=sleep,
         )  # fmt: skip
+        self._user_dir = user_dir
         self._now = now
 
     async def generate_insights(
@@ -151,7 +156,7 @@ class AIInsightGenerator:
         parts, answers = condense.parts(reading.condensed), list[Answer]()
         for part in parts:
             try:
-                ask = asked(reading, part, level, self._engine.price_model)
+                ask = asked(reading, part, level, self._engine.price_model, self._user_dir)
                 answers.append(await self._requests.answer(ask, purpose))
             except JobError:
                 if not answers:  # what was paid for already is not thrown away

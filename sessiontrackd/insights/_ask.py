@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sessiontrackd import condense, templates
+from sessiontrackd.errors import Held, SettingsError
+from sessiontrackd.insights._models import manner
 from sessiontrackd.insights._reading import Reading
 from sessiontrackd.model import Ask, InsightLevel, Session
 
@@ -20,53 +22,53 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """How a level asks. Source: prices and abilities of the models, November 2026."""
+def instructions(level: InsightLevel, user_dir: Path | None = None) -> str:
+    """Return what a model is told to do with a conversation; the user's own words where there are some.
 
-    model: str
-    max_output_tokens: int
-    thinking: str  # disabled, or adaptive within max_output_tokens
-    usual_output_tokens: int  # what an answer is reckoned with before any was seen
-
-
-LEVELS = {
-    InsightLevel.MINIMAL: Level("claude-haiku-5-5", 400, "disabled", 300),
-    InsightLevel.STANDARD: Level("claude-haiku-5-5", 1500, "disabled", 1000),
-    InsightLevel.COMPREHENSIVE: Level("claude-haiku-5-5", 6000, "disabled", 2500),
-}
+    Raises:
+        Held: the user's words are no template.
+    """
+    kinds = templates.Safe(", ".join(KINDS[level]))
+    try:
+        return templates.render(f"prompts/{level.value}", {"kinds": kinds}, user_dir)
+    except SettingsError as error:
+        raise Held(f"{error} Nothing was sent; then `sessiontrackd retry`.") from error
 
 
-def _prompt(conversation: str, level: InsightLevel, boundary: str) -> str:
-    """Return a level's prompt around the text of a condensed conversation."""
-    return templates.render(
-        f"prompts/{level.value}",
-        {"conversation": templates.Safe(conversation), "boundary": boundary, "kinds": list(KINDS[level])},
-    )
+def _prompt(conversation: str, told: str, boundary: str) -> str:
+    """Return the instructions behind a conversation that nothing in it can close."""
+    values = {"conversation": templates.Safe(conversation), "boundary": boundary, "instructions": templates.Safe(told)}
+    return templates.render("prompts/frame", values)
 
 
 @cache
 def sent_around(level: InsightLevel) -> str:
     """Return what a request of this level holds beside the conversation, for counting."""
-    return f"{_prompt('', level, '0' * 16)}\n{json.dumps(_schema(KINDS[level]))}\n"
+    return f"{_prompt('', instructions(level), '0' * 16)}\n{json.dumps(_schema(KINDS[level]))}\n"
 
 
-def asked(reading: Reading, condensed: Session, level: InsightLevel, model: str | None) -> Ask:
-    """Return the ask for an engine that thinks: the condensed session, or a part of it, in a prompt."""
+def asked(
+    reading: Reading, condensed: Session, level: InsightLevel, model: str | None, user_dir: Path | None = None
+) -> Ask:
+    """Return the ask for an engine that thinks: the condensed session, or a part of it, in a prompt.
+
+    Raises:
+        Held: the user's own prompt cannot be used.
+    """
     boundary = secrets.token_hex(8)  # data cannot close what it cannot guess
-    text = _prompt(condense.render(condensed), level, boundary)
-    schema = _schema(KINDS[level])
+    how = manner(level, model)
     return Ask(
         condensed,
         level,
         reading.facts.findings,
         reading.facts.keywords,
         reading.title,
-        text=text,
-        schema=schema,
+        text=_prompt(condense.render(condensed), instructions(level, user_dir), boundary),
+        schema=_schema(KINDS[level]),
         model=model,
-        max_output_tokens=LEVELS[level].max_output_tokens,
-        thinking=LEVELS[level].thinking,
+        max_output_tokens=how.max_output_tokens,
+        thinking=how.thinking,
+        effort=how.effort,
     )
 
 

@@ -244,6 +244,7 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
         estimator=estimator,
         circuit=circuit.Circuit(rooms.circuits, name, is_heeded=not work.named, mended=rooms.queue.release),
         calls=rooms.calls,
+        user_dir=rooms.home.templates_dir,
     )
 
 
