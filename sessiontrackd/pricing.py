@@ -233,9 +233,7 @@ def data_date() -> date | None:
 
     A version that we have not seen is at least as good as the newest before it; None where there is none.
     """
-    from importlib.metadata import version
-
-    installed = _numbers(version("genai-prices"))
+    installed = _numbers(_installed())
     return max((day for known, day in COMPARED_ON.items() if _numbers(known) <= installed), default=None)
 
 
@@ -262,11 +260,16 @@ def provider_of(model: str) -> str | None:
 
 
 @functools.cache
-def package() -> str:
-    """Return the package that prices come from, with its version."""
+def _installed() -> str:
     from importlib.metadata import version
 
-    return f"genai-prices {version('genai-prices')}"
+    return version("genai-prices")
+
+
+@functools.cache
+def package() -> str:
+    """Return the package that prices come from, with its version."""
+    return f"genai-prices {_installed()}"
 
 
 def _packaged(model: str, provider: str | None, day: date, batch: bool) -> Tariff:

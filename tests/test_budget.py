@@ -263,6 +263,17 @@ def test_the_edge_is_near_when_little_is_left(manager: TokenManager) -> None:
     assert manager.is_at_edge(5 * USD // 1000)
 
 
+def test_near_the_end_the_hard_bound_is_set_aside(manager: TokenManager) -> None:
+    """Decided together with the reservation, so that of two at once only one finds room."""
+    learned, hard = Usage(20_000), Usage(45_000)
+
+    assert manager.reserve(learned, expected=Usage(18_000), hard=hard).cost_picousd == 2 * USD // 1000
+    assert manager.reserve(learned, expected=Usage(40_000), hard=hard).cost_picousd == 2 * USD // 1000
+    assert manager.reserve(learned, expected=Usage(40_000), hard=hard).cost_picousd == 45 * USD // 10_000
+    with pytest.raises(OverBudget):
+        manager.reserve(learned, expected=Usage(18_000), hard=hard)
+
+
 def test_the_month_is_that_of_the_reservation(manager: TokenManager, clock: Clock) -> None:
     """A call over midnight counts where it was reserved, and the new month begins at nothing."""
     clock.at = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)

@@ -166,11 +166,13 @@ class TokenManager:
         source: bytes | None = None,
         title: str | None = None,
         cost_picousd: int | None = None,
+        expected: Usage | None = None,
+        hard: Usage | None = None,
     ) -> Reservation:
         """Set the money for one request aside, in every budget it counts against; committed when this returns.
 
         Args:
-            most: the most the request can use, by bucket.
+            most: the most the request can use, by bucket; it may rest on what was learned and be passed now and then.
             model: to be asked.
             folder: the work is for.
             project: the work is for.
@@ -182,6 +184,8 @@ class TokenManager:
             source: the transcript.
             title: of the session.
             cost_picousd: in place of the price of `most`.
+            expected: what the request probably uses, all of its output counted.
+            hard: what it cannot pass; set aside in place of `most` where little more is left than `expected` costs.
 
         Raises:
             OverBudget: it does not fit, or no budget is set.
@@ -190,14 +194,16 @@ class TokenManager:
         """
         now = self._now()
         self.prices.require_fresh(self.prices.tariff(model or self.model, now, provider=provider, batch=batch), now)
-        entry = self._reservation(
-            most, model or self.model, folder=folder, project=project, level=level, engine=engine, provider=provider,
-            batch=batch,
-        )  # fmt: skip
+        about: dict[str, Any] = {"folder": folder, "project": project, "level": level, "engine": engine}
+        sold: dict[str, Any] = {"provider": provider, "batch": batch}
+        name = model or self.model
+        entry = self._reservation(most, name, **sold, **about)
         if cost_picousd is not None:
             entry = entry._replace(picousd=cost_picousd)
         ledger = self._ledger
         with ledger.store.immediate(durable=True) as connection:
+            if hard and expected and self.is_at_edge(self._bound(expected, name, **sold)[1], folder, project):
+                entry = self._reservation(hard, name, **sold, **about)
             made = ledger.reserve(entry, self._argument)
             if session_id or source or title:
                 connection.execute("INSERT INTO purpose VALUES (?, ?, ?, ?)", (made.id, session_id, source, title))

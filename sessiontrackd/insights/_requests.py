@@ -200,9 +200,12 @@ class Requests:
         self._consent(purpose.folder, self.provider)
         if self._circuit:
             self._circuit.require()
-        counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
+        text, output = sent_text(ask), ask.max_output_tokens or 0
+        counts = self._estimator.estimate(text, provider=self.provider, model=ask.model)
         held = money.reserve(
-            self._most(money, ask, counts, purpose),
+            Usage(counts.most, output),
+            expected=Usage(counts.expected, output),
+            hard=Usage(hard_bound(text), output),
             model=ask.model,
             folder=purpose.folder,
             project=purpose.project,
@@ -238,13 +241,6 @@ class Requests:
         self._estimator.learn(
             provider=self.provider, model=ask.model, expected=counts.expected, actual=sent_tokens, factor=counts.factor
         )
-
-    def _most(self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose) -> Usage:
-        """Return the most that a request can use: the learned bound, or near the end of the budget the hard one."""
-        output = ask.max_output_tokens or 0
-        expected_usd = money.calculate_token_cost(counts.expected, output, model=ask.model, provider=self.provider)
-        is_at_edge = money.is_at_edge(picousd(expected_usd), purpose.folder, purpose.project)
-        return Usage(hard_bound(sent_text(ask)) if is_at_edge else counts.most, output)
 
 
 def _answer(ask: Ask, paid: list[_Paid]) -> Answer:
