@@ -807,3 +807,16 @@ def test_an_index_does_not_depend_on_order(tmp_path: Path) -> None:
     assert report.render_index(listed, title="x", index_path=tmp_path / "i.md") == report.render_index(
         listed[::-1], title="x", index_path=tmp_path / "i.md"
     )
+
+
+def test_files_of_one_folder_name_it_once() -> None:
+    """Long paths under one folder are shown below it; of a fix the file's own name is enough."""
+    files = tuple(Finding("file", f"packages/app/src/{n}.ts", details={"added": 1}) for n in "abc")
+    fix = Finding(
+        "fix", "packages/app/src/a.ts", messages=(3,), origin="computed", details={"edited": True, "passes_at": 4}
+    )
+    note = a_note(findings=(*files, said("problem", "no such tide", 2, lead="", parts=(fix,))))
+
+    assert "- in `packages/app/src/`: `a.ts` +1 · `b.ts` +1 · `c.ts` +1\n" in note
+    assert "| what | mended by |\n" in note
+    assert "| `a.ts` [m3]; passes [m4] |" in note

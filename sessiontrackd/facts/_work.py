@@ -224,6 +224,7 @@ class Work:
         if problem and problem.fixed_at is None:
             problem.fixed_at = index
             problem.fixed_by = shown
+            self._open = {key: one for key, one in self._open.items() if one is not problem}
         result = call.result or ""
         if "commit" in command.bare or "] " in result[:200]:
             self._committed(call, index)

@@ -43,6 +43,7 @@ _NO_DETAILS: Mapping[str, str | int | bool] = {
 }
 """What a template may ask of every finding, whoever made it."""
 MAX_CITED_CHARS = 600
+SHOWN_FILES, LEAST_FILES, LEAST_ROOT_CHARS = 7, 3, 9
 BRIEF_CHARS = 260
 """A reader decides in five seconds: so much of the outcome comes first."""
 _MINUTE_S = 60
@@ -83,6 +84,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "title": title,
         "summary": insight.summary,
         "told": told,
+        "files_root": _root([str(each["text"]) for each in lists["files"][:SHOWN_FILES]]),
         "others": [_item(each) for each in findings if each.kind not in _KNOWN],
         "is_open": bool(lists["todos"] or lists["questions"]),
         "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
@@ -95,6 +97,18 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "cited": [_cited(message) for message in extra.cited],
         "written_by": insight.model if any(each.origin == "model" for each in findings) else None,
     }
+
+
+def _root(paths: Sequence[str]) -> str:
+    """Return the folder that several files have in common, with its slash, where naming it once is shorter."""
+    if len(paths) < LEAST_FILES or any("/" not in path for path in paths):
+        return ""
+    root = (
+        os.path.commonpath([path.rpartition("/")[0] + "/" for path in paths]) + "/"
+        if len({*map(os.path.isabs, paths)}) == 1
+        else ""
+    )
+    return root if len(root) >= LEAST_ROOT_CHARS else ""
 
 
 def _brief(pieces: Sequence[str]) -> str:
@@ -119,6 +133,7 @@ def _item(finding: Finding) -> dict[str, Any]:
         "details": {**_NO_DETAILS, **finding.details},
         "lead": _lead(finding),
         "failed": has_failed(finding),
+        "causes": sum(part.kind == "cause" for part in finding.parts),
     }
 
 

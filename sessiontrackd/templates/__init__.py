@@ -98,7 +98,7 @@ def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -
     try:
         return _bounded(chosen, f"{name}{SUFFIX}", values)
     except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
-        where, what = place_of(error, f"{name}{SUFFIX}"), str(error) or type(error).__name__
+        where, what = place_of(error, f"{name}{SUFFIX}"), str(error).rstrip(".") or type(error).__name__
         raise SettingsError(f"{where}: {what}. Mend it, or move it away to get ours back.") from error
 
 

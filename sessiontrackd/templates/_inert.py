@@ -30,6 +30,8 @@ _ENDINGS = (
 _TOKEN = re.compile(
     r"(?P<code>(?<!`)`(?!`)(?P<inside>[^`]+)`(?!`))"
     r"|(?P<bold>(?<![\w*])\*\*(?P<strong>[^\s*](?:[^*]*[^\s*])?)\*\*(?![\w*]))"
+    r"|(?P<slanted>(?<![\w*])\*(?P<leaning>[^\s*`](?:[^*`]*[^\s*`])?)\*(?![\w*]))"
+    r"|(?P<file>(?<!!)\[(?P<label>[^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\))"
     r"|(?P<address>(?:(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*:)?//[^\s`<>]+|(?:mailto|javascript|data|xmpp|tel|vbscript|file):[^\s`<>]+|www\.[^\s`<>]+"
     r"|(?<![^\s`<>()\[\]{}\"'|,;])[^\s`<>()\[\]{}\"'|,;]+@[^\s`<>()\[\]{}\"'|,;]+"
     r"|(?<![\w.@/~-])[~\w./-]*[\w-]\.(?:" + _ENDINGS + r")(?![\w-])(?:[:/?#][^\s`<>]*)?"
@@ -56,7 +58,7 @@ _BARE = {
         "{": r"(?<!`)\{(?=[^{%:#.=!])",
         "}": r"(?<![}%])\}(?=[^}])",
         "#": r"(?<=[^\W_])#|#(?=\d+(?![\w/-]))",
-        "~": r"(?:(?<= )|^)~(?=[\d/][^~]*$)",
+        "~": r"(?:(?<=[ (])|^)~(?=[\d/][^~]*$)",
         "$": r"\$(?=\d)",
         "=": r"=(?!=)|(?<= )==+(?= )",
         ":": r"(?<!:):",
@@ -181,6 +183,8 @@ def _replacement(match: re.Match[str]) -> str:
         return code(inside) if inside and not _RUNS_AS_CODE.search(inside) else f"\\`{_escaped(match['inside'])}\\`"
     if match["bold"]:
         return _escaped(match["strong"])  # a quote out of Markdown reads better without its asterisks
+    if match["slanted"] or match["file"]:
+        return _escaped(match["leaning"] or match["label"])  # and without where on this disk a link leads
     address = match["address"]
     kept = address.rstrip(_TRAILING)
     rest = address[len(kept) :]
