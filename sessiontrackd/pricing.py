@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from sessiontrackd.config import Price, Settings
@@ -344,6 +344,18 @@ def usd_text(picousd: int) -> str:
     """Return an amount as a decimal string for JSON: at least six places, never rounded."""
     text = f"{usd(picousd):.12f}"
     return text[:-6] + text[-6:].rstrip("0")
+
+
+def usd_shown(picousd: int) -> str:
+    """Return an amount for people: cents where there are some, three significant digits below."""
+    amount = usd(picousd)
+    if picousd == 0:
+        return "$0"
+    if abs(amount) >= Decimal("0.1"):
+        return f"${amount:,.2f}"
+    digits = amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2), ROUND_HALF_UP)
+    whole, _, decimals = f"{digits:f}".rstrip("0").partition(".")
+    return f"${whole}.{decimals:0<2}"
 
 
 def picousd(amount_usd: Decimal | float | str) -> int:

@@ -35,6 +35,7 @@ GRACE_S = 1.2  # what a job gets to end in after SIGTERM; then it is put back
 CALL_GRACE_S = 20.0  # what a request that may be billed gets to be answered in; the job's GRACE_S begins after it
 ALARM_S = 0.1  # how often a worker that is to end looks whether it must
 SOON_S = 5.0  # an idle worker stays for a job that is due by then
+UNTOLD_IDLES = 5  # an idle worker stays so much longer for a notification that is told again by then
 LOOK_S = 5.0  # how often the queue is looked at without being told
 STORE_RETRY_S = 60.0  # after a full disk or a locked database
 DEFAULT_STABLE_S = 2.0  # for a path outside the watched folders
@@ -73,7 +74,8 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
     write_indexes(rooms)
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
-    await channels.tell_open(rooms.circuits, rooms.budget)
+    await channels.tell_recorded(rooms.history, rooms.alerts, rooms.settings)
+    await channels.tell_open(rooms.circuits, rooms.budget, rooms.alerts)
     return outcome
 
 
@@ -244,7 +246,8 @@ class Worker:
                 idle_since_s = clock()
             due_s = LOOK_S if self._is_full else self._due_s()
             left_s = self._idle_s - (clock() - idle_since_s)
-            if left_s <= 0 and due_s > SOON_S and not self._in_flight:
+            await channels.tell_again(self._rooms.budget, self._rooms.alerts)
+            if left_s <= 0 and due_s > SOON_S and not self._in_flight and not self._is_to_tell():
                 return
             await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
 
@@ -258,6 +261,11 @@ class Worker:
             await asyncio.to_thread(self._rooms.budget.back_up)
         except SessiontrackdError as error:
             log.error("today's copy of the database was not made: %s", error)
+
+    def _is_to_tell(self) -> bool:
+        """Say whether something that could not be told is told again soon; the rest waits for the next worker."""
+        again_at = self._rooms.alerts.next_untold()
+        return again_at is not None and (again_at - datetime.now(UTC)).total_seconds() < UNTOLD_IDLES * self._idle_s
 
     @property
     def _is_full(self) -> bool:

@@ -74,7 +74,7 @@ def test_scopes_and_subjects_speak_for_themselves(alerts: Alerts) -> None:
     assert folder is not None
     assert folder.text == "50 % of the budget of /f for 2026-11 is used: $6.00 of $10.00."
     assert recorded is not None
-    assert recorded.text.startswith("Your agents have used $6.00 of $10.00")
+    assert recorded.text.startswith("Your agents have used $6.00 (2026-11)")
     assert [(what, threshold) for _, what, _, threshold in alerts.said()] == [
         ("recorded total", 50), ("spent /f", 50), ("spent total", 50),
     ]  # fmt: skip

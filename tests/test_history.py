@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sessiontrackd.history import SCHEMA, History
+from sessiontrackd.history import SCHEMA, History, Spent
 from sessiontrackd.model import Finding, Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.store import open_store
 
@@ -146,7 +146,7 @@ def test_costs_are_counted_request_by_request(history: History) -> None:
         "key": "agentv", "sessions": 1, "calls": 2, "input_tokens": 160_000, "output_tokens": 0, "cache_read_tokens": 0,
         "cache_write_tokens": 0, "cost_usd": "0.016000", "incomplete": False, "unpriced_tokens": 0,
     }  # fmt: skip
-    assert history.recorded_since(NOW - timedelta(hours=1)) == (16_000_000_000, 0)
+    assert history.recorded_since(NOW - timedelta(hours=1)) == Spent(16_000_000_000, 160_000, 0)
 
 
 def test_what_has_no_price_is_not_zero(history: History) -> None:

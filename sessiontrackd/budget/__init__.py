@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from sessiontrackd.budget._backup import Restored, back_up_daily, backups, resto
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
 from sessiontrackd.budget._heading import heading
 from sessiontrackd.budget._ledger import Ledger
-from sessiontrackd.budget._pace import Pace, may_fit, pace
+from sessiontrackd.budget._pace import Pace, in_flight, may_fit, pace
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
 from sessiontrackd.budget._tables import SCHEMA
@@ -296,6 +297,18 @@ class TokenManager:
             balance.assumed_picousd,
             limit.tokens,
             balance.used_tokens,
+        )
+
+    def lasting(self, folder: str | None = None, project: str | None = None) -> BudgetStatus:
+        """Return how the month stands without the requests that are on their way just now.
+
+        Their reservations last for seconds, and most are settled far below: nobody is to be alarmed by them.
+        """
+        status, scope = self.status(folder, project), scopes(folder, project)[-1]
+        asked = [each for each in in_flight(self._ledger, self._now()) if scope in each.reserve.scopes and each.holding]
+        picousd, tokens = (sum(getattr(each.holding, unit) for each in asked) for unit in ("picousd", "tokens"))
+        return replace(
+            status, reserved_picousd=status.reserved_picousd - picousd, used_tokens=status.used_tokens - tokens
         )
 
     def summary(self, thresholds: tuple[int, ...] = (50, 80, 95, 100)) -> dict[str, Any]:

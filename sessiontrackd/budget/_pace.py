@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sessiontrackd.budget._entries import TOTAL, Balance, Limit
+from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Limit
 from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._period import bounds, share_passed
+
+REQUEST_MOST = timedelta(minutes=10)  # no request takes longer; what is set aside for longer hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,19 @@ def pace(ledger: Ledger, now: datetime, scopes: Sequence[str], argument: Limit) 
     return Pace(scope, used, passed, (end - start).total_seconds())
 
 
-def may_fit(ledger: Ledger, cost_picousd: int, scopes: Sequence[str], argument: Limit) -> bool:
-    """Say whether a cost would fit every budget if the requests in flight cost nothing.
+def in_flight(ledger: Ledger, now: datetime | None = None) -> list[Attempt]:
+    """Return the requests on their way; batches are none: they may take a day. With a time, only those that may still be."""
+    asked = [attempt for attempt in ledger.open_attempts() if not attempt.reserve.is_batch]
+    return [each for each in asked if now is None or now - each.reserve.made_at < REQUEST_MOST]
 
-    Batches are not waited for: they may take a day.
-    """
-    in_flight = [attempt for attempt in ledger.open_attempts() if not attempt.reserve.is_batch]
-    if not in_flight:
+
+def may_fit(ledger: Ledger, cost_picousd: int, scopes: Sequence[str], argument: Limit) -> bool:
+    """Say whether a cost would fit every budget if the requests in flight cost nothing."""
+    asked = in_flight(ledger)
+    if not asked:
         return False
     for scope, balance, limit in _held(ledger, scopes, argument):
-        open_here = [each.holding for each in in_flight if scope in each.reserve.scopes and each.holding]
+        open_here = [each.holding for each in asked if scope in each.reserve.scopes and each.holding]
         used = balance.used_picousd - sum(holding.picousd for holding in open_here)
         used_tokens = balance.used_tokens - sum(holding.tokens for holding in open_here)
         if limit.picousd is not None and used + cost_picousd > limit.picousd:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from sessiontrackd.alerts import SPENT, TOKENS, Alerts
+from sessiontrackd.alerts import RECORDED, SPENT, TOKENS, Alerts
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuits
 from sessiontrackd.config import Settings
 from sessiontrackd.contracts import Channel
 from sessiontrackd.errors import SessiontrackdError, UsageError
-from sessiontrackd.model import Alert
+from sessiontrackd.history import History
+from sessiontrackd.model import Alert, BudgetStatus
 
 log = logging.getLogger(__name__)
 
@@ -91,29 +94,83 @@ async def tell_due(manager: TokenManager, alerts: Alerts, settings: Settings, te
     except SessiontrackdError as error:
         log.warning("whether a threshold was passed is unknown: %s", error)
         return []
-    for alert in due:
-        await tell(alert)
+    await _tell_all(due, alerts, tell)
     return due
 
 
-async def tell_open(circuits: Circuits, manager: TokenManager, tell: Tell = tell) -> list[str]:
+async def tell_recorded(
+    history: History, alerts: Alerts, settings: Settings, tell: Tell = tell, now: datetime | None = None
+) -> list[Alert]:
+    """Say once a day and once a month that what the transcripts record has reached what the user wanted to know.
+
+    Args:
+        history: what they record.
+        alerts: what was said already.
+        settings: name the amounts.
+        tell: how to say it.
+        now: the time.
+
+    Returns:
+        What was said.
+    """
+    try:
+        due = list(_recorded(history, alerts, settings, now or datetime.now(UTC)))
+    except SessiontrackdError as error:
+        log.warning("what the transcripts record is unknown: %s", error)
+        return []
+    await _tell_all(due, alerts, tell)
+    return due
+
+
+async def tell_again(manager: TokenManager, alerts: Alerts, tell: Tell = tell) -> int:
+    """Tell again what no channel could tell, as far as it is time to; return how much was told.
+
+    Args:
+        manager: whose month stands in the alert.
+        alerts: what was said already.
+        tell: how to say it.
+    """
+    number = 0
+    try:
+        while (untold := alerts.take_untold()) is not None:
+            if _was_told(await tell(Alert(untold[2], manager.status(), untold[1]))):
+                alerts.told(untold[0])
+                number += 1
+    except SessiontrackdError as error:
+        log.warning("what was not told is unknown: %s", error)
+    return number
+
+
+async def _tell_all(due: Iterable[Alert], alerts: Alerts, tell: Tell) -> None:
+    for alert in due:
+        if not _was_told(await tell(alert)):
+            try:
+                alerts.keep_untold(alert)
+            except SessiontrackdError as error:
+                log.warning("this is not told again: %s", error)
+
+
+def _was_told(result: object) -> bool:
+    """Say whether any channel took it; who tells otherwise than through channels has told."""
+    return not isinstance(result, dict) or not result or None in result.values()
+
+
+async def tell_open(circuits: Circuits, manager: TokenManager, alerts: Alerts, tell: Tell = tell) -> list[str]:
     """Say once which engines are not asked any more; return the reasons.
 
     Args:
         circuits: of the home.
         manager: whose month stands in the alert.
+        alerts: keep what could not be told.
         tell: how to say it.
     """
     try:
         reasons = circuits.untold()
-        alerts = [
-            Alert(0, manager.status(), f"{each} Until then notes are made by the local engine.") for each in reasons
-        ]
+        due = [Alert(0, manager.status(), f"{each} Until then notes are made by the local engine.") for each in reasons]
     except SessiontrackdError as error:
         log.warning("whether an engine refuses every request is unknown: %s", error)
         return []
-    for alert in alerts:
-        await tell(alert)
+    await _tell_all(due, alerts, tell)
     return reasons
 
 
@@ -123,7 +180,49 @@ def _due(manager: TokenManager, alerts: Alerts, settings: Settings) -> Iterator[
     scopes += [(name, None, name) for name, _ in settings.project_budgets]
     for scope, folder, project in scopes:
         status = manager.status(folder, project)
+        if _hangs_on_reservations(status, settings.thresholds):
+            status = manager.lasting(folder, project)
         for subject in (SPENT, TOKENS):
-            alert = alerts.due(status, settings.thresholds, scope=scope, subject=subject)
+            outlook = partial(_outlook, manager) if scope == "total" and subject == SPENT else str
+            alert = alerts.due(status, settings.thresholds, scope=scope, subject=subject, outlook=outlook)
             if alert:
                 yield alert
+
+
+def _hangs_on_reservations(status: BudgetStatus, thresholds: Iterable[int]) -> bool:
+    """Say whether a threshold may be passed only by what is set aside: for seconds, where a request is on its way."""
+    if not status.reserved_picousd or not status.limit_picousd:
+        return bool(status.limit_tokens)
+    spent, aside, limit = status.spent_picousd, status.reserved_picousd, status.limit_picousd
+    return any(spent * 100 < limit * threshold <= (spent + aside) * 100 for threshold in thresholds)
+
+
+def _outlook(manager: TokenManager) -> str:
+    """Say on which day the month's budget would be used up."""
+    day, status = manager.forecast().runs_out_on_day, manager.status()
+    is_used_up = status.remaining_picousd is not None and status.remaining_picousd <= 0
+    return "" if day is None or is_used_up else f"At this rate it is used up on {status.period}-{day:02}."
+
+
+def _recorded(history: History, alerts: Alerts, settings: Settings, now: datetime) -> Iterator[Alert]:
+    amounts = (
+        (settings.recorded_daily_picousd, settings.recorded_daily_tokens),
+        (settings.recorded_monthly_picousd, settings.recorded_monthly_tokens),
+    )
+    today = now.astimezone(settings.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = ((today, f"{today:%Y-%m-%d}"), (today.replace(day=1), f"{today:%Y-%m}"))
+    for (start, period), (limit_picousd, limit_tokens) in zip(starts, amounts, strict=True):
+        if limit_picousd is None and limit_tokens is None:
+            continue
+        spent = history.recorded_since(start, today + timedelta(days=1))
+        status = BudgetStatus(
+            period, limit_picousd, spent.cost_picousd, 0, limit_tokens=limit_tokens, used_tokens=spent.tokens
+        )
+        unpriced = (
+            f"{spent.unpriced_tokens:,} tokens more have no known price."
+            if spent.unpriced_tokens and limit_picousd
+            else ""
+        )
+        alert = alerts.due(status, (100,), subject=RECORDED, outlook=partial(str, unpriced))
+        if alert:
+            yield alert

@@ -10,7 +10,6 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import click
@@ -117,14 +116,7 @@ def print_json(document: Any) -> None:
 
 def usd(picousd: int) -> str:
     """Return money for people: cents where there are some, three significant digits below."""
-    amount = pricing.usd(picousd)
-    if picousd == 0:
-        return "$0"
-    if abs(amount) >= Decimal("0.1"):
-        return f"${amount:,.2f}"
-    digits = amount.quantize(Decimal(1).scaleb(amount.adjusted() - 2), ROUND_HALF_UP)
-    whole, _, decimals = f"{digits:f}".rstrip("0").partition(".")
-    return f"${whole}.{decimals:0<2}"
+    return pricing.usd_shown(picousd)
 
 
 def count(number: int, noun: str) -> str:

@@ -100,6 +100,10 @@ class Settings:
     monthly_budget_picousd: int | None = None
     monthly_budget_tokens: int | None = None
     thresholds: tuple[int, ...] = (50, 80, 95, 100)
+    recorded_daily_picousd: int | None = None
+    recorded_daily_tokens: int | None = None
+    recorded_monthly_picousd: int | None = None
+    recorded_monthly_tokens: int | None = None
     degrade: str = "local"
     upgrade_at_turn: bool = False
     may_run_ahead: float = 100.0

@@ -16,12 +16,13 @@ import msgspec
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.history._lines import Line, Lines
 from sessiontrackd.history._reports import Report, Reports
+from sessiontrackd.history._spent import RunningSum, Spent
 from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
-__all__ = ["SCHEMA", "History", "Line", "Lines", "Report", "Reports"]
+__all__ = ["SCHEMA", "History", "Line", "Lines", "Report", "Reports", "Spent"]
 
 BY = ("day", "folder", "project", "model", "level")
 
@@ -54,6 +55,7 @@ class History:
         self._store = store
         self._now = now
         self._prices = prices or Prices()
+        self._spent: RunningSum | None = None
         self.notes = Reports(store, now=now)
         self.lines = Lines(store, now=now)
 
@@ -190,16 +192,11 @@ class History:
         is_all = total.usage.complete and not total.unpriced_tokens
         return total.usage, None if is_unknown else total.cost_picousd, is_all
 
-    def recorded_since(self, since: datetime) -> tuple[int, int]:
-        """Return what replies since a moment cost, as recorded.
-
-        Returns:
-            The cost in pico-USD, and the tokens of those that have no price.
-        """
-        total = _Row()
-        for found in self._store.read("SELECT * FROM recorded WHERE at >= ?", (_ms(since),)):
-            _add(total, found, self._cost_picousd(found))
-        return total.cost_picousd, total.unpriced_tokens
+    def recorded_since(self, since: datetime, until: datetime | None = None) -> Spent:
+        """Return what replies since a moment used and cost, as recorded; what was priced before is not priced again."""
+        if self._spent is None or _ms(since) < self._spent.from_ms:
+            self._spent = RunningSum(self._store, _ms(since), self._cost_picousd)
+        return self._spent.between(_ms(since), None if until is None else _ms(until))
 
     def forget(self, *, source: bytes | None = None, session_id: str | None = None) -> int:
         """Remove what was read from a transcript or a session: insight, note and names; amounts stay.

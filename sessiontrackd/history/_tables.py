@@ -70,6 +70,7 @@ CREATE INDEX recorded_source ON recorded (source);
 """,
         "CREATE INDEX insight_content ON insight (content_sha256);\n",
         "CREATE INDEX recorded_session ON recorded (session_id);",
+        "CREATE INDEX recorded_noted ON recorded (noted_at);",
         """
 ALTER TABLE report ADD COLUMN is_deleted INTEGER NOT NULL DEFAULT 0;  -- by the user, and nowhere else under its root
 CREATE TABLE line (                    -- a session's line in an index note

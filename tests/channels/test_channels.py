@@ -8,19 +8,21 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from sessiontrackd import alerts, budget, channels
-from sessiontrackd.alerts import Alerts
+from sessiontrackd import alerts, budget, channels, history
+from sessiontrackd.alerts import AGAIN_S, Alerts
 from sessiontrackd.budget import Limit, TokenManager
 from sessiontrackd.channels import desktop
 from sessiontrackd.config import Amount, Settings
 from sessiontrackd.errors import UsageError
-from sessiontrackd.model import Alert, BudgetStatus, Folder, Usage
+from sessiontrackd.history import History
+from sessiontrackd.model import Alert, BudgetStatus, Folder, Session, Usage, UsageRecord
 from sessiontrackd.store import Store, open_store
 from tests.desktop import StartDesktop
 
@@ -31,7 +33,7 @@ HASTE_S = 0.3  # how long a test waits for a server that never answers
 
 @pytest.fixture
 def store(home: Path) -> Iterator[Store]:
-    with open_store(home / "state.db", budget.SCHEMA, alerts.SCHEMA) as opened:
+    with open_store(home / "state.db", budget.SCHEMA, alerts.SCHEMA, history.SCHEMA) as opened:
         yield opened
 
 
@@ -184,24 +186,122 @@ def test_what_is_due_is_said_for_each_budget(store: Store) -> None:
     assert said(manager, store, settings) == []
 
     reservation = manager.reserve(Usage(900, 0), folder="/f", project="p", cost_picousd=5 * USD)
+    manager.send(reservation)
+    manager.assume(reservation)
 
     assert said(manager, store, settings) == [
         "50 % of the budget", "80 % of the budget of /f", "The budget of p",
     ]  # fmt: skip
-    manager.send(reservation)
-    manager.assume(reservation)
     assert said(manager, store, settings) == []
 
 
-def test_a_damaged_ledger_stops_no_note(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """What cannot be known is logged; nothing is raised."""
+def test_a_reservation_of_seconds_alarms_nobody(store: Store) -> None:
+    """It counts as soon as it is settled, assumed, or lasts longer than a request can."""
+    settings = Settings(monthly_budget_picousd=10 * USD, monthly_budget_tokens=1000)
+    early = datetime.now(UTC) - timedelta(minutes=11)
+    manager = TokenManager(store=store)
+    manager.hold_to(settings)
+    reservation = manager.reserve(Usage(600, 0), cost_picousd=6 * USD)
+    assert said(manager, store, settings) == []
+
+    manager.settle(reservation, Usage(6, 0))
+    assert said(manager, store, settings) == []
+
+    TokenManager(store=store, now=lambda: early).reserve(Usage(600, 0), cost_picousd=6 * USD)
+    assert said(manager, store, settings) == ["50 % of the budget", "50 % of the budget"]
+
+
+def test_an_alert_names_the_day_on_which_the_budget_runs_out(store: Store) -> None:
+    """As the forecast has it."""
+    manager = TokenManager(store=store, now=lambda: datetime(2026, 11, 11, tzinfo=UTC))
+    manager.set_limits(Limit(10 * USD))
+    assumed(manager, 6 * USD)
+
+    async def nowhere(alert: Alert) -> None:
+        pass
+
+    (alert,) = asyncio.run(channels.tell_due(manager, Alerts(store), Settings(), nowhere))
+    assert alert.text.endswith("$6.00 of $10.00. At this rate it is used up on 2026-11-17.")
+
+
+def assumed(manager: TokenManager, cost_picousd: int) -> None:
+    """Spend."""
+    reservation = manager.reserve(Usage(1, 0), cost_picousd=cost_picousd)
+    manager.send(reservation)
+    manager.assume(reservation)
+
+
+class Deaf:
+    """A desktop that takes nothing until it is there."""
+
+    def __init__(self) -> None:
+        """Start without ears."""
+        self.is_there = False
+        self.heard: list[str] = []
+
+    async def __call__(self, alert: Alert) -> dict[str, str | None]:
+        """Hear it, where it is there."""
+        if self.is_there:
+            self.heard.append(alert.text)
+        return {"desktop": None if self.is_there else "nobody is there"}
+
+
+def test_what_nobody_heard_is_told_again_and_then_no_more(store: Store) -> None:
+    """Later each time, a bounded number of times, and once when somebody is there."""
+    now = [datetime(2026, 11, 11, tzinfo=UTC)]
+    manager, deaf, alerts = TokenManager(store=store), Deaf(), Alerts(store, now=lambda: now[0])
+    manager.set_limits(Limit(10 * USD))
+    assumed(manager, 6 * USD)
+    asyncio.run(channels.tell_due(manager, alerts, Settings(), deaf))
+
+    def again(after_s: float) -> datetime | None:
+        now[0] += timedelta(seconds=after_s)
+        asyncio.run(channels.tell_again(manager, alerts, deaf))
+        return alerts.next_untold()
+
+    assert again(9) == now[0] + timedelta(seconds=1)
+    assert again(1) == now[0] + timedelta(seconds=60)
+    deaf.is_there = True
+    assert again(60) is None
+    assert len(deaf.heard) == 1
+    assumed(manager, 3 * USD)
+    deaf.is_there = False
+    asyncio.run(channels.tell_due(manager, alerts, Settings(), deaf))
+    assert [again(after_s) is not None for after_s in AGAIN_S] == [True] * (len(AGAIN_S) - 1) + [False]
+
+
+def test_the_agents_own_spending_speaks_once_a_day_and_once_a_month(store: Store) -> None:
+    """As soon as a transcript that was read records it; what has no price is said beside it."""
+    settings = Settings(recorded_daily_picousd=80 * USD, recorded_monthly_tokens=160_000_000)
+    evening = datetime(2026, 11, 11, 22, tzinfo=UTC)
+    recorded, alerts = History(store), Alerts(store)
+
+    def told(hours: int, tokens: int, model: str = "claude-haiku-5-5") -> list[str]:
+        at = evening + timedelta(hours=hours)
+        record = UsageRecord(f"{model} {hours}", None, model, at, Usage(output_tokens=tokens))
+        recorded.record_session(Session("s", "claude_code", usage_records=(record,)), b"/a")
+        due = asyncio.run(channels.tell_recorded(recorded, alerts, settings, Deaf(), at))
+        return [alert.text for alert in due]
+
+    assert told(0, 100_000_000) == []
+    assert told(0, 1_000, "llama") == []
+    assert told(1, 40_000_000) == []
+    assert told(2, 4_000_000) == []  # the next day
+    said = told(-1, 30_000_000)
+    assert said[0].startswith("Your agents have used $85.00 (2026-11-11), as their transcripts record;")
+    assert said[0].endswith("you wanted to know at $80.00. 1,000 tokens more have no known price.")
+    assert said[1].startswith("Your agents have used 170,001,000 tokens (2026-11), as their")
+    assert told(-2, 30_000_000) == []
+
+
+def test_a_damaged_ledger_stops_no_note(store: Store) -> None:
+    """What it says is told as it stands; nothing is raised."""
     manager = TokenManager(store=store)
     manager.set_limits(Limit(USD))
     with store.immediate() as connection:
         connection.execute("UPDATE budget SET picousd = 5")
 
     assert said(manager, store, Settings()) == []
-    assert "unknown" in caplog.text
 
 
 def pass_the_threshold(path: Path, together: Any) -> None:
