@@ -31,7 +31,12 @@ def talk(session_id: str, *asks: str, project: str = "tide", day: int = 14) -> s
         asked = {"role": "user", "content": ask}
         said = {
             "role": "assistant",
-            "content": [{"type": "text", "text": f"Done: {ask}. The next step is to test it."}],
+            "content": [
+                {
+                    "type": "text",
+                    "text": f"Done: {ask}. Not done yet: the README still tells people to add an hour by hand.",
+                }
+            ],
         }
         lines += [
             {"type": "user", "uuid": f"u{number}", "message": asked, **common},
@@ -95,7 +100,7 @@ def test_a_vault_has_names_for_people_and_an_index_a_project(desk: Callable[...,
         "tide/2026-03-14 Mend the tide import (5f0c).md",
     ]
     index = (at.vault / "tide" / "tide.md").read_text()
-    assert "2 sessions · 1 open" in index
+    assert "2 sessions" in index
     assert "[Mend the tide import](2026-03-14%20Mend%20the%20tide%20import%20%285f0c%29.md)" in index
     assert "- 2026-03-15 Only one ask\n" in index
     assert "88bb" not in index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,8 +12,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from sessiontrackd import readers
-from sessiontrackd.cli._command import command, json_option
+from sessiontrackd import history, readers, report
+from sessiontrackd.cli._command import command, existing_store, json_option
 from sessiontrackd.cli._screen import count, cut, local_time, print_json, print_table, safe, safe_block, size
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import NotAConversation, UsageError
@@ -82,11 +83,11 @@ class Place(NamedTuple):
 @click.option("--session", "session_id", metavar="ID", help="Which session, by the beginning of its id.")
 @click.option("--around", default=NEIGHBOURS, show_default=True, help="Messages before and after #m12.")
 def show(place: str, session_id: str | None, around: int) -> None:
-    """Print a transcript's messages for reading; with #m12 that one and its neighbours.
+    """Print a transcript's messages for reading; with #m12 that one and its neighbours. PATH may be its note, too.
 
     Shown as they stand in your file: nothing is redacted on your own screen.
     """
-    wanted = _parse_place(place)
+    wanted, session_id = _of_note(_parse_place(place), session_id)
     transcript = readers.read(wanted.path.resolve())
     if not transcript.is_conversation:
         raise NotAConversation(f"{wanted.path} is no conversation, so there is nothing to show.")
@@ -103,6 +104,21 @@ def _parse_place(text: str) -> Place:
     if found is None or Path(text).exists():
         return Place(Path(text), None)
     return Place(Path(found[1]), int(found[2]))
+
+
+def _of_note(wanted: Place, session_id: str | None) -> tuple[Place, str | None]:
+    """Return the transcript and the session that a note of ours tells of, where a note was named."""
+    path = wanted.path.absolute()
+    about = report.session_at(path) if path.is_file() else None
+    if about is None:
+        return wanted, session_id
+    with existing_store(history.SCHEMA) as store:
+        known = history.Reports(store).of(about) if store else []
+    known.sort(key=lambda note: note.path != os.fsencode(path))
+    source = next((note.source for note in known if note.source and os.path.exists(note.source)), None)
+    if source is None:
+        raise UsageError(f"The transcript of {wanted.path} is not known or no longer there, so it cannot be shown.")
+    return Place(Path(os.fsdecode(source)), wanted.message), session_id or about
 
 
 def _not_found(wanted: Place, session_id: str | None) -> str:

@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
     "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
+    "search": Entry("find", "search", "Find sessions by the words in them."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
     "usage": Entry("state", "usage", "Show what was spent, or what the transcripts record."),
     "budget": Entry("budget", "budget", "Show or set what may be spent a month."),

@@ -119,6 +119,7 @@ class Settings:
     worker_idle_s: float = 60.0
     calls_at_once: int = 4
     watch_step_ms: int = 500
+    keeps_words: bool = True
     folders: tuple[Folder, ...] = ()
 
     @property

@@ -446,6 +446,15 @@ OPTIONS: tuple[Option, ...] = (
         _whole(50, 10_000),
         "watch_step_ms",
     ),
+    Option(
+        "search.keep",
+        "global",
+        "true or false",
+        True,
+        "Whether the words of transcripts, redacted, are kept for `search`.",
+        _yes_no,
+        "keeps_words",
+    ),
     Option("path", "folder", "folder", "", "The folder to watch, with everything below it.", absolute_path),
     Option("level", "folder", "one of " + ", ".join(InsightLevel), "standard", "How deep an insight goes.", _level),
     Option(

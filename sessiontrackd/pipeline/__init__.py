@@ -24,6 +24,7 @@ from sessiontrackd import (
     queue,
     readers,
     report,
+    search,
     tokens,
 )
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
@@ -33,6 +34,7 @@ from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation
 from sessiontrackd.insights import LEVELS, AIInsightGenerator, Calls, Purpose, Reading, read_session, require_consent
 from sessiontrackd.model import Degraded, Finding, Folder, Insight, InsightLevel, Job, Session, Usage
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
+from sessiontrackd.pipeline._words import cited, remember
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
 from sessiontrackd.store import Store, open_store
@@ -57,10 +59,12 @@ class Rooms:
     alerts: alerts.Alerts
     circuits: circuit.Circuits
     calls: Calls
+    search: search.Search
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the store and the words beside it."""
         self.store.close()
+        self.search.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,8 @@ def open_rooms(home: Home) -> Rooms:
         manager.recover()
     jobs, known, consents = queue.Queue(store), history.History(store, prices=manager.prices), privacy.Consents(store)
     circuits = circuit.Circuits(store, lambda: config.condition(home, settings))
-    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store), circuits, Calls())
+    words = search.Search.open(home.state_dir)
+    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store), circuits, Calls(), words)
 
 
 async def process_job(rooms: Rooms, job: Job) -> list[Note]:
@@ -133,16 +138,19 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
     work = plan(rooms.settings, job)
     done: list[Note] = []
     async with contextlib.aclosing(generator_of(rooms, work)) as generator:
-        for reading, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
+        for reading, heard, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
             shelf = shelf_of(rooms, work, is_one_of_many)
             title = reading.shown(reading.title)
             if not deserves_note(work, reading, is_one_of_many):
                 notes.write_note(rooms.history, shelf, notes.Content(reading.session, title))
+                keep_words(rooms, work, reading, heard)
                 done.append(Note(reading, None, None))
                 continue
             insight, shortfall, less = await insight_of(rooms, work, generator, reading)
             agents = agents_of(rooms, work, reading.session)
-            path = notes.write_note(rooms.history, shelf, notes.Content(reading.session, title, insight, agents))
+            content = notes.Content(reading.session, title, insight, agents, cited(heard, insight, work.folder))
+            path = notes.write_note(rooms.history, shelf, content)
+            keep_words(rooms, work, reading, heard, insight)
             done.append(Note(reading, insight, path, shortfall, less))
     return done
 
@@ -248,8 +256,10 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
     )
 
 
-def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Iterator[tuple[Reading, bool]]:
-    """Yield each session of a transcript, read, and whether the transcript holds more than one."""
+def readings(
+    rooms: Rooms, work: Work, condense_for: InsightLevel | None
+) -> Iterator[tuple[Reading, search.Heard, bool]]:
+    """Yield each session of a transcript, read, with its words, and whether the transcript holds more than one."""
     if not work.named and readers.is_data_set(work.source):
         raise Held(
             f"a data set: {readers.DATA_SET_ROWS} conversations or more stand as rows in it. "
@@ -262,19 +272,28 @@ def readings(rooms: Rooms, work: Work, condense_for: InsightLevel | None) -> Ite
     first, second = next(found, None), next(found, None)
     if first is None:
         raise NotAConversation("there is no message in it yet")
-    yield first, second is not None
+    yield *first, second is not None
     if second is not None:
-        yield second, True
-        yield from ((reading, True) for reading in found)
+        yield *second, True
+        yield from ((*each, True) for each in found)
 
 
-def recorded(rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None) -> Reading:
+def recorded(
+    rooms: Rooms, work: Work, opened: OpenSession, condense_for: InsightLevel | None
+) -> tuple[Reading, search.Heard]:
     """Read one session, and keep what its transcript records of the agent's own usage."""
     also = levels_below(condense_for) if condense_for and work.degrade == "lower" else ()
-    personal = work.folder.redact_notes == "all"
-    reading = read_session(opened, condense_for, level=work.level, personal=personal, also=also)
-    rooms.history.record_session(reading.session, work.path, folder=work.folder_name, project=work.folder.project)
-    return reading
+    personal, heard = work.folder.redact_notes == "all", search.Heard()
+    reading = read_session(heard.listening(opened), condense_for, level=work.level, personal=personal, also=also)
+    named = replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
+    rooms.history.record_session(named, work.path, folder=work.folder_name, project=work.folder.project)
+    return reading, heard
+
+
+def keep_words(rooms: Rooms, work: Work, reading: Reading, heard: search.Heard, insight: Insight | None = None) -> None:
+    """Let the words of a session be found, unless the settings say otherwise."""
+    if rooms.settings.keeps_words:
+        remember(rooms.search, work.path, work.folder, reading, heard=heard, insight=insight)
 
 
 def agents_of(rooms: Rooms, work: Work, session: Session) -> list[SubAgent]:

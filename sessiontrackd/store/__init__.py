@@ -123,6 +123,13 @@ class Store:
             return [str(error)]
         return [row[0] for row in rows if row[0] != "ok"]
 
+    def scrub(self) -> None:
+        """Write the file anew without what was deleted, so that it stands in no free page and no log."""
+        connection = self.connection
+        with self._told():
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     def back_up(self, target: Path) -> None:
         """Write a whole, consistent copy to `target`, replacing it at once when it is complete."""
         partial = target.with_name(target.name + ".part")

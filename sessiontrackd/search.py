@@ -1,0 +1,312 @@
+"""Full text over what was read: redacted, bounded, in a file of its own beside the database."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sessiontrackd.contracts import OpenSession
+from sessiontrackd.errors import StoreDamaged
+from sessiontrackd.model import Finding, Insight, Message, Origin, Role, Session, ToolCall
+from sessiontrackd.privacy import Redactor
+from sessiontrackd.store import Schema, Store, open_store
+
+FILE = "search.db"
+KEPT_CHARS = {Role.USER: 3_000, Role.ASSISTANT: 1_500}
+"""Of one message its beginning is kept; a person's words are the ones that are looked for."""
+CALL_CHARS = 160
+"""Of one tool call: its name and the first line of what it was called with."""
+MARGIN_CHARS = 4_096
+"""What is looked at behind the cut, so that a secret that is cut in half is still recognised."""
+SESSION_CHARS = 400_000
+"""Of one session; what comes later is not found."""
+SNIPPET_CHARS = 160
+SHOWN_MATCHES = 3
+SHIFT = 20  # a row's number is the session's, shifted, and the message's
+TITLE = 0  # the number that stands for title and findings
+_MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url")
+_WIDE = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f])")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+SCHEMA = Schema(
+    "search",
+    (
+        """
+CREATE TABLE heard (                   -- a session whose words can be looked for
+    id INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL UNIQUE,
+    source BLOB NOT NULL,
+    format TEXT NOT NULL,
+    project TEXT,
+    title TEXT NOT NULL,
+    started_at INTEGER,                -- milliseconds since 1970
+    content_sha256 TEXT NOT NULL,      -- of what was read, and of what was found in it
+    body BLOB NOT NULL                 -- [[message, role, text], ...] as JSON, deflated; redacted
+) STRICT;
+CREATE INDEX heard_source ON heard (source);
+CREATE VIRTUAL TABLE said USING fts5 (text, content = '', tokenize = "unicode61 remove_diacritics 2");
+""",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The beginning of a message and of what its tools were called with, not redacted yet."""
+
+    message: Message
+    calls: tuple[str, ...]
+
+    def redacted(self, redactor: Redactor) -> Message:
+        """Return it with its private parts replaced, then cut: the tool calls are lines of its text."""
+        text, most = self.message.text, KEPT_CHARS.get(self.message.role, 0)
+        said = redactor.cut(text, 0, min(len(text), most)).strip()
+        lines = redactor.redact("\n".join(self.calls)).split("\n") if self.calls else []
+        parts = (part for part in (said, *(f"⚙ {line[:CALL_CHARS]}" for line in lines)) if part)
+        return replace(self.message, text=_plain("\n".join(parts)))
+
+
+@dataclass
+class Heard:
+    """The beginnings of a session's messages, kept while it streams past; not redacted yet."""
+
+    kept: list[_Kept] = field(default_factory=list)
+    chars: int = 0
+
+    def listening(self, opened: OpenSession) -> OpenSession:
+        """Return the session with its messages kept as they pass."""
+        return OpenSession(self._steps(opened))
+
+    def _steps(self, opened: OpenSession) -> Generator[Message, None, Session]:
+        for message in opened:
+            if message.origin in (Origin.HUMAN, Origin.MODEL) and self.chars < SESSION_CHARS:
+                self._keep(message)
+            yield message
+        return opened.close()
+
+    def _keep(self, message: Message) -> None:
+        calls = tuple(line for call in message.tool_calls if (line := _call_line(call)))
+        most = KEPT_CHARS.get(message.role, 0)
+        text = message.text[: most + MARGIN_CHARS].strip()
+        if text or calls:
+            bare = Message(message.index, message.role, message.origin, text, speaker=message.speaker)
+            self.kept.append(_Kept(bare, calls))
+            self.chars += min(len(text), most) + sum(min(len(line), CALL_CHARS) for line in calls)
+
+    def cited(self, insight: Insight, redactor: Redactor, most: int) -> list[Message]:
+        """Return the messages that an insight rests on, redacted, in their order; not more than so many."""
+        wanted = {number for finding in insight.findings for number in _numbers(finding)}
+        found = [each for each in self.kept if each.message.index in wanted][:most]
+        return [each.redacted(redactor) for each in found]
+
+
+def _plain(text: str) -> str:
+    """Return a text that SQLite and UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+
+
+def _numbers(finding: Finding) -> Iterator[int]:
+    yield from finding.messages
+    for part in finding.parts:
+        yield from _numbers(part)
+
+
+def _call_line(call: ToolCall) -> str:
+    """Return a tool's name and the first line of what it was called with."""
+    said = next((call.arguments[name] for name in _MAIN_ARGUMENTS if isinstance(call.arguments.get(name), str)), "")
+    first = str(said).strip().partition("\n")[0][: CALL_CHARS + MARGIN_CHARS]
+    return f"{call.name} {' '.join(first.split())}" if first else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A message that was found: its number (0: title and findings), its role and the words around the find."""
+
+    message: int
+    role: str
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A session that was found; paths are what the kernel takes."""
+
+    session_id: str
+    source: bytes
+    format: str
+    project: str | None
+    title: str
+    started_at: datetime | None
+    matches: tuple[Match, ...]
+
+
+class Search:
+    """The words of the sessions of a home.
+
+    Args:
+        store: opened with SCHEMA.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the store."""
+        self._store = store
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Search:
+        """Open the file of a home; make it if it is missing, or damaged: it can be made again, so nothing waits for it."""
+        try:
+            return cls(open_store(state_dir / FILE, SCHEMA))
+        except StoreDamaged:
+            for end in ("", "-wal", "-shm"):
+                (state_dir / f"{FILE}{end}").unlink(missing_ok=True)
+            return cls(open_store(state_dir / FILE, SCHEMA))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def keep(
+        self, session: Session, source: bytes, heard: Heard, insight: Insight | None, *, key: str, title: str,
+        project: str | None, personal: bool,
+    ) -> bool:  # fmt: skip
+        """Let the words of a session be found; return whether anything changed.
+
+        Args:
+            session: read to its end.
+            source: its transcript.
+            heard: what was kept of its messages.
+            insight: what was found in it, redacted.
+            key: the sha256 of what was read.
+            title: redacted.
+            project: the folder's setting; else the recorded one.
+            personal: replace personal data, too.
+        """
+        key = f"{key} {insight.engine} {insight.level} {insight.made_at}" if insight else key
+        known = self._store.one("SELECT * FROM heard WHERE session_id = ?", (session.session_id,))
+        if known is not None and (known["content_sha256"] == key or _is_shorter(known, source, heard)):
+            return False
+        redactor = Redactor(personal=personal)
+        rows: list[tuple[int, str, str]] = [(TITLE, "", _plain(_found_text(title, insight)))]
+        rows += [(each.index, each.role.value, each.text) for each in (one.redacted(redactor) for one in heard.kept)]
+        started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
+        body = zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 6)
+        names = (session.format, None if project is None else _plain(project), _plain(title))
+        values = (session.session_id, source, *names, started_at, key, body)
+        with self._store.immediate() as connection:
+            self._drop(known)
+            number = connection.execute(
+                "INSERT INTO heard VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id", values
+            ).fetchone()[0]
+            connection.executemany("INSERT INTO said (rowid, text) VALUES (?, ?)", _indexed(number, rows))
+        return True
+
+    def find(self, words: Sequence[str], *, limit: int = 10, project: str | None = None) -> list[Hit]:
+        """Return the sessions that hold all of the words, best first: those first where one message holds them all.
+
+        Args:
+            words: each a word, a beginning (`migrat*`) or, with spaces, a phrase.
+            limit: at most so many sessions.
+            project: only of this one.
+        """
+        terms = [term for term in map(_term, words) if term]
+        if not terms:
+            return []
+        scores: dict[int, list[int]] = {}
+        for query in (" AND ".join(terms), " OR ".join(terms)):
+            holding = None if " OR " not in query else set.intersection(*map(self._sessions, terms))
+            for row in self._store.read("SELECT rowid FROM said WHERE said MATCH ? ORDER BY rank", (query,)):
+                number, message = row[0] >> SHIFT, row[0] & ((1 << SHIFT) - 1)
+                if holding is None or number in holding:
+                    scores.setdefault(number, []).append(message)
+            if len(scores) >= limit or len(terms) == 1:
+                break
+        hits = (self._hit(number, messages, terms) for number, messages in scores.items())
+        chosen = (hit for hit in hits if hit and project in (None, hit.project))
+        return [hit for hit, _ in zip(chosen, range(limit), strict=False)]
+
+    def forget(self, *, session_ids: Sequence[str] = (), source: bytes | None = None) -> int:
+        """Remove the words of sessions and of a transcript, from the file's free pages too; return how many sessions."""
+        rows = [*self._store.read("SELECT * FROM heard WHERE source = ?", (source,))]
+        for session_id in session_ids:
+            rows += self._store.read("SELECT * FROM heard WHERE session_id = ?", (session_id,))
+        found = {row["id"]: row for row in rows}
+        with self._store.immediate() as connection:
+            for row in found.values():
+                self._drop(row)
+            if found:
+                connection.execute("INSERT INTO said (said) VALUES ('optimize')")
+        if found:
+            self._store.scrub()
+        return len(found)
+
+    def _sessions(self, term: str) -> set[int]:
+        return {row[0] >> SHIFT for row in self._store.read("SELECT rowid FROM said WHERE said MATCH ?", (term,))}
+
+    def _drop(self, row: Any) -> None:
+        """Take a session out of the index; it must be told the very words that it was given."""
+        if row is None:
+            return
+        with self._store.immediate() as connection:
+            gone = [(number, text) for number, text in _indexed(row["id"], _rows(row))]
+            connection.executemany("INSERT INTO said (said, rowid, text) VALUES ('delete', ?, ?)", gone)
+            connection.execute("DELETE FROM heard WHERE id = ?", (row["id"],))
+
+    def _hit(self, number: int, messages: Sequence[int], terms: Sequence[str]) -> Hit | None:
+        row = self._store.one("SELECT * FROM heard WHERE id = ?", (number,))
+        if row is None:
+            return None
+        texts = {message: (role, text) for message, role, text in _rows(row)}
+        numbers = sorted(dict.fromkeys(messages), key=lambda each: each == TITLE)[:SHOWN_MATCHES]
+        matches = (Match(each, texts[each][0], _snippet(texts[each][1], terms)) for each in numbers if each in texts)
+        at = None if row["started_at"] is None else _EPOCH + timedelta(milliseconds=row["started_at"])
+        return Hit(row["session_id"], row["source"], row["format"], row["project"], row["title"], at, tuple(matches))
+
+
+def _is_shorter(known: Any, source: bytes, heard: Heard) -> bool:
+    """Say whether another transcript of the same session is kept already and holds more."""
+    return known["source"] != source and len(_rows(known)) > len(heard.kept) + 1
+
+
+def _rows(row: Any) -> list[list[Any]]:
+    rows: list[list[Any]] = json.loads(zlib.decompress(row["body"]))
+    return rows
+
+
+def _indexed(number: int, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[int, str]]:
+    """Yield what goes into the index: one row a message, characters of scripts without spaces apart."""
+    for message, _, text in rows:
+        if message < 1 << SHIFT:
+            yield (number << SHIFT) + message, _WIDE.sub(r" \1 ", text)
+
+
+def _found_text(title: str, insight: Insight | None) -> str:
+    if insight is None:
+        return title
+    texts = (each.text for each in insight.findings if each.origin == "model")
+    return "\n".join(dict.fromkeys((title, insight.title, insight.summary, *insight.keywords, *texts)))
+
+
+def _term(word: str) -> str:
+    """Return what FTS5 looks for: a phrase in quotes, with nothing that could be taken for its syntax."""
+    is_beginning = word.endswith("*")
+    inner = re.sub(r"[^\w]+", " ", _WIDE.sub(r" \1 ", word)).strip().replace("_", " ").strip()
+    return f'"{inner}"{"*" if is_beginning else ""}' if inner else ""
+
+
+def _snippet(text: str, terms: Sequence[str]) -> str:
+    """Return one line around the first of the words."""
+    line = " ".join(text.split())
+    low = line.casefold()
+    firsts = (
+        re.sub(r"\s+", "", term.strip('"*')) if _WIDE.search(term) else term.strip('"*').split()[0] for term in terms
+    )
+    places = [at for word in firsts if (at := low.find(word.casefold())) >= 0]
+    start = max(0, min(places, default=0) - SNIPPET_CHARS // 3)
+    cut = line[start : start + SNIPPET_CHARS]
+    return f"{'…' if start else ''}{cut.strip()}{'…' if start + SNIPPET_CHARS < len(line) else ''}"
