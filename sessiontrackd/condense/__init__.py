@@ -290,10 +290,10 @@ def _argument(call: ToolCall) -> str:
 
 def render(session: Session) -> str:
     """Return the text of a condensed session; `[m12]` is what an answer cites."""
-    return "\n".join(_text_of(message) for message in session.messages)
+    return "\n".join(text_of(message) for message in session.messages)
 
 
-def _text_of(message: Message) -> str:
+def text_of(message: Message) -> str:
     """Return one message; its text cannot pass for the heading of another."""
     who = message.speaker or message.role.value
     lines = [f"[m{message.index}] {_inert(who)}:"]
@@ -329,7 +329,7 @@ def parts(session: Session, most_tokens: int = MOST_TOKENS) -> tuple[Session, ..
 
 def _weight(message: Message) -> int:
     """Return what a message adds to the upper bound of a text."""
-    return sized(_text_of(message) + "\n").most - sized("").most + 1
+    return sized(text_of(message) + "\n").most - sized("").most + 1
 
 
 def _fitting(message: Message, most: int) -> Iterator[Message]:

@@ -24,12 +24,13 @@ from sessiontrackd.facts._human import gist, recorded_title, shortened, spoken, 
 from sessiontrackd.facts._scorer import Unit, keywords, phrase, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
-from sessiontrackd.facts._words import stem, tokens
+from sessiontrackd.facts._words import STOP_WORDS, stem, tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 
 __all__ = [
     "KINDS",
+    "STOP_WORDS",
     "Facts",
     "Unit",
     "command",

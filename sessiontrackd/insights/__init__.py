@@ -218,6 +218,9 @@ class AIInsightGenerator:
             "request_id": answers[-1].request_id,
             **self._priced(),
         }
+        replaced = {*answers[0].checked.replaced, *answers[-1].checked.replaced}
+        if replaced:
+            provenance["replaced"] = [name for name in ("title", "summary") if name in replaced]
         if parts > 1:
             provenance["note"] = f"asked in {len(answers)} of {parts} parts"
         return replace(

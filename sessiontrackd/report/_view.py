@@ -222,6 +222,8 @@ def _receipt(session: Session, insight: Insight, zone: tzinfo | None) -> list[st
     parts.append(f"{counted(int(lines), 'line')} read, {secrets}" if lines else secrets)
     if (checked := facts.get("quotes_checked")) is not None:
         parts.append(f"quotes checked: {int(facts.get('quotes_kept', checked))} of {int(checked)}")
+    if replaced := facts.get("replaced"):
+        parts.append(f"its {' and '.join(map(str, replaced))} left out: not founded in the transcript")
     if note := facts.get("note"):
         parts.append(str(note))
     if insight.made_at is not None:
