@@ -111,7 +111,7 @@ def _sessions(source: Source, notes: Notes) -> Iterator[Steps]:
                 notes.warnings.append(f"conversation {session_id} stands there twice; the first one was read")
                 continue
             seen.add(session_id)
-            yield _steps(conversation, conversation.mapping, session_id)
+            yield _steps(conversation, conversation.mapping, session_id, only_figures=source.only_figures)
         notes.of_document(document)
 
 
@@ -128,14 +128,15 @@ def _session_id(conversation: Conversation, raw: Raw) -> str:
     return recorded or hashlib.sha256(bytes(raw)).hexdigest()[:32]
 
 
-def _steps(conversation: Conversation, mapping: dict[str, Node], session_id: str) -> Steps:
+def _steps(conversation: Conversation, mapping: dict[str, Node], session_id: str, *, only_figures: bool) -> Steps:
     figures, timeline = Figures(title=as_text(conversation.title)), Timeline()
     path = _path(mapping, conversation.current_node)
     for node in path:
         if node.message is not None:
             _count(node.message, figures)
-            _tell(node.message, timeline)
-        yield from timeline.ready()
+            if not only_figures:
+                _tell(node.message, timeline)
+                yield from timeline.ready()
     yield from timeline.rest()
     figures.started_at = parse_time(conversation.create_time)
     figures.ended_at = parse_time(conversation.update_time)

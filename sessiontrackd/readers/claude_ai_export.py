@@ -94,7 +94,7 @@ def _sessions(source: Source, notes: Notes) -> Iterator[Steps]:
                     notes.warnings.append(f"conversation {session_id} stands there twice; the first one was read")
                 else:
                     seen.add(session_id)
-                    yield _steps(conversation, conversation.chat_messages, session_id)
+                    yield _steps(conversation, conversation.chat_messages, session_id, only_figures=source.only_figures)
             index += 1
         notes.of_document(document)
 
@@ -106,26 +106,31 @@ def _conversations(part: Source, document: Document) -> Iterator[Raw]:
         yield Raw(msgspec.json.encode(dict(document.members(()))))
 
 
-def _steps(conversation: Conversation, messages: list[Said], session_id: str) -> Steps:
+def _steps(conversation: Conversation, messages: list[Said], session_id: str, *, only_figures: bool) -> Steps:
     figures, timeline = Figures(title=as_text(conversation.name)), Timeline()
     figures.used(conversation.model)
     for said in messages:
-        _take(said, figures, timeline, as_text(conversation.model))
-        yield from timeline.ready()
+        _count(said, figures)
+        if not only_figures:
+            _tell(said, timeline, as_text(conversation.model))
+            yield from timeline.ready()
     yield from timeline.rest()
     figures.started_at = parse_time(conversation.created_at)
     figures.ended_at = parse_time(conversation.updated_at)
     return figures.session(session_id, NAME)
 
 
-def _take(said: Said, figures: Figures, timeline: Timeline, model: str | None) -> None:
-    facts: dict[str, Any] = {"at": parse_time(said.created_at), "message_id": as_text(said.uuid)}
+def _count(said: Said, figures: Figures) -> None:
     figures.tool_calls += sum(block.type == "tool_use" for block in said.content or [])
+    figures.human_turns += said.sender == "human"
+    figures.assistant_turns += said.sender == "assistant"
+
+
+def _tell(said: Said, timeline: Timeline, model: str | None) -> None:
+    facts: dict[str, Any] = {"at": parse_time(said.created_at), "message_id": as_text(said.uuid)}
     if said.sender == "human":
-        figures.human_turns += 1
         timeline.say(Role.USER, Origin.HUMAN, _text(said), **facts)
     elif said.sender == "assistant":
-        figures.assistant_turns += 1
         timeline.say(Role.ASSISTANT, Origin.MODEL, _text(said), model=model, **facts)
         for block in said.content or []:
             _tool(block, timeline)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sessiontrackd.model import Transcript
-from sessiontrackd.readers._claude import Conversation, Record
+from sessiontrackd.readers._claude import Conversation
+from sessiontrackd.readers._claude_count import count_all
+from sessiontrackd.readers._claude_records import Record
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Lines, Source
 
@@ -53,9 +55,12 @@ def subagent_paths(source: Source) -> Iterator[Path]:
 def _steps(source: Source, notes: Notes) -> Steps:
     lines = Lines(source, Record)
     conversation = Conversation(only_figures=source.only_figures)
-    for number, record in lines:
-        yield from conversation.take(record, number)
-    yield from conversation.timeline.rest()
+    if not source.only_figures or not count_all(conversation, lines):
+        lines = Lines(source, Record)
+        conversation = Conversation(only_figures=source.only_figures)
+        for number, record in lines:
+            yield from conversation.take(record, number)
+        yield from conversation.timeline.rest()
     notes.of_lines(lines)
     notes.details.update(conversation.details())
     return conversation.session(NAME, source.stem)

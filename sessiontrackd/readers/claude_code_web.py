@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sessiontrackd.model import Transcript
-from sessiontrackd.readers._claude import Conversation, Record
+from sessiontrackd.readers._claude import Conversation
+from sessiontrackd.readers._claude_records import Record
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Document, Source, decode_raw
 

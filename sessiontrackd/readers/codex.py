@@ -111,7 +111,7 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    rollout = Rollout(_foreign_ids(source))
+    rollout = Rollout(_foreign_ids(source), only_figures=source.only_figures)
     lines = Lines(source, Line)
     for number, line in lines:
         yield from rollout.take(line, number)
@@ -149,13 +149,14 @@ def _foreign_ids(source: Source) -> list[str]:
 class Rollout:
     """Takes the records of one file in order."""
 
-    def __init__(self, foreign_ids: list[str]) -> None:
+    def __init__(self, foreign_ids: list[str], *, only_figures: bool) -> None:
         """Start before the first record; a file with foreign ids begins with inherited history."""
         self.timeline = Timeline()
         self.figures = Figures()
         self.types: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
         self._foreign_ids = foreign_ids
+        self._only_figures = only_figures
         self._own = not foreign_ids
         self._meta: Payload | None = None
         self._first = True
@@ -223,14 +224,17 @@ class Rollout:
             self._message(item, at, number)
         elif kind in CALLS or kind in LONE_CALLS:
             self._call(item, at, number)
-        elif kind in ANSWERS:
+        elif kind in ANSWERS and not self._only_figures:
             text, failed = _answer(item.output)
             self.timeline.result(as_text(item.call_id), text, failed=failed)
 
     def _message(self, item: Payload, at: datetime | None, number: int) -> None:
-        text = content_text(item.content)
         if item.role == "assistant":
             self.counts["assistant"] += 1
+        if self._only_figures and item.role != "user":
+            return
+        text = content_text(item.content)
+        if item.role == "assistant":
             self._tell("item", "assistant", text, at, number)
         elif item.role == "user":
             human = bool(text.strip()) and not text.lstrip().startswith(INJECTED)
@@ -242,6 +246,8 @@ class Rollout:
 
     def _tell(self, kind: str, role: str, text: str, at: datetime | None, number: int) -> None:
         """Say it once: events and items double each other."""
+        if self._only_figures:
+            return
         twin = ("item" if kind == "event" else "event", role, text.strip())
         if twin in self._told:
             self._told.remove(twin)
@@ -257,6 +263,8 @@ class Rollout:
         self.counts["calls"] += item.type in LONE_CALLS or call_id is None or call_id not in self._calls
         if call_id is not None and item.type in CALLS:
             self._calls.add(call_id)
+        if self._only_figures:
+            return
         draft = self.timeline.last()
         if draft is None or draft.origin is not Origin.MODEL:
             draft = self.timeline.say(Role.ASSISTANT, Origin.MODEL, at=at, line=number, model=self._model)

@@ -5,17 +5,20 @@ from sessiontrackd.records._lines import Lines
 from sessiontrackd.records._shape import Shape
 from sessiontrackd.records._source import Source, open_source
 from sessiontrackd.records._values import (
+    BROKEN,
     LARGEST_COUNT,
     as_text,
     clean_text,
     count,
     cut_result,
     decode_raw,
+    decoder_of,
     iso,
     parse_time,
 )
 
 __all__ = [
+    "BROKEN",
     "LARGEST_COUNT",
     "Document",
     "Lines",
@@ -26,6 +29,7 @@ __all__ = [
     "count",
     "cut_result",
     "decode_raw",
+    "decoder_of",
     "iso",
     "open_source",
     "parse_time",

@@ -36,16 +36,32 @@ class Lines(Generic[T]):
     def __iter__(self) -> Iterator[tuple[int, T]]:
         """Yield line numbers and records."""
         decode = decoder_of(cast("Hashable", self._shape)).decode
-        with self._source.open() as file:
-            for number, line in enumerate(_physical_lines(file), 1):
-                try:
-                    record = decode(line)
-                except BROKEN:
-                    for other in self._repaired(line, file):
-                        yield number, other
-                else:
-                    self.lines += 1
-                    yield number, record
+        for number, line in self.physical():
+            try:
+                record = decode(line)
+            except BROKEN:
+                for other in self._repaired(line, self._file):
+                    yield number, other
+            else:
+                self.lines += 1
+                yield number, record
+
+    def physical(self) -> Iterator[tuple[int, bytes]]:
+        """Yield line numbers and lines as they stand; `records_of` says what is in one."""
+        with self._source.open() as self._file:
+            yield from enumerate(iter(partial(self._file.readline, LONGEST_LINE_BYTES), b""), 1)
+
+    def records_of(self, line: bytes) -> Iterator[T]:
+        """Yield the records of a line."""
+        try:
+            record: T = decoder_of(cast("Hashable", self._shape)).decode(line)
+        except BROKEN:
+            yield from self._repaired(line, self._file)
+        else:
+            self.lines += 1
+            yield record
+
+    _file: BinaryIO
 
     def warnings(self) -> list[str]:
         """Say what was dropped, repaired or held back."""
@@ -88,10 +104,6 @@ class Lines(Generic[T]):
         for part in iter(partial(file.readline, LONGEST_LINE_BYTES), b""):
             if part.endswith(b"\n"):
                 return
-
-
-def _physical_lines(file: BinaryIO) -> Iterator[bytes]:
-    return iter(partial(file.readline, LONGEST_LINE_BYTES), b"")
 
 
 def _sentence(number: int, one: str, many: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sessiontrackd.records._values import BROKEN, tolerant_values, value_end
+from sessiontrackd.records._values import BROKEN, decoder_of, tolerant_values, value_end
 
 SAMPLE_LINES = 20
 SAMPLE_BYTES = 8 * 1024 * 1024
@@ -89,11 +89,19 @@ def _objects(opener: Callable[[], BinaryIO]) -> Iterator[dict[str, Any]]:
     with opener() as file:
         for number, line in enumerate(iter(partial(file.readline, SAMPLE_BYTES), b"")):
             seen_bytes += len(line)
-            values = tolerant_values(line.strip(PADDING)) if line.lstrip(PADDING)[:1] == b"{" else None
-            if values is not None:
-                yield from (value for value in values[0] if isinstance(value, dict))
+            if line.lstrip(PADDING)[:1] == b"{":
+                yield from _values(line)
             if number >= SAMPLE_LINES or seen_bytes > SAMPLE_BYTES:
                 return
+
+
+def _values(line: bytes) -> list[dict[str, Any]]:
+    try:
+        values = [decoder_of(dict[str, Any]).decode(line)]
+    except BROKEN:
+        found = tolerant_values(line.strip(PADDING))
+        values = found[0] if found is not None else []
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from sessiontrackd.model import Fingerprint
 from sessiontrackd.records._shape import Shape, shape_of
 
 HEAD_BYTES = 64 * 1024
-BUFFER_BYTES = 256 * 1024
+BUFFER_BYTES = 64 * 1024  # a small file is opened three times: for its head, its shape and its records
 HASH_BYTES = 1024 * 1024
 UNPACKED_LIMIT_BYTES = 4 * 1024**3
 RATIO_LIMIT = 200  # logs pack 5 to 40 times
