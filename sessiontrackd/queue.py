@@ -305,6 +305,13 @@ class Queue:
                 (_ms(self._now()), reason),
             ).rowcount
 
+    def hasten(self, paths: Collection[bytes]) -> None:
+        """Let these jobs, where they wait, be taken at once."""
+        with self._store.immediate() as connection:
+            connection.executemany(
+                "UPDATE job SET not_before_at = 0 WHERE state = 'waiting' AND path = ?", [(path,) for path in paths]
+            )
+
     def degrade(self, job: Job, degraded: Degraded | None) -> None:
         """Note what a transcript got less than was asked for; None: nothing, any more."""
         with self._store.immediate() as connection:

@@ -24,7 +24,16 @@ from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
 from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
-from sessiontrackd.pipeline import Note, Rooms, as_result, gone, open_rooms, process_job, write_indexes
+from sessiontrackd.pipeline import (
+    Note,
+    Rooms,
+    as_result,
+    gone,
+    move_batches,
+    open_rooms,
+    process_job,
+    write_indexes,
+)
 from sessiontrackd.privacy import Redactor
 
 log = logging.getLogger(__name__)
@@ -244,6 +253,8 @@ class Worker:
             await self._keep_a_copy()
             if self._in_flight:
                 idle_since_s = clock()
+            elif await move_batches(self._rooms):
+                continue
             due_s = LOOK_S if self._is_full else self._due_s()
             left_s = self._idle_s - (clock() - idle_since_s)
             await channels.tell_again(self._rooms.budget, self._rooms.alerts)

@@ -54,9 +54,12 @@ class Counterpart:
     """The server, in a thread of its own. Use as a context manager.
 
     Attributes:
-        requests: every request body received, whole, as bytes.
+        requests: the body of every request received, whole, as bytes; those about batches aside.
         bill: what was charged.
         invalid: what the SDK's own types say is wrong with a request.
+        batches: the requests of each batch.
+        batch_looks: how often a batch is asked about before it has ended.
+        batch_outcomes: what becomes of a batch's requests by their number, where they do not succeed.
         script: faults for the next requests, in order; an empty script answers.
         stop_reason: why the answers end.
     """
@@ -68,6 +71,10 @@ class Counterpart:
         self.bill: list[Charge] = []
         self.invalid: list[str] = []
         self.script: deque[Fault] = deque()
+        self.batches: dict[str, list[dict[str, Any]]] = {}
+        self.batch_looks = 0
+        self.batch_outcomes: dict[int, str] = {}
+        self._billed: set[str] = set()
         self.answer = answer
         self.stop_reason = "end_turn"
         self.port = 0
@@ -133,12 +140,15 @@ class Counterpart:
         if not head:
             return False
         body = await reader.readexactly(_length(head))
-        self.requests.append(body)
+        if b"/batches" not in head[0]:
+            self.requests.append(body)
         self.headers.append(b"\n".join(head))
         return await self._respond(head[0].decode(), body, writer)
 
     async def _respond(self, request_line: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
         """Answer one request as the script says; return whether the connection stays open."""
+        if "/batches" in request_line:
+            return await self._batch(request_line, body, writer)
         fault = self.script.popleft() if self.script else Fault()
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
@@ -158,6 +168,47 @@ class Counterpart:
             case "reset":
                 writer.transport.abort()
         return False
+
+    async def _batch(self, request_line: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Take a batch, tell how it stands, or give its results; `batch_looks` questions later it has ended."""
+        method, path = request_line.split()[:2]
+        fault = self.script.popleft() if self.script and method == "POST" else Fault()
+        if fault.kind == "status":
+            return await _send(writer, fault.status, _error("scripted"), fault.headers)
+        if method == "POST":
+            name = f"msgbatch_{len(self.batches) + 1}"
+            self.batches[name] = json.loads(body)["requests"]
+            if fault.kind == "reset":
+                writer.transport.abort()
+                return False
+            return await _send(writer, 200, _batch_state(name, len(self.batches[name]), "in_progress"))
+        name = path.split("/")[4]
+        if path.endswith("/results"):
+            lines = [self._item(number, one) for number, one in enumerate(self.batches[name])]
+            return await _send(
+                writer, 200, b"\n".join(reversed(lines)) + b"\n", {"content-type": "application/x-jsonl"}
+            )
+        self.batch_looks -= 1
+        state = "in_progress" if self.batch_looks >= 0 else "ended"
+        return await _send(writer, 200, _batch_state(name, len(self.batches[name]), state))
+
+    def _item(self, number: int, one: dict[str, Any]) -> bytes:
+        """Return a line of the results, billed at half the price where it succeeded; asked again it is not billed again."""
+        kind = self.batch_outcomes.get(number, "succeeded")
+        result: dict[str, Any] = {"type": kind}
+        if kind == "succeeded":
+            bill = len(self.bill)
+            result["message"] = json.loads(
+                self._work("POST /v1/messages", json.dumps(one["params"]).encode()) or b"null"
+            )
+            if one["custom_id"] in self._billed:
+                del self.bill[bill:]
+            elif len(self.bill) > bill:
+                self.bill[-1].cost_picousd //= 2
+            self._billed.add(one["custom_id"])
+        elif kind == "errored":
+            result["error"] = {"type": "error", "error": {"type": "invalid_request_error", "message": "scripted"}}
+        return json.dumps({"custom_id": one["custom_id"], "result": result}).encode()
 
     def _work(self, request_line: str, body: bytes) -> bytes | None:
         """Check and bill one request and return the message; None where it is invalid (and so not billed)."""
@@ -213,6 +264,26 @@ def _message(model: str, text: str, input_tokens: int, output_tokens: int, stop_
         "stop_sequence": None,
         "usage": {"input_tokens": input_tokens, "output_tokens": output_tokens},
     }
+
+
+def _batch_state(name: str, requests: int, state: str) -> bytes:
+    """Return a batch as the API describes it."""
+    counts = {"processing": requests, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+    at = "2026-11-25T12:00:00Z"
+    return json.dumps(
+        {
+            "id": name,
+            "type": "message_batch",
+            "processing_status": state,
+            "request_counts": counts,
+            "created_at": at,
+            "expires_at": "2026-11-26T12:00:00Z",
+            "ended_at": at if state == "ended" else None,
+            "cancel_initiated_at": None,
+            "archived_at": None,
+            "results_url": f"https://elsewhere.example/{name}" if state == "ended" else None,
+        }
+    ).encode()
 
 
 def _error(kind: str) -> bytes:

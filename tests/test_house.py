@@ -26,7 +26,7 @@ FLOORS = {
             "errors",
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
-            "watch queue circuit history budget condense report subagents alerts readers/* engines/* channels/*",
+            "watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
             "pipeline estimate",
             "daemon worker capture service doctor survey",

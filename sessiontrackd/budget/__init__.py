@@ -211,8 +211,15 @@ class TokenManager:
         return Reservation(made.id, folder, project, made.picousd or 0)
 
     def send(self, reservation: Reservation | int, *, batch_id: str | None = None) -> None:
-        """Note that the first byte is about to leave: from now on an unknown outcome counts as spent."""
-        self._ledger.go_on(_id(reservation), ("reserve",), following_by("send", batch_id=batch_id))
+        """Note that the first byte is about to leave: from now on an unknown outcome counts as spent.
+
+        Args:
+            reservation: of the attempt.
+            batch_id: of the batch that it went into, once the server has named it; its results are collected later,
+                whoever sent it.
+        """
+        kinds = ("reserve", "send") if batch_id else ("reserve",)
+        self._ledger.go_on(_id(reservation), kinds, following_by("send", batch_id=batch_id))
 
     def settle(self, reservation: Reservation | int, usage: Usage) -> int:
         """Book what was billed, in full even above the reservation.

@@ -11,6 +11,8 @@ from typing import Any
 import click
 
 from sessiontrackd import budget, config, history, queue
+from sessiontrackd.batches import SCHEMA as BATCHES_SCHEMA
+from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
 from sessiontrackd.cli._screen import count, cut_path, duration, local_time, print_json, print_table, safe
 from sessiontrackd.cli._usage import COLUMNS, COUNTS, money, print_usage
@@ -55,15 +57,16 @@ def _daemon(heard: dict[str, Any] | None) -> dict[str, Any]:
 
 def _state(settings: Settings) -> dict[str, Any]:
     """Return switches, queue and budget; where nothing was stored yet, what holds on a new machine."""
-    with existing_store(queue.SCHEMA, budget.SCHEMA) as store:
+    with existing_store(queue.SCHEMA, budget.SCHEMA, BATCHES_SCHEMA) as store:
         if store is None:
             nothing = {state.value: 0 for state in JobState}
-            return {"paused": False, "ai": True, "queue": nothing, "budget": _untouched_budget(settings)}
+            return {"paused": False, "ai": True, "queue": nothing, "batches": [], "budget": _untouched_budget(settings)}
         jobs = queue.Queue(store)
         return {
             "paused": jobs.is_on("paused"),
             "ai": jobs.is_on("ai"),
             "queue": {state.value: number for state, number in jobs.counts().items()},
+            "batches": [{**each, "sent_at": each["sent_at"].isoformat()} for each in Batches(store).progress()],
             "budget": _manager(store, settings).summary(settings.thresholds),
         }
 
@@ -106,6 +109,10 @@ def _folder(folder: Folder, heard: dict[str, Any] | None) -> dict[str, Any]:
 def _print_status(document: dict[str, Any]) -> None:
     for line in (_daemon_line(document), _queue_line(document["queue"]), _budget_line(document["budget"])):
         click.echo(line)
+    for batch in document["batches"]:
+        click.echo(
+            f"batch    {count(batch['requests'], 'request')} since {local_time(batch['sent_at'])}, at half the price"
+        )
     if not document["ai"]:
         click.echo("AI       off: nothing leaves this machine")
     if document["problem"]:

@@ -24,6 +24,7 @@ TOKEN_UNITS = {"tok": 1, "ktok": 1_000, "mtok": 1_000_000, "gtok": 1_000_000_000
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DEGRADE = ("lower", "local", "hold")
 REDACT_NOTES = ("secrets", "all")
+MODES = ("now", "batch", "backlog")
 
 
 class Amount(NamedTuple):
@@ -473,6 +474,14 @@ OPTIONS: tuple[Option, ...] = (
         "What paid engines may use a month for this folder.",
         parse_amount,
         "monthly_budget",
+    ),
+    Option(
+        "mode",
+        "folder",
+        "one of " + ", ".join(MODES),
+        "now",
+        "When a paid engine is asked: at once, as a batch at half the price within a day, or so only for what lay there a day.",
+        _choice(*MODES),
     ),
     Option(
         "degrade",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +19,7 @@ from sessiontrackd.model import Ask, Reply, Usage
 if TYPE_CHECKING:
     import anthropic
     from anthropic.types import Message
+    from anthropic.types.messages import MessageBatchResult
 
 TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
 SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
@@ -25,6 +28,7 @@ RETRY_AFTER_MOST_S = 86_400.0
 UNREACHED_S = 60.0  # before a server that cannot be reached is tried again
 FOR_NOW = frozenset({429, 500, 502, 503, 504, 529})  # too many requests, overloaded, a fault of the server's
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
+HOPELESS_IN_BATCH = frozenset({"invalid_request_error", "request_too_large"})  # of one request; the others may go on
 ANTHROPIC = "anthropic"
 NO_KEY = "no-key"  # for a server of one's own that asks for none
 
@@ -74,18 +78,60 @@ class ClaudeEngine:
             Refused: the server answered with a status that bills nothing.
             Unknown: anything else went wrong; the request may have been billed.
         """
+        with self._told_apart() as client:
+            answer: object = await client.messages.create(**_request(ask))
+        return _reply(answer)
+
+    async def submit(self, asks: Mapping[str, Ask]) -> str:
+        """Send many requests as one batch, to be answered within a day at half the price.
+
+        Args:
+            asks: by an id of at most 64 letters and digits.
+
+        Returns:
+            The batch's id.
+
+        Raises:
+            Refused: the server answered with a status that bills nothing.
+            Unknown: anything else went wrong; all of them may be billed.
+        """
+        requests: Any = [{"custom_id": name, "params": _request(ask)} for name, ask in asks.items()]
+        with self._told_apart() as client:
+            batch: object = await client.messages.batches.create(requests=requests)
+        if not (identifier := getattr(batch, "id", None)):
+            raise Unknown("the answer is no batch of the API: it may be billed")
+        return str(identifier)
+
+    async def collect(self, batch_id: str) -> dict[str, Reply | EngineError] | None:
+        """Return what came of each request of a batch, by its id; None while the server works on it.
+
+        Raises:
+            EngineError: the server does not tell just now; that costs nothing.
+        """
+        self._check()
+        import httpx2
+
+        with self._told_apart() as client:
+            batch: object = await client.messages.batches.retrieve(batch_id)
+            if getattr(batch, "processing_status", None) != "ended":
+                return None
+            # Not by the address that the answer names: the key goes to the server of the settings alone.
+            results = await client.get(f"/v1/messages/batches/{batch_id}/results", cast_to=httpx2.Response)
+            return dict(map(_outcome, filter(None, results.text.split("\n"))))
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[anthropic.AsyncAnthropic]:
+        """Lend the client; what goes wrong is surely unbilled, or unknown."""
         self._check()
         import httpx2
         from anthropic import AnthropicError, APIStatusError
 
-        client = self._connected()
         try:
-            answer: object = await client.messages.create(**_request(ask))
+            yield self._connected()
         except APIStatusError as error:
             raise _from_status(error) from None
         except (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
             raise self._failure(error) from None
-        return _reply(answer)
 
     def _failure(self, error: Exception) -> EngineError:
         """Tell what surely never left this machine from what may have been billed."""
@@ -228,6 +274,28 @@ def _reply(answer: object) -> Reply:
         text="".join(block.text for block in answer.content if block.type == "text"),
         request_id=getattr(answer, "_request_id", None),
     )
+
+
+def _outcome(line: str) -> tuple[str, Reply | EngineError]:
+    """Return the id of a request of a batch and what came of it; only one that succeeded is billed."""
+    from anthropic.types.messages import MessageBatchIndividualResponse as Line
+
+    found = Line.model_validate_json(line)  # a ValidationError is a ValueError: none of the batch is known then
+    return found.custom_id, _result(found.result)
+
+
+def _result(result: MessageBatchResult) -> Reply | EngineError:
+    match result.type:
+        case "succeeded":
+            try:
+                return _reply(result.message)
+            except Unknown as problem:
+                return problem
+        case "errored":
+            kind = result.error.error.type
+            return Refused(f"The server refused it ({kind})", is_for_now=kind not in HOPELESS_IN_BATCH)
+        case _:
+            return Refused(f"The batch ended before it was worked on ({result.type})", is_for_now=True)
 
 
 def _usage(answer: Message) -> Usage:

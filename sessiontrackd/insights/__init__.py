@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sessiontrackd import condense, privacy, queue
+from sessiontrackd.batches import GATHER_S, Batches, InBatch, Request
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
@@ -27,8 +28,8 @@ from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Estimator
 
 __all__ = [
-    "AS_OF", "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict", "instructions", "known_model",
-    "open_messages", "read_session", "require_consent", "sent_around", "session_of",
+    "AS_OF", "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict",
+    "instructions", "known_model", "open_messages", "read_session", "require_consent", "sent_around", "session_of",
 ]  # fmt: skip
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]
@@ -75,6 +76,7 @@ class AIInsightGenerator:
         circuit: says when no request to this engine could succeed.
         calls: the requests of this process, which let none start when it is about to end.
         user_dir: the folder of the user's own templates, whose prompts cover ours.
+        batches: where requests wait to be sent as one, if they are to be.
         sleep: how to wait between attempts.
         now: the clock.
     """
@@ -90,10 +92,12 @@ class AIInsightGenerator:
         circuit: Circuit | None = None,
         calls: Calls | None = None,
         user_dir: Path | None = None,
+        batches: Batches | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep the parts."""
+        self._batches = batches if hasattr(engine, "submit") else None
         self.token_manager = token_manager
         self._engine: Engine = engine or LocalEngine()
         self._known = known
@@ -153,16 +157,53 @@ class AIInsightGenerator:
         if not self._engine.leaves_machine:
             return restored(local, reading)
         assert reading.condensed is not None
-        parts, answers = condense.parts(reading.condensed), list[Answer]()
-        for part in parts:
+        asks = [
+            asked(reading, part, level, self._engine.price_model, self._user_dir)
+            for part in condense.parts(reading.condensed)
+        ]
+        answers = self._collected(reading, asks, purpose) if self._batches else await self._answered(asks, purpose)
+        return restored(self._written(local, answers, len(asks), reading.redactor), reading)
+
+    async def _answered(self, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
+        """Ask one after the other; what was paid for already is not thrown away."""
+        answers: list[Answer] = []
+        for ask in asks:
             try:
-                ask = asked(reading, part, level, self._engine.price_model, self._user_dir)
                 answers.append(await self._requests.answer(ask, purpose))
             except JobError:
-                if not answers:  # what was paid for already is not thrown away
+                if not answers:
                     raise
                 break
-        return restored(self._written(local, answers, len(parts), reading.redactor), reading)
+        return answers
+
+    def _collected(self, reading: Reading, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
+        """Return what came back from a batch; where nothing was sent yet, set the money aside and gather the requests.
+
+        Raises:
+            InBatch: they wait for the next batch.
+        """
+        assert self._batches is not None
+        name = self.batch_name(reading, asks[0].level)
+        if (found := self._batches.answers(name)) is not None:
+            return [
+                self._requests.collected(ask, each.reply, each.reserved_picousd, each.cost_picousd)
+                for ask, each in zip(asks, found, strict=False)
+            ]
+        requests: list[Request] = []
+        try:
+            for part, ask in enumerate(asks):
+                held = self._requests.set_aside(ask, purpose)
+                requests.append(Request(self._engine.NAME, ask, held, purpose.source or b"", name, part))
+        except JobError:
+            for request in requests:
+                self._requests.give_back(request.held)
+            raise
+        self._batches.gather(requests)
+        raise InBatch("gathered for the next batch, at half the price", GATHER_S)
+
+    def batch_name(self, reading: Reading, level: InsightLevel) -> str:
+        """Name an insight among those of batches: session, content, level and model."""
+        return f"{reading.session.session_id} {reading.content_sha256} {level} {self._engine.price_model}"
 
     async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
         """Make the local insight in place of the engine's, with a line that says why."""

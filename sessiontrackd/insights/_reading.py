@@ -51,6 +51,7 @@ def read_session(
     level: InsightLevel = InsightLevel.COMPREHENSIVE,
     personal: bool = False,
     also: Iterable[InsightLevel] = (),
+    nonce: str | None = None,
 ) -> Reading:
     """Read a session once; what is kept of its text is redacted.
 
@@ -60,8 +61,9 @@ def read_session(
         level: what the insight is to show; a lower one is read faster.
         personal: replace personal data for good, in what stays on this machine, too.
         also: other levels to condense for.
+        nonce: marks the placeholders, where an answer to an earlier reading is to be restored.
     """
-    redactor = Redactor(personal=personal or condense_for is not None)
+    redactor = Redactor(personal=personal or condense_for is not None, nonce=nonce)
     condensers = {each: Condenser(each, redactor) for each in (condense_for, *also) if each}
     digest = hashlib.sha256()
     facts = extract(_followed(opened, digest.update, condensers.values()), redactor, level=level)

@@ -14,7 +14,7 @@ from sessiontrackd.contracts import Engine
 from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, Refused, Waiting
 from sessiontrackd.insights._ask import sent_text
 from sessiontrackd.insights._evidence import Checked, Shapeless, Unusable, checked
-from sessiontrackd.model import Ask, Reply, Usage
+from sessiontrackd.model import Ask, Reply, Reservation, Usage
 from sessiontrackd.pricing import picousd, summed
 from sessiontrackd.tokens import Counts, Estimator, hard_bound
 
@@ -143,10 +143,7 @@ class Requests:
                 paid.append(await self._patient(replace(ask, text=ask.text + REPAIR), purpose))
                 return _answer(ask, paid)
         except Unusable as problem:
-            again = ", also when it was asked again" if len(paid) > 1 else ""
-            raise Held(
-                f"{problem}{again}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
-            ) from problem
+            raise _unusable(problem, ", also when it was asked again" if len(paid) > 1 else "") from problem
 
     def most_picousd(self, ask: Ask) -> int:
         """Return the most that one request should cost, by the learned bound.
@@ -159,6 +156,31 @@ class Requests:
         counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
         output = ask.max_output_tokens or 0
         return picousd(self._money.calculate_token_cost(counts.most, output, model=ask.model, provider=self.provider))
+
+    def set_aside(self, ask: Ask, purpose: Purpose) -> Reservation:
+        """Reserve one request that will go into a batch, at the price of a batch.
+
+        Raises:
+            JobError: it may not be sent, or there is no room for it.
+        """
+        counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
+        return self._reserved(self._open(purpose), ask, counts, purpose, is_batch=True)
+
+    def give_back(self, held: Reservation) -> None:
+        """Free what was set aside for a request that will not be sent."""
+        if self._money:
+            self._money.release(held, "not sent")
+
+    def collected(self, ask: Ask, reply: Reply, reserved_picousd: int, cost_picousd: int) -> Answer:
+        """Check the answer to a request of a batch.
+
+        Raises:
+            Held: it cannot be used.
+        """
+        try:
+            return _answer(ask, [_Paid(reply, reserved_picousd, cost_picousd)])
+        except Unusable as problem:
+            raise _unusable(problem, "") from problem
 
     async def _patient(self, ask: Ask, purpose: Purpose) -> _Paid:
         """Make attempts until one is answered, or it is time to put the job off."""
@@ -189,32 +211,10 @@ class Requests:
         return Held(f"{words}; `sessiontrackd retry` asks again.")
 
     async def _attempt(self, ask: Ask, purpose: Purpose) -> _Paid:
-        """Reserve, send and settle one request; usage is booked before anything reads the answer.
-
-        Consent and circuit are asked for each, so that what is revoked or open holds at once.
-        """
-        money = self._money
-        if money is None:
-            raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
-        self._calls.check()
-        self._consent(purpose.folder, self.provider)
-        if self._circuit:
-            self._circuit.require()
-        text, output = sent_text(ask), ask.max_output_tokens or 0
-        counts = self._estimator.estimate(text, provider=self.provider, model=ask.model)
-        held = money.reserve(
-            Usage(counts.most, output),
-            expected=Usage(counts.expected, output),
-            hard=Usage(hard_bound(text), output),
-            model=ask.model,
-            folder=purpose.folder,
-            project=purpose.project,
-            level=ask.level.value,
-            engine=self._engine.NAME,
-            provider=self.provider,
-            session_id=ask.session.session_id,
-            source=purpose.source,
-        )
+        """Reserve, send and settle one request; usage is booked before anything reads the answer."""
+        money = self._open(purpose)
+        counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
+        held = self._reserved(money, ask, counts, purpose)
         money.send(held)
         try:
             with self._calls.counted():
@@ -235,12 +235,50 @@ class Requests:
             self._circuit.mend()
         return _Paid(reply, held.cost_picousd, cost_picousd)
 
+    def _open(self, purpose: Purpose) -> TokenManager:
+        """Return who holds the money, where a request may be sent.
+
+        Consent and circuit are asked for each request, so that what is revoked or open holds at once.
+        """
+        if self._money is None:
+            raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")
+        self._calls.check()
+        self._consent(purpose.folder, self.provider)
+        if self._circuit:
+            self._circuit.require()
+        return self._money
+
+    def _reserved(
+        self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose, *, is_batch: bool = False
+    ) -> Reservation:
+        text, output = sent_text(ask), ask.max_output_tokens or 0
+        return money.reserve(
+            Usage(counts.most, output),
+            expected=Usage(counts.expected, output),
+            hard=Usage(hard_bound(text), output),
+            model=ask.model,
+            folder=purpose.folder,
+            project=purpose.project,
+            level=ask.level.value,
+            engine=self._engine.NAME,
+            provider=self.provider,
+            batch=is_batch,
+            session_id=ask.session.session_id,
+            source=purpose.source,
+        )
+
     def _learn(self, ask: Ask, counts: Counts, usage: Usage) -> None:
         """Take in what the prompt was billed with."""
         sent_tokens = usage.total_tokens - usage.output_tokens
         self._estimator.learn(
             provider=self.provider, model=ask.model, expected=counts.expected, actual=sent_tokens, factor=counts.factor
         )
+
+
+def _unusable(problem: Unusable, again: str) -> Held:
+    return Held(
+        f"{problem}{again}; it was paid for, and the local engine wrote this note. `sessiontrackd retry` asks again."
+    )
 
 
 def _answer(ask: Ask, paid: list[_Paid]) -> Answer:

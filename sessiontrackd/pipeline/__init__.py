@@ -14,6 +14,7 @@ from typing import Any
 
 from sessiontrackd import (
     alerts,
+    batches,
     budget,
     circuit,
     config,
@@ -31,8 +32,17 @@ from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.engines.command import is_own_run
 from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, OverBudget, Skipped
-from sessiontrackd.insights import LEVELS, AIInsightGenerator, Calls, Purpose, Reading, read_session, require_consent
+from sessiontrackd.insights import (
+    LEVELS,
+    AIInsightGenerator,
+    Calls,
+    Purpose,
+    Reading,
+    read_session,
+    require_consent,
+)
 from sessiontrackd.model import Degraded, Finding, Folder, Insight, InsightLevel, Job, Session, Usage
+from sessiontrackd.pipeline._batches import Post
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pipeline._words import cited, remember
 from sessiontrackd.pricing import usd_text
@@ -42,6 +52,7 @@ from sessiontrackd.subagents import SubAgent, read_agent
 
 INDEX_DELAY_S = 60.0  # while work goes on, an index note is written once in so long
 FALLBACK = "fallback"  # the name under which a local insight in place of another engine's is stored
+BACKLOG_S = 86_400.0  # what lay there for a day may as well wait for a batch
 LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
 
 
@@ -59,6 +70,7 @@ class Rooms:
     alerts: alerts.Alerts
     circuits: circuit.Circuits
     calls: Calls
+    batches: batches.Batches
     search: search.Search
 
     def close(self) -> None:
@@ -81,6 +93,7 @@ class Work:
     named: bool
     attempts: int
     degrade: str
+    in_batch: bool = False
 
     @property
     def folder_name(self) -> str | None:
@@ -115,6 +128,7 @@ def open_rooms(home: Home) -> Rooms:
         alerts.SCHEMA,
         tokens.SCHEMA,
         circuit.SCHEMA,
+        batches.SCHEMA,
     )
     store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
@@ -123,8 +137,9 @@ def open_rooms(home: Home) -> Rooms:
         manager.recover()
     jobs, known, consents = queue.Queue(store), history.History(store, prices=manager.prices), privacy.Consents(store)
     circuits = circuit.Circuits(store, lambda: config.condition(home, settings))
-    words = search.Search.open(home.state_dir)
-    return Rooms(home, settings, store, jobs, known, manager, consents, alerts.Alerts(store), circuits, Calls(), words)
+    told, calls, words = alerts.Alerts(store), Calls(), search.Search.open(home.state_dir)
+    book = batches.Batches(store)
+    return Rooms(home, settings, store, jobs, known, manager, consents, told, circuits, calls, book, words)
 
 
 async def process_job(rooms: Rooms, job: Job) -> list[Note]:
@@ -136,6 +151,8 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
     if gone(rooms, job.path):
         raise Skipped("it is no longer there; its notes stay and say so")
     work = plan(rooms.settings, job)
+    if not work.again:
+        rooms.batches.require_ended(work.path)
     done: list[Note] = []
     async with contextlib.aclosing(generator_of(rooms, work)) as generator:
         for reading, heard, is_one_of_many in readings(rooms, work, generator.condense_for(work.level)):
@@ -168,6 +185,11 @@ def write_indexes(rooms: Rooms) -> None:
     due_at = rooms.queue.next_due()
     is_busy = due_at is not None and due_at <= datetime.now(UTC)
     notes.write_indexes(rooms.history, rooms.settings.zone, due_for_s=INDEX_DELAY_S if is_busy else 0.0)
+
+
+async def move_batches(rooms: Rooms) -> bool:
+    """Send what is gathered for a batch, and collect what came back. Return whether transcripts can go on."""
+    return await Post(rooms.home, rooms.settings, rooms.batches, rooms.budget, rooms.queue, rooms.store).run()
 
 
 def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
@@ -221,7 +243,14 @@ def plan(settings: Settings, job: Job) -> Work:
         named=job.named,
         attempts=job.attempts,
         degrade=folder.degrade or settings.degrade,
+        in_batch=not job.named and _may_wait(folder.mode, job),
     )
+
+
+def _may_wait(mode: str, job: Job) -> bool:
+    """Say whether a transcript goes into a batch, whose answers may take a day."""
+    rested_s = datetime.now(UTC).timestamp() - job.fingerprint.mtime_ns / 10**9
+    return mode == "batch" or (mode == "backlog" and rested_s > BACKLOG_S)
 
 
 def _engine(asked: str | None, folder: Folder, lower: Lowered) -> str:
@@ -253,6 +282,7 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
         circuit=circuit.Circuit(rooms.circuits, name, is_heeded=not work.named, mended=rooms.queue.release),
         calls=rooms.calls,
         user_dir=rooms.home.templates_dir,
+        batches=rooms.batches if work.in_batch else None,
     )
 
 
@@ -284,7 +314,10 @@ def recorded(
     """Read one session, and keep what its transcript records of the agent's own usage."""
     also = levels_below(condense_for) if condense_for and work.degrade == "lower" else ()
     personal, heard = work.folder.redact_notes == "all", search.Heard()
-    reading = read_session(heard.listening(opened), condense_for, level=work.level, personal=personal, also=also)
+    nonce = rooms.batches.nonce if work.in_batch else None
+    reading = read_session(
+        heard.listening(opened), condense_for, level=work.level, personal=personal, also=also, nonce=nonce
+    )
     named = replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
     rooms.history.record_session(named, work.path, folder=work.folder_name, project=work.folder.project)
     return reading, heard
@@ -401,6 +434,8 @@ async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading:
     session_id = reading.session.session_id
     with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
+        if work.in_batch:
+            rooms.batches.forget(generator.batch_name(reading, work.level))
         rooms.budget.record(
             reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
         )

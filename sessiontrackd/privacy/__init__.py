@@ -44,11 +44,16 @@ class Redactor:
     drawn for this redactor, so that no text can hold such a placeholder beforehand.
     """
 
-    def __init__(self, personal: bool = False) -> None:
-        """Look for credentials only or, with `personal`, for personal data too."""
+    def __init__(self, personal: bool = False, nonce: str | None = None) -> None:
+        """Look for credentials only or, with `personal`, for personal data too.
+
+        Args:
+            personal: whether to replace it.
+            nonce: in place of one that is drawn, so that what comes back later can be restored.
+        """
         self.personal = personal
         self.counts: dict[str, int] = {}
-        self._nonce = secrets.token_hex(_NONCE_BYTES)
+        self._nonce = nonce or secrets.token_hex(_NONCE_BYTES)
         self._placeholders: dict[tuple[bool, str], str] = {}
         self._values: dict[str, str] = {}
         self._last: tuple[str, list[Span]] = ("", [])
