@@ -69,6 +69,13 @@ class Backlog:
         what = f"{count(len(files), 'transcript')}, {self._cost(files)}"
         return since if click.confirm(f"Send what is there already ({what})?", default=False) else self._from_now()
 
+    def ask_mode(self, since: str | None) -> str | None:
+        """Offer to send what is there already as a batch; None where nothing could go as one."""
+        if not self._since(since) or not engines.takes_batches(self.engine):
+            return None
+        text = "Send what is there already as a batch, at half the price? Its notes may then take a day."
+        return "backlog" if click.confirm(text, default=True) else None
+
     def left_out(self) -> str:
         """Say that history is not sent, and return the day from which on it is."""
         if self.files:

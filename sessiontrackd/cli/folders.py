@@ -52,6 +52,11 @@ def watch() -> None:
 @click.option(
     "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; 'local' never leaves this machine."
 )
+@click.option(
+    "--mode",
+    metavar="WHEN",
+    help="A paid engine is asked 'now', as a 'batch' at half the price, or so only for the 'backlog'.",
+)
 @click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
 @click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
 @click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now.")
@@ -78,6 +83,8 @@ def add(
             cutoff = there.left_out()  # nobody was asked whether its history is worth the money
         else:
             cutoff = said if since or yes else since_of(f"{DAYS}d", now)
+        if asks and chosen["mode"] is None:
+            chosen["mode"] = there.ask_mode(cutoff)
         place = output if preset else _spare_git(folder, output, asks, home.notes_dir)
         added = config.add_folder(home, folder, preset=preset, since=cutoff, output=place, **chosen)
         _say_what_happens(added)

@@ -59,6 +59,15 @@ def make_engine(name: str, home: Home, settings: Settings, model: str) -> Engine
     return made
 
 
+def takes_batches(name: str) -> bool:
+    """Say whether an engine can be sent many requests as one, by `submit` and `collect`.
+
+    Raises:
+        UsageError: there is no engine of this name.
+    """
+    return hasattr(engine_class(name), "submit")
+
+
 def provider_of(name: str, settings: Settings) -> str | None:
     """Return who gets the text that an engine sends; None where nothing leaves the machine.
 

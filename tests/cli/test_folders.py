@@ -270,3 +270,15 @@ def test_on_a_terminal_a_person_is_asked(
     with open_store(home / "state.db", privacy.SCHEMA) as store:
         assert Consents(store).is_granted(str(talks), "llm.example:443") is (status == 0)
     assert len(config.load(Home.find(home)).folders) == (status == 0)
+
+
+@pytest.mark.parametrize(("answer", "mode"), [("", "backlog"), ("n", "now")])
+def test_a_paid_backlog_is_offered_at_half_the_price(
+    home: Path, talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, mode: str
+) -> None:
+    """As a batch, whose notes may take a day; what comes later is asked at once."""
+    assert typed(monkeypatch, f"y\nall\n{answer}\n", ["watch", "add", str(talks), "--engine", "claude"]) == 0
+
+    (folder,) = config.load(Home.find(home)).folders
+    assert folder.mode == mode
+    assert "at half the price" in capsys.readouterr().out
