@@ -120,7 +120,7 @@ def test_numbers_stay() -> None:
     """What is kept has the number that it has in the transcript; what a tool put in, and thinking, is dropped."""
     messages = [
         human(1, "Fix the pool"),
-        Message(2, Role.USER, Origin.INJECTED, "a reminder"),
+        Message(2, Role.USER, Origin.INJECTED, "<reminder>stay calm</reminder>"),
         Message(3, Role.ASSISTANT, Origin.SIDECHAIN, "a sub-agent's"),
         agent(4, "Done, the pool is read once."),
     ]
@@ -151,6 +151,47 @@ def test_salient_lines_of_a_result_are_kept() -> None:
         assert "[main 1a2b3c4d] Read the pool once" in text
         assert "12 passed, 1 skipped" in text
         assert "line 100" not in text
+
+
+def test_what_a_person_typed_beside_a_result_is_kept() -> None:
+    """While a tool runs one may go on typing; what the tool itself puts there is dropped."""
+    said = [human(1, "go"), agent(2, "on it"), Message(3, Role.USER, Origin.INJECTED, "and use pagination, please")]
+    put = [
+        Message(4, Role.USER, Origin.INJECTED, text)
+        for text in ("[Request interrupted by user]", "<note>x</note>", "Caveat: it is noise", "x" * 5_000)
+    ]
+
+    text = render(condensed([*said, *put], InsightLevel.STANDARD))
+
+    assert "[m3] user:\nand use pagination, please" in text
+    assert not any(f"[m{number}]" in text for number in (4, 5))
+
+
+def test_reasons_and_names_survive_a_cut() -> None:
+    """What is left out of a long reply tells its reasons, and the names and links that nothing else holds."""
+    filler = "Then a word about nothing much follows here. " * 80
+    said = f"It uses `first_name`. {filler}We chose the queue because the lock starved. {filler}See `second_name`, `first_name` and #4711. {filler}"
+    text = render(condensed([human(1, "go"), agent(2, said), agent(3, "done")], InsightLevel.STANDARD))
+
+    assert "We chose the queue because the lock starved" in text
+    assert text.count("first_name") == 1
+    assert "`second_name` … #4711" in text
+    assert len(text) < 1_000
+
+
+def test_a_whole_command_and_the_head_of_an_error_are_kept() -> None:
+    """Up to 400 characters of each, white space counted as one, a tool's own header not counted."""
+    command = "make " + " ".join(f"target-{number}" for number in range(36))
+    error = "\n".join(f"    line {number}   of the error" for number in range(40))
+    result = f"Chunk ID: 1a2b\nWall time: 0.1 seconds\nProcess exited with code 2\nOutput:\n{error}"
+    text = " ".join(
+        render(
+            condensed([human(1, "go"), agent(2, "", shell(command, result, failed=True))], InsightLevel.STANDARD)
+        ).split()
+    )
+
+    assert command[:400] in text
+    assert " ".join(error.split())[:400].strip() in text
 
 
 def test_a_digest_counts() -> None:

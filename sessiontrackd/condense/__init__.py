@@ -9,16 +9,27 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from sessiontrackd.condense._lines import COMMIT, SALIENT, TEST, back, front, line_ends, lines_with, salient, spoken
+from sessiontrackd.condense._lines import (
+    COMMIT,
+    SALIENT,
+    TEST,
+    back,
+    front,
+    header_end,
+    line_ends,
+    lines_with,
+    names_in,
+    salient,
+    spoken,
+    telling,
+)
+from sessiontrackd.condense._parts import parts, render, text_of
 from sessiontrackd.facts import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.model import InsightLevel, Message, Origin, Role, Session, ToolCall
 from sessiontrackd.privacy import Redactor
-from sessiontrackd.tokens import sized
+from sessiontrackd.tokens import byte_classes, expected_tokens
 
-__all__ = ["Condenser", "parts", "render"]
-
-MOST_TOKENS = 95_000
-"""The most a request may hold by its upper bound: one token above 100,000 makes all of them five times dearer."""
+__all__ = ["Condenser", "parts", "render", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,7 @@ class _Limits:
     result: tuple[int, int]
     new: int
     line: int
+    telling: int = 0  # of a reply's middle
     commands: int = 0  # the most frequent of a digest; 0: each stands where it was run
     failures: int = 0
     files: int = 0
@@ -45,21 +57,24 @@ _WHOLE = (24_000, 8_000)  # longer ones are pasted material
 
 LIMITS = {
     InsightLevel.COMPREHENSIVE: _Limits(
-        _WHOLE, _WHOLE, _WHOLE, (400, 100), (400, 100), (400, 100), (800, 400), (300, 300), 240, 160
+        _WHOLE, _WHOLE, _WHOLE, (400, 100), (400, 100), (400, 100), (800, 400), (300, 300), 240, 160, 2_000
     ),
     InsightLevel.STANDARD: _Limits(
-        (1_800, 400), (3_000, 1_000), (700, 0), (120, 0), (90, 0), (140, 0), (220, 80), (0, 0), 0, 160
+        (1_800, 400), (2_000, 600), (400, 0), (400, 0), (90, 0), (140, 0), (400, 80), (0, 0), 0, 160, 600
     ),
     InsightLevel.MINIMAL: _Limits(
-        (400, 80), (500, 200), (0, 0), (64, 0), (0, 0), (0, 0), (100, 0), (0, 0), 0, 80, 40, 25, 60, 12
+        (400, 80), (500, 200), (0, 0), (64, 0), (0, 0), (0, 0), (100, 0), (0, 0), 0, 80, 0, 40, 25, 60, 12
     ),
 }
 _SIDE_MESSAGES = 400  # of a sub-agent, in a file that holds nothing else
 _NAME_CHARS = 80
+_OUTCOME_TELLS = 3  # times as much of an outcome's middle
+_STEERING_CHARS = 1_000
 _JOIN_CHARS = 24  # a middle that is no longer than its mark is kept
+_CHEAP_CHARS = 300  # and a longer one that has no more tokens, which is mostly white space
 
 _LOOKS = re.compile(r"read|view|grep|glob|search|list|\bls\b|fetch|find|open", re.IGNORECASE)
-_HEADING = re.compile(r"^\[m(?=\d+\])", re.MULTILINE)
+_MACHINE = re.compile(r"[^\w\s\"'¿¡*-]|Caveat: |This session is |Summary of |Context ")
 _MAIN = ("command", "file_path", "filePath", "path", "pattern", "query", "url", "description", "prompt")
 _NEW = ("new_string", "newString", "newText", "new_str", "new_source", "insert_text", "content", "file_text", "patch", "input")  # fmt: skip
 
@@ -87,7 +102,7 @@ class Condenser:
 
     def take(self, message: Message) -> None:
         """Take the next message."""
-        if message.origin in (Origin.HUMAN, Origin.MODEL):
+        if message.origin in (Origin.HUMAN, Origin.MODEL) or _is_steering(message):
             self._main.take(message)
         elif message.origin is Origin.SIDECHAIN and self._side_left and not self._main.kept:
             self._side_left -= 1
@@ -98,6 +113,13 @@ class Condenser:
         fold = self._main if self._main.kept else self._side
         title = fold.redactor.redact(session.title) if session.title else session.title
         return replace(session, title=title, messages=tuple(fold.messages()))
+
+
+def _is_steering(message: Message) -> bool:
+    """Say whether a person seems to have typed what stands beside a tool's result: it begins as no tool's text does."""
+    text = message.text.lstrip()
+    is_short = 0 < len(text) <= _STEERING_CHARS
+    return message.origin is Origin.INJECTED and message.role is Role.USER and is_short and not _MACHINE.match(text)
 
 
 class _Fold:
@@ -113,24 +135,27 @@ class _Fold:
         self._first: dict[tuple[str, str], _Kept] = {}
         self._tests: list[tuple[_Kept, ToolCall]] = []
         self._names: dict[str, str] = {}
+        self._lines: set[str] = set()  # of results, that are kept already
+        self._said: set[str] = set()  # names and links that what is kept holds already
 
     def take(self, message: Message) -> None:
         kept = _Kept(message)
         self.kept.append(kept)
         if message.role is Role.ASSISTANT and message.origin is not Origin.HUMAN:
             if message.text.strip():
-                self._settle(self._limits.other)
+                self._settle(self._limits.other, self._limits.telling)
                 self._last_said = kept
             for call in message.tool_calls:
                 self._call(kept, replace(call, name=self._name(call.name)))
         else:
-            self._settle(self._limits.outcome)
+            self._settle(self._limits.outcome, self._limits.telling * _OUTCOME_TELLS)
             kept.text = self._short(message.text, self._limits.human, list(spoken(message.text)))
+            self._said.update(names_in(kept.text))
         kept.message = replace(message, text="", tool_calls=()) if kept is not self._last_said else message
 
     def messages(self) -> Iterator[Message]:
         """Yield what is left, in order."""
-        self._settle(self._limits.outcome)
+        self._settle(self._limits.outcome, self._limits.telling * _OUTCOME_TELLS)
         if self._limits.commands:
             self._write_digest()
         for kept in self.kept:
@@ -144,11 +169,12 @@ class _Fold:
             self._names[name] = " ".join(self.redactor.cut(name, 0, _NAME_CHARS).split())
         return self._names[name]
 
-    def _settle(self, limits: tuple[int, int]) -> None:
+    def _settle(self, limits: tuple[int, int], most: int) -> None:
         """Shorten the reply that waited, now that it is known whether another one follows."""
         if self._last_said is not None:
             kept, self._last_said = self._last_said, None
-            kept.text = self._short(kept.message.text, limits)
+            kept.text = self._short(kept.message.text, limits, most=most)
+            self._said.update(names_in(kept.text))
             kept.message = replace(kept.message, text="", tool_calls=())
 
     def _call(self, kept: _Kept, call: ToolCall) -> None:
@@ -167,12 +193,21 @@ class _Fold:
 
     def _edited(self, kept: _Kept, call: ToolCall, path: str, size: str) -> None:
         shown = self.redactor.redact(path)
+        if not self._limits.files and not self._limits.new:
+            shown = self._again(shown)
         if self._limits.files:
             self._counted("file", shown, kept)
         else:
             new = next((value for name in _NEW if isinstance(value := call.arguments.get(name), str)), "")
             result = self._short(new, (self._limits.new, 0)) if self._limits.new else ""
             kept.calls.append(ToolCall(call.name, {"edited": f"{shown} {size}"}, result or None))
+
+    def _again(self, path: str) -> str:
+        """Return a path, of one that was shown before only its last part."""
+        if path not in self._names:
+            self._names[path] = path
+            return path
+        return f"…/{path.rpartition('/')[2]}" if "/" in path.strip("/") else path
 
     def _shell(self, kept: _Kept, call: ToolCall) -> None:
         typed = typed_command(call) or _argument(call)
@@ -196,6 +231,8 @@ class _Fold:
         self._seen.setdefault(key, kept.message.index)
         if any(limits) and not again:
             line = " ".join(self._short(_argument(call), limits).split())
+            if looks and not self._limits.new:
+                line = _end_of_path(line)
             size = f"({call.result_bytes} bytes)" if self._limits.new and call.result and not call.failed else ""
             kept.calls.append(ToolCall(call.name, {"argument": line}, size or None, call.result_bytes))
         if call.failed:
@@ -221,10 +258,13 @@ class _Fold:
         spans = [(start, end) for _, start, end in whole_parts(call)]
         head, tail = self._limits.failed if failed else self._limits.result
         ends = line_ends(text, spans, failed) if head and spans else []
+        head += header_end(text) if failed and head else 0
         shown = self._short(text, (head, tail), ends) if ends else ""
         if self._limits.failures and failed:
             return " ".join(shown.split())
         extra = [line for span in salient(text, spans) if (line := self._line(text, span)) and line not in shown]
+        extra = [line for line in extra if self._limits.new or line not in self._lines]
+        self._lines.update(extra)
         return "\n".join(part for part in (shown, *extra) if part)
 
     def _noted_tests(self, kept: _Kept, call: ToolCall) -> None:
@@ -255,17 +295,38 @@ class _Fold:
             kept.calls.append(call)
         self._tests.clear()
 
-    def _short(self, text: str, limits: tuple[int, int], spans: list[tuple[int, int]] | None = None) -> str:
-        """Return head and tail of the given spans of a text, redacted as parts of the whole text."""
+    def _short(
+        self, text: str, limits: tuple[int, int], spans: list[tuple[int, int]] | None = None, most: int = 0
+    ) -> str:
+        """Return head and tail of the given spans of a text, redacted as parts of the whole text.
+
+        Of what is left out between them `most` characters stay: reasons, names and links that nothing kept holds yet.
+        """
         spans = [(0, len(text))] if spans is None else spans
         left_out = sum(end - start for start, end in spans) - sum(limits)
-        if not any(limits):
+        if not any(limits) or not spans:
             return ""
-        if left_out <= _JOIN_CHARS:
+        first, last = list(front(text, spans, limits[0])), list(back(spans, limits[1]))
+        low, high = first[-1][1], last[0][0] if last else spans[-1][1]
+        if left_out <= _JOIN_CHARS or high - low <= _JOIN_CHARS:
             return "".join(self.redactor.cut(text, *span) for span in spans).strip()
-        head = "".join(self.redactor.cut(text, *span) for span in front(spans, limits[0]))
-        tail = "".join(self.redactor.cut(text, *span) for span in back(spans, limits[1]))
-        return f"{head.strip()}…[{left_out} chars]…{tail.strip()}"
+        head = "".join(self.redactor.cut(text, *span) for span in first).strip()
+        tail = "".join(self.redactor.cut(text, *span) for span in last).strip()
+        mark = f"…[{left_out} chars]…{self._telling(text, (low, high), most, head + tail) if most else ''}"
+        if (left_out <= _CHEAP_CHARS or 2 * len(mark) > left_out) and len(spans) == 1:
+            middle = self.redactor.cut(text, low, high)
+            mark = middle if _size(middle) <= _size(mark) else mark
+        return f"{head}{mark}{tail}"
+
+    def _telling(self, text: str, left_out: tuple[int, int], most: int, kept: str) -> str:
+        """Return what must not be lost of what is left out, `most` characters of it."""
+        pieces = []
+        for span in telling(text, *left_out, self._said | set(names_in(kept))):
+            most -= span[1] - span[0]
+            if most < 0:
+                break
+            pieces.append(" ".join(self.redactor.cut(text, *span).split()))
+        return "".join(f"{piece} … " for piece in pieces)
 
     def _line(self, text: str, span: tuple[int, int, int]) -> str:
         """Return a line, or as much of it around what was found as is kept."""
@@ -275,8 +336,19 @@ class _Fold:
         return " ".join(self.redactor.cut(text, start, min(end, start + self._limits.line)).split())
 
 
+def _size(text: str) -> float:
+    """Return the tokens of a text."""
+    return expected_tokens(byte_classes(text), "new")
+
+
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+def _end_of_path(line: str) -> str:
+    """Return the end of a long path, which tells most; any other text as it is."""
+    parts = line.split("/")
+    return "…/" + "/".join(parts[-3:]) if line.startswith("/") and len(parts) > 5 and " " not in line else line
 
 
 def _argument(call: ToolCall) -> str:
@@ -286,64 +358,3 @@ def _argument(call: ToolCall) -> str:
         if isinstance(value, str) and value:
             return value
     return json.dumps(dict(call.arguments), ensure_ascii=False, default=str) if call.arguments else ""
-
-
-def render(session: Session) -> str:
-    """Return the text of a condensed session; `[m12]` is what an answer cites."""
-    return "\n".join(text_of(message) for message in session.messages)
-
-
-def text_of(message: Message) -> str:
-    """Return one message; its text cannot pass for the heading of another."""
-    who = message.speaker or message.role.value
-    lines = [f"[m{message.index}] {_inert(who)}:"]
-    if message.text:
-        lines.append(_inert(message.text))
-    for call in message.tool_calls:
-        said = " ".join(str(value) for value in call.arguments.values())
-        lines.append(f"- {call.name}{' (failed)' if call.failed else ''}: {said}".rstrip(": "))
-        if call.result:
-            lines.append("  " + call.result.replace("\n", "\n  "))
-    return "\n".join(lines) + "\n"
-
-
-def _inert(text: str) -> str:
-    return _HEADING.sub("[ m", text)
-
-
-def parts(session: Session, most_tokens: int = MOST_TOKENS) -> tuple[Session, ...]:
-    """Split a condensed session so that the upper bound of each part's text is at most `most_tokens`."""
-    base = sized("").most
-    found: list[list[Message]] = [[]]
-    used = base
-    for message in session.messages:
-        for piece in _fitting(message, most_tokens - base):
-            weight = _weight(piece)
-            if found[-1] and used + weight > most_tokens:
-                found.append([])
-                used = base
-            found[-1].append(piece)
-            used += weight
-    return tuple(replace(session, messages=tuple(messages)) for messages in found)
-
-
-def _weight(message: Message) -> int:
-    """Return what a message adds to the upper bound of a text."""
-    return sized(text_of(message) + "\n").most - sized("").most + 1
-
-
-def _fitting(message: Message, most: int) -> Iterator[Message]:
-    """Yield a message in as many pieces as are needed; all of them keep its number."""
-    if _weight(message) <= most or len(message.text) + len(message.tool_calls) < 2:
-        yield message
-        return
-    calls, half = message.tool_calls, len(message.text) // 2
-    if not calls:
-        pieces = [replace(message, text=message.text[:half]), replace(message, text=message.text[half:])]
-    elif message.text:
-        pieces = [replace(message, tool_calls=()), replace(message, text="")]
-    else:
-        middle = len(calls) // 2
-        pieces = [replace(message, tool_calls=calls[:middle]), replace(message, tool_calls=calls[middle:])]
-    for piece in pieces:
-        yield from _fitting(piece, most)

@@ -14,10 +14,10 @@ from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant
 
 __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
-_NONCE_BYTES = 8
+_NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
 # Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
 _OURS = re.compile(
-    f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{{2 * _NONCE_BYTES}}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
+    f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{8,16}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
 )
 _QUOTES = str.maketrans(
     {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "：": ":", "＝": "=", "\u00a0": " ", "\u202f": " "}
