@@ -371,6 +371,14 @@ class TokenManager:
         spent = [attempt for attempt in self._ledger.attempts(day=day.isoformat()) if attempt.is_spent]
         return sum(attempt.holding.picousd for attempt in spent if attempt.holding)
 
+    def last_entry(self) -> int:
+        """Return the number of the ledger's last entry; 0 where there is none."""
+        return self._ledger.last_entry()
+
+    def ended_between(self, after: int, until: int) -> list[Attempt]:
+        """Return the attempts that were settled or assumed between two entries of the ledger, in that order."""
+        return self._ledger.ended_between(after, until)
+
     def open_attempts(self) -> list[Attempt]:
         """Return what is reserved or sent and not yet ended, the oldest first."""
         return self._ledger.open_attempts()

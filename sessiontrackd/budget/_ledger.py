@@ -227,6 +227,20 @@ class Ledger:
         )
         return list(folded(entry_of(row) for row in rows).values())
 
+    def last_entry(self) -> int:
+        """Return the number of the last entry."""
+        row = self.store.one("SELECT max(id) FROM ledger")
+        return (row and row[0]) or 0
+
+    def ended_between(self, after: int, until: int) -> list[Attempt]:
+        """Return the attempts that were settled or assumed between two entries, the second included, in that order."""
+        rows = self.store.read(
+            "SELECT attempt FROM ledger WHERE id > ? AND id <= ? AND kind IN ('settle', 'assume') "
+            "GROUP BY attempt ORDER BY max(id)",
+            (after, until),
+        )
+        return [self.attempt(row["attempt"]) for row in rows]
+
     def open_attempts(self) -> list[Attempt]:
         """Return what is reserved or sent and not yet ended, the oldest first."""
         months = self.store.read(

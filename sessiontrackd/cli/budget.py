@@ -14,7 +14,7 @@ import click
 
 from sessiontrackd import budget as ledger
 from sessiontrackd import config
-from sessiontrackd.budget import SCHEMA, Attempt, TokenManager, limits_of
+from sessiontrackd.budget import SCHEMA, Attempt, Pace, TokenManager, limits_of
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._screen import count, local_time, print_json, print_table, safe, usd
 from sessiontrackd.cli._usage import money
@@ -44,7 +44,9 @@ def budget(context: click.Context, as_json: bool) -> None:
     with _manager(settings) as manager:
         document = manager.summary(settings.thresholds)
         forecast, overruns, damage = manager.forecast(), manager.overruns(), _damage(manager)
+        pace = manager.pace()
     document |= {
+        "pace": _pace(pace, settings),
         "forecast": _forecast(forecast, document["period"]),
         "overruns": [each.reserve.id for each in overruns],
         "prices_age_days": manager.prices.age_days(datetime.now(UTC)),
@@ -77,6 +79,27 @@ def _damage(manager: TokenManager) -> str | None:
     return None
 
 
+def _pace(pace: Pace | None, settings: Settings) -> dict[str, Any] | None:
+    """Return how the month's budget compares with the calendar; None without a budget."""
+    if pace is None:
+        return None
+    shares = {"used": pace.used_percent, "passed": pace.passed_percent, "ahead": pace.ahead_percent}
+    document: dict[str, Any] = {f"{name}_percent": round(share, 1) for name, share in shares.items()}
+    most = settings.may_run_ahead
+    return document | {"may_run_ahead_percent": most, "is_held_back": pace.ahead_percent > most}
+
+
+def _print_pace(pace: dict[str, Any]) -> None:
+    ahead = pace["ahead_percent"]
+    words = "ahead of" if ahead > 0 else "behind"
+    held = "; what would spend more is degraded until that is less than " if pace["is_held_back"] else ""
+    most = f"{pace['may_run_ahead_percent']:g} %" if held else ""
+    click.echo(
+        f"{pace['used_percent']:g} % of the budget is used, {pace['passed_percent']:g} % of the month has passed: "
+        f"{abs(ahead):g} % {words} the month{held}{most}."
+    )
+
+
 def _forecast(forecast: Forecast, period: str) -> dict[str, str | None]:
     day = forecast.runs_out_on_day
     return {
@@ -97,6 +120,8 @@ def _print(document: dict[str, Any]) -> None:
         click.secho(safe(document["damage"]), fg="red")
     headers = ("limit", "spent", "set aside", "left", "of")
     print_table(headers, [_row(name, each) for name, each in scopes], right=range(4))
+    if document["pace"]:
+        _print_pace(document["pace"])
     heading = document["forecast"]
     if float(heading["expected_usd"]):
         low, expected, high = (money(heading[f"{name}_usd"]) for name in ("low", "expected", "high"))

@@ -14,6 +14,7 @@ from sessiontrackd import budget, config, history, queue
 from sessiontrackd.batches import SCHEMA as BATCHES_SCHEMA
 from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
+from sessiontrackd.cli._follow import follow
 from sessiontrackd.cli._screen import count, cut_path, duration, local_time, print_json, print_table, safe
 from sessiontrackd.cli._usage import COLUMNS, COUNTS, money, print_usage
 from sessiontrackd.config import Home, Settings
@@ -25,12 +26,16 @@ from sessiontrackd.store import Store
 PATH_CELLS = 56
 
 
-@command("status", example="sessiontrackd status\nsessiontrackd status --json")
+@command("status", example="sessiontrackd status\nsessiontrackd status --json\nsessiontrackd status --follow")
+@click.option("--follow", "follows", is_flag=True, help="Then a line for each call as it is settled, until Ctrl-C.")
 @json_option
-def status(as_json: bool) -> None:
-    """Show what is running, waiting and held, and how the month's budget stands."""
+def status(follows: bool, as_json: bool) -> None:
+    """Show what is running, waiting and held, and how the day and the month's budget stand."""
     home = current_home()
     settings, mistake = _settings(home)
+    if follows and as_json:  # one document a line
+        follow(home, settings, as_json=True)
+        return
     heard = config.heard(home)
     document = _daemon(heard) | _state(settings) | {"folders": [_folder(each, heard) for each in settings.folders]}
     document["problem"] = mistake or (heard or {}).get("problem")
@@ -38,6 +43,8 @@ def status(as_json: bool) -> None:
         print_json(document)
     else:
         _print_status(document)
+    if follows:
+        follow(home, settings, as_json=False)
 
 
 def _settings(home: Home) -> tuple[Settings, str | None]:
@@ -67,8 +74,13 @@ def _state(settings: Settings) -> dict[str, Any]:
             "ai": jobs.is_on("ai"),
             "queue": {state.value: number for state, number in jobs.counts().items()},
             "batches": [{**each, "sent_at": each["sent_at"].isoformat()} for each in Batches(store).progress()],
-            "budget": _manager(store, settings).summary(settings.thresholds),
+            "budget": _budget(_manager(store, settings), settings),
         }
+
+
+def _budget(manager: budget.TokenManager, settings: Settings) -> dict[str, Any]:
+    today = datetime.now(settings.zone).date()
+    return manager.summary(settings.thresholds) | {"spent_today_usd": usd_text(manager.spent_on(today))}
 
 
 def _untouched_budget(settings: Settings) -> dict[str, Any]:
@@ -77,6 +89,7 @@ def _untouched_budget(settings: Settings) -> dict[str, Any]:
         "period": budget.period_of(datetime.now(UTC), settings.zone),
         "limit_usd": None if limit is None else usd_text(limit),
         "spent_usd": usd_text(0),
+        "spent_today_usd": usd_text(0),
         "reserved_usd": usd_text(0),
         "assumed_usd": usd_text(0),
         "remaining_usd": None if limit is None else usd_text(limit),
@@ -149,10 +162,14 @@ def _queue_line(counts: dict[str, int]) -> str:
 
 def _budget_line(held: dict[str, Any]) -> str:
     if held["limit_usd"] is None:
-        return f"budget   none set, so nothing paid runs; {money(held['spent_usd'])} spent in {held['period']}"
-    parts = [f"{money(held['spent_usd'])} of {money(held['limit_usd'])} spent in {held['period']}"]
+        return f"budget   none set, so nothing paid runs; {_spent(held)}"
+    parts = [f"{money(held['limit_usd'])} for {held['period']}", _spent(held)]
     parts += [f"{money(held[f'{name}_usd'])} {name}" for name in ("reserved", "assumed") if float(held[f"{name}_usd"])]
     return f"budget   {', '.join(parts)}; {money(held['remaining_usd'])} left"
+
+
+def _spent(held: dict[str, Any]) -> str:
+    return f"{money(held['spent_usd'])} spent, {money(held['spent_today_usd'])} of it today"
 
 
 def _folder_state(folder: dict[str, Any]) -> str:
