@@ -24,7 +24,7 @@ from sessiontrackd.facts._human import gist, recorded_title, shortened, spoken, 
 from sessiontrackd.facts._scorer import Unit, keywords, phrase, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
-from sessiontrackd.facts._words import STOP_WORDS, stem, tokens
+from sessiontrackd.facts._words import NO_TERM, STOP_WORDS, stem, tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 
@@ -85,7 +85,8 @@ def extract(
         title: the recorded title, which wins over one made from the first ask.
         level: lower levels want less, which is faster.
     """
-    talk, work = Talk(searches=level is not InsightLevel.MINIMAL), Work()
+    searches = level is not InsightLevel.MINIMAL
+    talk, work = Talk(searches=searches), Work(searches=searches)
     side = _SideChain()
     for message in messages:
         if message.origin is Origin.SIDECHAIN:
@@ -177,8 +178,11 @@ def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
             shown.update(tokens(finding.text))
             for part in finding.parts:
                 shown.update(tokens(part.text))
-    best = keywords(talk.counts, talk.spread, max(talk.units, 1))
-    return tuple(_distinct(term for term in best if term in shown))
+    telling = {
+        term for term in shown if len(term) > 2 and term not in NO_TERM and not term.isdigit() and "'" not in term
+    }
+    counts = {term: talk.counts[term] for term in telling if term in talk.counts}
+    return tuple(_distinct(keywords(counts, talk.spread, max(talk.units, 1))))
 
 
 def _distinct(best: Iterable[str]) -> list[str]:

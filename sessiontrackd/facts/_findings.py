@@ -27,6 +27,7 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 SECTION = 7
 """More than about seven items nobody reads."""
 TIMELINE = 40
+FEW_FILES = 5
 FIRM, FEW = 1.5, 3
 """A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
@@ -158,10 +159,15 @@ class Maker:
 
     def _files(self) -> Iterator[Finding]:
         changes = sorted(self._work.files.values(), key=lambda change: (-(change.added + change.removed), change.first))
-        for change in changes[:TIMELINE]:
-            yield self._file(change)
+        chosen = changes[: FEW_FILES if self._level is InsightLevel.MINIMAL else TIMELINE]
+        paths = [change.path for change in chosen]
+        shown = self._redactor.redact("\n".join(paths)).split("\n")  # together: each scan has its price
+        if len(shown) != len(paths):
+            shown = [self._redactor.redact(path) for path in paths]
+        for change, path in zip(chosen, shown, strict=True):
+            yield self._file(change, path)
 
-    def _file(self, change: FileChange) -> Finding:
+    def _file(self, change: FileChange, shown: str) -> Finding:
         details: dict[str, str | int | bool] = {
             "added": change.added,
             "removed": change.removed,
@@ -169,7 +175,7 @@ class Maker:
             "new": change.new,
         }
         places = tuple(dict.fromkeys((change.first, change.last)))
-        return Finding("file", self._redactor.redact(change.path), None, places, "computed", (), details)
+        return Finding("file", shown, None, places, "computed", (), details)
 
     def _commands(self) -> Iterator[Finding]:
         runs = sorted(

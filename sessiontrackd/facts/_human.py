@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from sessiontrackd.facts._text import (
     Span,
@@ -11,7 +12,7 @@ from sessiontrackd.facts._text import (
     lines,
     loosely,
     outside,
-    sentences,
+    sentences_of_text,
     squeeze,
     trimmed,
     word_end,
@@ -19,6 +20,7 @@ from sessiontrackd.facts._text import (
 )
 
 TITLE_CHARS = 80
+MANY_SENTENCES = 24
 NOTICE_CHARS = 40_000
 """How much of one human turn is looked at from each end; the rest is pasted material."""
 
@@ -97,15 +99,13 @@ _THIN = re.compile(
 )
 
 
-def spoken(text: str) -> list[Span]:
-    """Return the spans of a human turn's own sentences: no tags, fences, pasted output or IDE context."""
+def spoken(text: str) -> Iterator[Span]:
+    """Yield the spans of a human turn's own sentences: no tags, fences, pasted output or IDE context."""
     holes = sorted([*noise(text), *fences(text)])
-    found: list[Span] = []
     for block in outside(text, holes):
         for span in _own_lines(text, block):
-            for sentence in sentences(text, span):
-                found += loosely(text, sentence)
-    return found
+            for sentence in sentences_of_text(text, span):
+                yield from loosely(text, sentence)
 
 
 def noise(text: str) -> list[Span]:
@@ -170,7 +170,7 @@ def gist(text: str, own: list[Span] | None = None) -> Span | None:
         text: the turn.
         own: its own sentences, where they are known already.
     """
-    spans = _without_greeting(text, spoken(text) if own is None else own)
+    spans = _without_greeting(text, list(spoken(text)) if own is None else own)
     if not spans:
         return _pasted(text)
     plan = _PLAN.match(text)
@@ -227,7 +227,7 @@ def title_of(text: str) -> str:
         heading = _plan_heading(text[plan.end() :])
         if heading:
             return shortened(heading)
-    spans = _without_greeting(text, spoken(text))
+    spans = _without_greeting(text, list(islice(spoken(text), MANY_SENTENCES)))
     picked = ""
     if not spans and (pasted := _pasted(text)) is not None:
         return shortened(text[pasted[0]] + plain_title(text[slice(*pasted)])[1:])

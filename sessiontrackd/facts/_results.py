@@ -79,16 +79,16 @@ def _first_of_group(text: str, least: int, span: Span) -> Span:
 def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
     """Return the last line of a result that says how the tests went."""
     for text, start, end in reversed(actions.whole_parts(call)):
-        at = end
-        tail = text[max(start, end - TAIL_CHARS) : end]
-        for _ in range(TEST_LINES if any(word in tail for word in _TEST_WORDS) else 0):
-            line_start = text.rfind("\n", start, at) + 1 or start
-            line = text[line_start:at]
-            if _TEST_LINE.search(line) and not _PACKAGE.match(line):
-                return text, _stripped(text, line_start, at)
-            if line_start <= start:
+        low, at = max(start, end - TAIL_CHARS), end
+        for _ in range(TEST_LINES):
+            at = max(text.rfind(word, low, at) for word in _TEST_WORDS)
+            if at < 0:
                 break
-            at = line_start - 1
+            line_start, line_end = text.rfind("\n", start, at) + 1 or start, text.find("\n", at, end)
+            line = text[line_start : line_end if line_end >= 0 else end]
+            if _TEST_LINE.search(line) and not _PACKAGE.match(line):
+                return text, _stripped(text, line_start, line_start + len(line))
+            at = line_start
     return None
 
 

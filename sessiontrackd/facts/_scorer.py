@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from math import log, sqrt
@@ -128,7 +128,7 @@ def phrase(texts: Iterable[str]) -> str:
     return shown[best] if best and counts[best] >= PHRASE_TIMES else ""
 
 
-def keywords(counts: Counter[str], spread: Counter[str], units: int) -> list[str]:
+def keywords(counts: Mapping[str, int], spread: Mapping[str, int], units: int) -> list[str]:
     """Rank terms by tf-idf: often said, but not everywhere."""
     ranked = ((count * log(1 + units / spread[term]), term) for term, count in counts.items())
     return [term for _, term in sorted(ranked, key=lambda pair: (-pair[0], pair[1]))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._best import Best
@@ -23,12 +24,14 @@ from sessiontrackd.facts._text import (
     trimmed,
     words,
 )
-from sessiontrackd.facts._words import NO_TERM, tokens
+from sessiontrackd.facts._words import tokens
 from sessiontrackd.model import Message, Origin, Role
 
 MAX_CHAT_CHARS = 2_000_000
 """A conversation without tools is scored up to this size; beyond it, its first part."""
 
+OWN_SENTENCES, FIRST_SENTENCES = 12, 4
+"""How many of a turn's own sentences are looked at; what is asked for stands among the first."""
 COUNTED_CHARS = 800
 """How much of an ask and of its answer is counted for keywords."""
 
@@ -92,7 +95,7 @@ class Talk:
         self._keep(message)
         if message.speaker and len(self.speakers) < 100:
             self.speakers.add(message.speaker)
-        own = spoken(text)
+        own = list(islice(spoken(text), OWN_SENTENCES if self._searches else FIRST_SENTENCES))
         span = gist(text, own)
         if span is None:
             self.commanded(message)
@@ -184,10 +187,9 @@ class Talk:
     def _counted(self, text: str) -> None:
         plain = _LINK.sub(" ", text) if "http" in text else text
         plain = _MARK.sub(" ", plain) if "{" in plain else plain
-        for term, count in Counter(tokens(plain)).items():
-            if len(term) > 2 and term not in NO_TERM and not term.isdigit() and "'" not in term:
-                self.counts[term] += count
-                self.spread[term] += 1
+        found = tokens(plain)
+        self.counts.update(found)
+        self.spread.update(set(found))
         self.units += 1
 
     def _searched(self, text: str, index: int) -> Clip | None:

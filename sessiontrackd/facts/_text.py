@@ -119,6 +119,8 @@ def squeeze(text: str) -> str:
 
 def words(text: str) -> int:
     """Count words; two characters of a script without spaces count as one."""
+    if text.isascii():
+        return len(_WORD.findall(text))
     wide = len(_WIDE.findall(text))
     return len(_WORD.findall(_WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
 

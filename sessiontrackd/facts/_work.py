@@ -99,10 +99,15 @@ class Todo:
 
 
 class Work:
-    """Follow the tool calls of a session."""
+    """Follow the tool calls of a session.
 
-    def __init__(self) -> None:
+    Args:
+        searches: follow commands and what broke too, not only files, tests, commits and plans.
+    """
+
+    def __init__(self, *, searches: bool = True) -> None:
         """Start with nothing done."""
+        self._searches = searches
         self.files: dict[str, FileChange] = {}
         self.runs: dict[str, Run] = {}
         self.problems: list[Problem] = []
@@ -165,7 +170,7 @@ class Work:
             change.removed += edit.removed
             change.edits += 1
             change.last = index
-            for problem in self._open.values():
+            for problem in self._open.values() if self._open else ():
                 problem.edited.append((edit.path, index))
 
     def _shell(self, call: ToolCall, index: int) -> None:
@@ -180,11 +185,11 @@ class Work:
         if not command.acts and not command.failed:
             return
         shown = _shown(command, index)
-        if command.acts:
+        if command.acts and self._searches:
             self._count(command, shown, index)
-        if command.failed:
+        if command.failed and self._searches:
             self._broke(call, command, shown, index)
-        else:
+        elif not command.failed:
             self._passed(call, command, shown, index)
         if command.tests:
             self._tested(call, command, shown, index)

@@ -234,11 +234,14 @@ class AIInsightGenerator:
         ask = Ask(session, level, reading.facts.findings, reading.facts.keywords, reading.title)
         engine = LocalEngine() if self._engine.leaves_machine else self._engine
         reply = await engine.attempt(ask)
+        known = {id(finding) for finding in reading.facts.findings}  # these passed the redactor already
         return Insight(
             level=level,
             title=reading.redactor.redact(reply.title) or ask.title,
             summary=reading.redactor.redact(reply.summary),
-            findings=tuple(_redacted(finding, reading.redactor) for finding in reply.findings),
+            findings=tuple(
+                finding if id(finding) in known else _redacted(finding, reading.redactor) for finding in reply.findings
+            ),
             engine=engine.NAME,
             model=reply.model,
             usage=reply.usage,
