@@ -257,12 +257,6 @@ def test_prices_that_are_too_old_stop_spending(manager: TokenManager, clock: Clo
     manager.reserve(Usage(1_000))
 
 
-def test_the_edge_is_near_when_little_is_left(manager: TokenManager) -> None:
-    """Below two and a half times the estimate a learned bound is not enough."""
-    assert not manager.is_at_edge(4 * USD // 1000)
-    assert manager.is_at_edge(5 * USD // 1000)
-
-
 def test_near_the_end_the_hard_bound_is_set_aside(manager: TokenManager) -> None:
     """Decided together with the reservation, so that of two at once only one finds room."""
     learned, hard = Usage(20_000), Usage(45_000)

@@ -29,7 +29,7 @@ FLOORS = {
             "watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
             "pipeline estimate",
-            "daemon worker capture service doctor survey",
+            "daemon worker capture service doctor prove survey",
             "cli",
             "__main__",
         )

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sessiontrackd.budget import _usage
 from sessiontrackd.budget._backup import Restored, back_up_daily, backups, restore
-from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, scopes
+from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, least_left, scopes
 from sessiontrackd.budget._heading import heading
 from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._pace import Pace, in_flight, may_fit, pace
@@ -202,10 +202,12 @@ class TokenManager:
         if cost_picousd is not None:
             entry = entry._replace(picousd=cost_picousd)
         ledger = self._ledger
+        strict, edge = None, 0
+        if hard and expected:
+            strict = self._reservation(hard, name, **sold, **about)
+            edge = int(EDGE * self._bound(expected, name, **sold)[1])
         with ledger.store.immediate(durable=True) as connection:
-            if hard and expected and self.is_at_edge(self._bound(expected, name, **sold)[1], folder, project):
-                entry = self._reservation(hard, name, **sold, **about)
-            made = ledger.reserve(entry, self._argument)
+            made = ledger.reserve(entry, self._argument, hard=strict, edge_picousd=edge)
             if session_id or source or title:
                 connection.execute("INSERT INTO purpose VALUES (?, ?, ?, ?)", (made.id, session_id, source, title))
         return Reservation(made.id, folder, project, made.picousd or 0)
@@ -343,11 +345,6 @@ class TokenManager:
         """Return how the budget's use compares with the calendar, in the scope that is furthest ahead; None: no limit."""
         return pace(self._ledger, self._now(), scopes(folder, project), self._argument)
 
-    def is_at_edge(self, estimate_picousd: int, folder: str | None = None, project: str | None = None) -> bool:
-        """Say whether so little is left that a reservation has to be the hard bound."""
-        left, _ = self._left(folder, project)
-        return left is not None and left < EDGE * estimate_picousd
-
     def record(
         self,
         session: Session,
@@ -456,14 +453,8 @@ class TokenManager:
         ledger = self._ledger
         period, limits = ledger.period(), ledger.limits(must_hold=True)
         limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
-        money, tokens = [], []
-        for scope in scopes(folder, project):
-            balance, limit = ledger.balance(scope, period, must_hold=True), limits.get(scope, Limit())
-            if limit.picousd is not None:
-                money.append(limit.picousd - balance.used_picousd)
-            if limit.tokens is not None:
-                tokens.append(limit.tokens - balance.used_tokens)
-        return min(money, default=None), min(tokens, default=None)
+        held = {scope: ledger.balance(scope, period, must_hold=True) for scope in scopes(folder, project)}
+        return least_left(held, limits)
 
 
 def limits_of(settings: Settings) -> dict[str, Limit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -210,6 +210,14 @@ def problem(scope: str, balance: Balance, limit: Limit, entry: Entry) -> str | N
         f"This may cost up to {needs}, and of {name} ({whole} for {entry.period}) {state}. It waits until the month "
         "turns or the budget is raised: `sessiontrackd budget set`."
     )
+
+
+def least_left(held: Mapping[str, Balance], limits: Mapping[str, Limit]) -> tuple[int | None, int | None]:
+    """Return what is left in the tightest of these budgets, in pico-USD and in tokens; None where nothing limits."""
+    found = [(balance, limits.get(scope, Limit())) for scope, balance in held.items()]
+    money = (limit.picousd - balance.used_picousd for balance, limit in found if limit.picousd is not None)
+    tokens = (limit.tokens - balance.used_tokens for balance, limit in found if limit.tokens is not None)
+    return min(money, default=None), min(tokens, default=None)
 
 
 def entry_of(row: sqlite3.Row) -> Entry:

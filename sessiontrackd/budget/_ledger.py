@@ -24,6 +24,7 @@ from sessiontrackd.budget._entries import (
     entry_of,
     folded,
     holding_after,
+    least_left,
     problem,
 )
 from sessiontrackd.budget._period import period_of
@@ -59,12 +60,14 @@ class Ledger:
 
     # -- adding -------------------------------------------------------------------------------------------------
 
-    def reserve(self, entry: Entry, argument: Limit) -> Entry:
+    def reserve(self, entry: Entry, argument: Limit, *, hard: Entry | None = None, edge_picousd: int = 0) -> Entry:
         """Add a reservation if it fits every budget it counts against.
 
         Args:
             entry: everything but its id; the period is that of the clock, but never one before the newest.
             argument: a limit of the caller's own, which can only tighten the total.
+            hard: in place of `entry` where less than `edge_picousd` is left in one of the budgets.
+            edge_picousd: see `hard`.
 
         Raises:
             OverBudget: it does not fit, or there is no budget at all.
@@ -74,7 +77,12 @@ class Ledger:
             self._verify_tail(connection)
             entry = self._dated(entry)
             held = {scope: self.balance(scope, entry.period, must_hold=True) for scope in entry.scopes}
-            self._check(entry, held, argument)
+            limits = self.limits(held, must_hold=True)
+            limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(argument)
+            left = least_left(held, limits)[0]
+            if hard and left is not None and left < edge_picousd:
+                entry = self._dated(hard)
+            _check(entry, held, limits)
             return self._append(connection, entry)
 
     def book(self, entry: Entry) -> Entry:
@@ -136,18 +144,6 @@ class Ledger:
         day = now.astimezone(self.zone).date().isoformat()
         at = (now - _EPOCH) // timedelta(milliseconds=1)
         return entry._replace(at=at, period=period, zone=self.zone.key, day=day)
-
-    def _check(self, entry: Entry, held: dict[str, Balance], argument: Limit) -> None:
-        limits = self.limits(held.keys(), must_hold=True)
-        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(argument)
-        if not limits[TOTAL].is_set and entry.picousd:
-            raise OverBudget(
-                "No monthly budget is set, so nothing paid is done. Set one: `sessiontrackd budget set 5usd`."
-            )
-        for scope, balance in held.items():
-            why = problem(scope, balance, limits.get(scope, Limit()), entry)
-            if why:
-                raise OverBudget(why, entry.picousd)
 
     def _append(self, connection: sqlite3.Connection, entry: Entry, attempt: Attempt | None = None) -> Entry:
         """Add an entry to the chain and move the balances."""
@@ -321,6 +317,20 @@ class _Trusted:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (0, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR):
                 raise LedgerDamaged(f"The ledger cannot be read ({error}). {REMEDY}") from error
+
+
+def _check(entry: Entry, held: dict[str, Balance], limits: dict[str, Limit]) -> None:
+    """Refuse what does not fit.
+
+    Raises:
+        OverBudget: the text says where, and by how much.
+    """
+    if not limits[TOTAL].is_set and entry.picousd:
+        raise OverBudget("No monthly budget is set, so nothing paid is done. Set one: `sessiontrackd budget set 5usd`.")
+    for scope, balance in held.items():
+        why = problem(scope, balance, limits.get(scope, Limit()), entry)
+        if why:
+            raise OverBudget(why, entry.picousd)
 
 
 def _chained(before: bytes, values: tuple[Any, ...]) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -22,9 +24,12 @@ from sessiontrackd.config import Settings
 from sessiontrackd.errors import LedgerDamaged, SessiontrackdError, UsageError
 from sessiontrackd.forecast import Forecast
 from sessiontrackd.pricing import STALE_DAYS, picousd, told_age, usd_text
+from sessiontrackd.prove import Chaos, Verdict
 from sessiontrackd.store import open_store
 
 LIFTED = "none"
+PROVE_S = 20.0
+PROVE_LIMIT = 10**12  # pico-USD: a dollar a month, so that many months are used up
 
 
 @click.group(
@@ -294,3 +299,52 @@ def _question(path: Path, settings: Settings) -> str:
     except SessiontrackdError as error:
         return f"{error}\nGo back now? The damaged file is kept"
     return "The ledger is whole: there is no need to go back, and what is newer than the copy is lost. Go back anyway"
+
+
+@subcommand(
+    budget, "prove", example="sessiontrackd budget prove\nsessiontrackd budget prove --seconds 60 --processes 16"
+)
+@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=PROVE_S, show_default=True, help="How long.")
+@click.option("--processes", type=click.IntRange(1, 64), default=8, show_default=True, help="How many spend at once.")
+@json_option
+@click.pass_context
+def prove(context: click.Context, seconds: float, processes: int, as_json: bool) -> None:
+    """Try on this machine to overspend: processes spend from one budget and are killed. Nothing of yours is touched."""
+    if not as_json:
+        click.echo(f"{processes} processes spend from a budget of {usd(PROVE_LIMIT)} a month for {seconds:g} s …")
+    with tempfile.TemporaryDirectory(prefix="sessiontrackd-prove-") as folder:
+        verdict = Chaos(Path(folder), PROVE_LIMIT, processes).run(seconds=seconds, seed=secrets.randbelow(10**6))
+    if as_json:
+        print_json(_verdict(verdict))
+    else:
+        _print_verdict(verdict)
+    if not verdict.holds:
+        context.exit(1)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    amounts = {
+        f"{name}_usd": usd_text(getattr(verdict, f"{name}_picousd")) for name in ("billed", "settled", "assumed")
+    }
+    counts = ("calls", "refused", "killed", "failed", "months", "over", "wrong", "missing", "above")
+    return {"holds": verdict.holds} | {name: getattr(verdict, name) for name in counts} | amounts
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    billed, settled, assumed = (usd(getattr(verdict, f"{name}_picousd")) for name in ("billed", "settled", "assumed"))
+    click.echo(
+        f"{verdict.calls:,} requests were granted and {verdict.refused:,} refused, in {count(verdict.months, 'month')}; "
+        f"{count(verdict.killed, 'process').replace('processs', 'processes')} killed with kill -9 at whatever they did."
+    )
+    click.echo(f"Billed: {billed}. In the ledger: {settled} settled, {assumed} assumed of requests that died.")
+    for bad, good, wrong in (
+        (verdict.over, "no month went past its budget", "months went past their budget"),
+        (verdict.missing, "every billed request counts as spent", "billed requests do not count as spent"),
+        (verdict.wrong, "every settled request costs what was billed, to the pico-dollar", "settled ones differ"),
+        (verdict.failed, "none failed for a locked database or anything else", "requests failed"),
+    ):
+        mark = click.style("failure", fg="red") if bad else click.style("ok", fg="green")
+        click.echo(f"{mark} {f'{bad:,} {wrong}' if bad else good}")
+    click.echo(
+        "ok every entry of the ledger is what was written" if verdict.calls else "Nothing was granted: too short."
+    )

@@ -222,3 +222,14 @@ def test_nothing_is_restored_under_a_daemon(home: Path, manager: TokenManager) -
     """It has the database open."""
     with config.hold(Home.find(home)):
         assert main(["budget", "restore", "--yes"]) == 75
+
+
+def test_anyone_can_try_to_overspend(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`budget prove` spends in a folder of its own and prints a verdict that can be read."""
+    assert main(["budget", "prove", "--seconds", "1.5", "--processes", "2"]) == 0
+    said = capsys.readouterr().out
+
+    assert "no month went past its budget" in said
+    assert "failure" not in said
+    assert list(home.iterdir()) == []
+    assert read(capsys, "budget", "prove", "--seconds", "1", "--processes", "2")["holds"] is True
