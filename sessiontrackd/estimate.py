@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from sessiontrackd import condense, readers
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import JobError
+from sessiontrackd.errors import JobError, Unpriced
 from sessiontrackd.facts import edits
-from sessiontrackd.insights import LEVELS, sent_around
+from sessiontrackd.insights import LEVELS, manner, sent_around
 from sessiontrackd.model import InsightLevel, Session, Usage
-from sessiontrackd.pricing import Prices
+from sessiontrackd.pricing import FLAT_RATE, Prices, Tariff
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.records import open_source
 from sessiontrackd.tokens import sized
@@ -41,6 +41,7 @@ class Planned(NamedTuple):
     size_bytes: int
     level: InsightLevel
     model: str
+    provider: str | None = None
     named: bool = False
 
 
@@ -62,6 +63,7 @@ class Total:
     cost_picousd: Range
     files: int
     read: int
+    is_flat_rate: bool = False  # a plan of the user's covers all of it: its cost is neither known nor nothing
 
 
 _NOTHING = _Needs(0, Range(), Range())
@@ -101,14 +103,18 @@ class Estimates:
         is_sample = len(groups) < len(planned)
         tokens = _sum([part[0] for part in parts], is_sample=is_sample)
         cost = _sum([part[1] for part in parts], is_sample=is_sample)
-        return Total(transcripts, sessions, tokens, cost, len(planned), len(groups))
+        flat = bool(planned) and all(self._tariff(one) is FLAT_RATE for one in planned)
+        return Total(transcripts, sessions, tokens, cost, len(planned), len(groups), flat)
+
+    def _tariff(self, one: Planned) -> Tariff:
+        return self._prices.tariff(one.model, self._at, provider=one.provider)
 
     def _needs(self, one: Planned) -> _Needs:
         if one not in self._known:
             try:
                 self._known[one] = self._read(one)
-            except JobError:
-                if one.named:
+            except JobError as problem:
+                if one.named or isinstance(problem, Unpriced):  # an unknown price is no zero
                     raise
                 self._known[one] = _NOTHING
             self._step(one.path.name)
@@ -132,7 +138,7 @@ class Estimates:
 
     def _of(self, session: Session, one: Planned) -> _Needs:
         """Return what the requests of a session take."""
-        level, tariff = LEVELS[one.level], self._prices.tariff(one.model, self._at)
+        level, tariff = LEVELS[one.level], self._tariff(one)
         tokens, costs = [], []
         for part in condense.parts(session):
             low, expected, most, _ = sized(sent_around(one.level) + condense.render(part), one.model)
@@ -142,7 +148,7 @@ class Estimates:
                 Range(
                     tariff.rates(low).cost_picousd(Usage(low, usual // 2)),
                     tariff.rates(expected).cost_picousd(Usage(expected, usual)),
-                    tariff.dearest(most).cost_picousd(Usage(most, level.max_output_tokens)),
+                    tariff.dearest(most).cost_picousd(Usage(most, manner(one.level, one.model).max_output_tokens)),
                 )
             )
         return _Needs(1, _sum(tokens), _sum(costs))

@@ -17,7 +17,7 @@ from sessiontrackd.cli._screen import count, safe
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.estimate import Estimates
 from sessiontrackd.model import Folder
-from sessiontrackd.pricing import Prices
+from sessiontrackd.pricing import prices_of
 from sessiontrackd.survey import DAYS
 from sessiontrackd.watch import Found, scan
 
@@ -37,7 +37,9 @@ class Backlog:
         self.folder, self.engine, self._now = folder, folder.engine, now
         self.is_paid = engines.engine_class(folder.engine).leaves_machine
         self.files = list(_transcripts(folder))
-        self._estimates = Estimates(Prices(), now)
+        settings = config.load(current_home())
+        self._estimates = Estimates(prices_of(settings), now)
+        self._asked = _cost.asked_of(self.engine, settings, folder.level)
 
     def tell(self) -> None:
         """Print how many there are and what they would cost."""
@@ -52,7 +54,7 @@ class Backlog:
             parts = [f"all of them {self._cost(self.files)}"]
             if 0 < len(recent) < len(self.files):
                 parts.append(f"those of the last {DAYS} days {self._cost(recent)}")
-            click.echo(f"With {safe(self._model)}: {'; '.join(parts)}.")
+            click.echo(f"With {safe(self._asked.model)}: {'; '.join(parts)}.")
 
     def told(self, since: str | None) -> str | None:
         """Return the day that a person answered with, after saying what that means where it costs."""
@@ -92,14 +94,9 @@ class Backlog:
         start = 0.0 if since is None else datetime.fromisoformat(since).astimezone().timestamp()
         return [file for file in self.files if file.fingerprint.mtime_ns / 1e9 >= start]
 
-    @property
-    def _model(self) -> str:
-        return _cost.model_of(self.engine, config.load(current_home()), self.folder.level)
-
     def _cost(self, files: list[Found]) -> str:
         """Say what files would cost, and from how many of them that was scaled."""
-        model, level = self._model, self.folder.level
-        planned = [_cost.planned(Path(os.fsdecode(file.path)), level, model) for file in files]
+        planned = [_cost.planned(Path(os.fsdecode(file.path)), self.folder.level, self._asked) for file in files]
         try:
             total = self._estimates.total(planned, SAMPLE)
         except Unpriced:

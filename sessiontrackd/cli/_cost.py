@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from sessiontrackd import engines
 from sessiontrackd.cli._command import current_home
@@ -11,28 +12,38 @@ from sessiontrackd.config import Settings
 from sessiontrackd.errors import Held
 from sessiontrackd.estimate import Planned, Range, Total
 from sessiontrackd.insights import LEVELS
-from sessiontrackd.model import InsightLevel
+from sessiontrackd.model import FLAT_RATE, InsightLevel
 
 PAID = "claude"  # whose price is told where the local engine would do the work
 
 
-def model_of(engine: str, settings: Settings, level: InsightLevel) -> str:
-    """Return the model that an engine would ask at a level; of the local engine, the one that the paid default would."""
+class Asked(NamedTuple):
+    """Which model of which provider would be asked."""
+
+    model: str
+    provider: str | None
+
+
+def asked_of(engine: str, settings: Settings, level: InsightLevel) -> Asked:
+    """Return what an engine would ask at a level; of the local engine, what the paid default would."""
     usual = LEVELS[level].model
     name = engine if engines.engine_class(engine).leaves_machine else PAID
     try:
-        return engines.make_engine(name, current_home(), settings, usual).price_model or usual
+        model = engines.make_engine(name, current_home(), settings, usual).price_model or usual
     except Held:  # it lacks something that only asking it needs
-        return settings.claude_model or usual
+        model = settings.claude_model or usual
+    return Asked(model, engines.provider_of(name, settings))
 
 
-def planned(path: Path, level: InsightLevel, model: str, *, named: bool = False) -> Planned:
+def planned(path: Path, level: InsightLevel, asked: Asked, *, named: bool = False) -> Planned:
     """Return a transcript as it would be asked about."""
-    return Planned(path, path.stat().st_size, level, model, named)
+    return Planned(path, path.stat().st_size, level, asked.model, asked.provider, named)
 
 
 def about(total: Total) -> str:
     """Return the cost for people, with its range."""
+    if total.is_flat_rate:
+        return f"at the {FLAT_RATE} of your plan"
     low, expected, most = map(usd, total.cost_picousd)
     return f"about {expected}" if most == "$0" else f"about {expected} (from {low} to at most {most})"
 

@@ -20,7 +20,7 @@ from sessiontrackd.config import Settings
 from sessiontrackd.errors import JobError, NotAConversation
 from sessiontrackd.estimate import SAMPLE, Estimates, Planned, Range, Total
 from sessiontrackd.model import Folder, InsightLevel
-from sessiontrackd.pricing import Prices, usd_text
+from sessiontrackd.pricing import prices_of, usd_text
 from sessiontrackd.records import open_source
 
 
@@ -52,7 +52,7 @@ def estimate(paths: tuple[Path, ...], level: str | None, engine: str | None, mod
             chosen += _chosen(each, settings, level, engine, model)
             progress.step(each.path.name)
     with Progress("counting", min(len(chosen), SAMPLE)) as progress:
-        estimates = Estimates(Prices(), datetime.now(UTC), progress.step)
+        estimates = Estimates(prices_of(settings), datetime.now(UTC), progress.step)
         total = estimates.total([each.planned for each in chosen])
         paid = estimates.total([each.planned for each in chosen if each.is_paid])
     if as_json:
@@ -80,7 +80,8 @@ def _chosen(each: Named, settings: Settings, level: str | None, engine: str | No
         return []
     name = "local" if lower.kept_local else engine or folder.engine
     depth = InsightLevel(level) if level else lower.level
-    asked = model or _cost.model_of(name, settings, depth)
+    asked = _cost.asked_of(name, settings, depth)
+    asked = asked._replace(model=model or asked.model)
     planned = _cost.planned(each.path, depth, asked, named=each.by_name)
     return [_Chosen(planned, engines.engine_class(name).leaves_machine)]
 
@@ -93,13 +94,15 @@ def _document(chosen: Sequence[_Chosen], total: Total, paid: Total) -> dict[str,
         "sessions": total.sessions,
         "model": ", ".join(sorted(models)) or None,
         "input_tokens": _range(total.input_tokens),
-        "cost_usd": _money(paid.cost_picousd),
+        "cost_usd": _money(paid),
         "read": total.read,
         "files": total.files,
     }
+    if paid.is_flat_rate:
+        document["flat_rate"] = True
     if not models:
         others = {each.planned.model for each in chosen}
-        document["paid"] = {"model": ", ".join(sorted(others)) or None, "cost_usd": _money(total.cost_picousd)}
+        document["paid"] = {"model": ", ".join(sorted(others)) or None, "cost_usd": _money(total)}
     return document
 
 
@@ -107,8 +110,11 @@ def _range(value: Range) -> dict[str, Any]:
     return {"low": value.low, "expected": value.expected, "max": value.most}
 
 
-def _money(value: Range) -> dict[str, Any]:
-    return {name: usd_text(amount) for name, amount in _range(value).items()}
+def _money(total: Total) -> dict[str, Any]:
+    """Return the range of a cost; what a plan covers has none."""
+    return {
+        name: None if total.is_flat_rate else usd_text(amount) for name, amount in _range(total.cost_picousd).items()
+    }
 
 
 def _print(chosen: Sequence[_Chosen], total: Total, paid: Total) -> None:

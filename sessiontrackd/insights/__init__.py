@@ -17,7 +17,7 @@ from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.errors import ConsentRequired, JobError, Unpriced
 from sessiontrackd.insights._ask import KINDS, asked, instructions, sent_around
-from sessiontrackd.insights._models import AS_OF, LEVELS, known_model
+from sessiontrackd.insights._models import AS_OF, LEVELS, known_model, manner
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
@@ -28,8 +28,22 @@ from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Estimator
 
 __all__ = [
-    "AS_OF", "KINDS", "LEVELS", "AIInsightGenerator", "Calls", "Purpose", "Reading", "as_dict",
-    "instructions", "known_model", "open_messages", "read_session", "require_consent", "sent_around", "session_of",
+    "AS_OF",
+    "KINDS",
+    "LEVELS",
+    "AIInsightGenerator",
+    "Calls",
+    "Purpose",
+    "Reading",
+    "as_dict",
+    "instructions",
+    "known_model",
+    "manner",
+    "open_messages",
+    "read_session",
+    "require_consent",
+    "sent_around",
+    "session_of",
 ]  # fmt: skip
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]

@@ -90,8 +90,34 @@ def test_a_named_file_that_is_no_transcript_fails(
     assert told in capsys.readouterr().err
 
 
-def test_an_unpriced_model_fails(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_an_unpriced_model_fails(home: Path, talk: Path, capsys: pytest.CaptureFixture[str], is_folder: bool) -> None:
     """Unknown is never $0."""
-    assert main(["estimate", str(talk), "--engine", "claude", "--model", "claude-who-knows"]) == 1
+    path = talk.parent if is_folder else talk
+    assert main(["estimate", str(path), "--engine", "claude", "--model", "claude-who-knows"]) == 1
 
-    assert "costs" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "costs" in said.err
+    assert said.out == ""
+
+
+def test_prices_of_ones_own_hold(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the settings say a model costs is what is estimated."""
+    (home / "config.toml").write_text('[[prices]]\nmodel = "mine"\ninput = 1000\noutput = 0\n')
+
+    document = estimated(capsys, talk, "--engine", "claude", "--model", "mine")
+
+    expected = document["input_tokens"]["expected"]
+    assert Decimal(document["cost_usd"]["expected"]) == Decimal(expected) / 1000
+
+
+def test_what_a_plan_covers_has_no_price(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its cost is neither known nor nothing."""
+    (home / "config.toml").write_text('[command]\nargv = ["cat"]\n')
+
+    document = estimated(capsys, talk, "--engine", "command")
+    assert main(["estimate", str(talk), "--engine", "command"]) == 0
+
+    assert document["flat_rate"] is True
+    assert set(document["cost_usd"].values()) == {None}
+    assert "at the flat rate of your plan" in capsys.readouterr().out
