@@ -22,7 +22,7 @@ from sessiontrackd.engines import engine_class, provider_of
 from sessiontrackd.engines.claude import is_exposed
 from sessiontrackd.errors import SessiontrackdError, SettingsError, StoreDamaged, Unpriced, UsageError
 from sessiontrackd.insights import AS_OF, LEVELS, known_model
-from sessiontrackd.model import Alert, BudgetStatus, Folder
+from sessiontrackd.model import Alert, AlertKind, BudgetStatus, Folder
 from sessiontrackd.store import Store, open_store
 
 OK, WARNING, FAILURE = "ok", "warning", "failure"
@@ -323,12 +323,12 @@ def _disk(patient: Patient) -> Iterator[Check]:
 
 def sample_alert(settings: Settings, now: datetime) -> Alert:
     """Return an alert that says only that alerts arrive."""
-    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), SAMPLE)
+    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), SAMPLE, AlertKind.TEST)
 
 
 def _notification(patient: Patient) -> Check:
     """Show a notification for real: nothing less tells whether one appears."""
-    told = asyncio.run(channels.tell(sample_alert(patient.settings, patient.now)))
+    told = asyncio.run(channels.tell(sample_alert(patient.settings, patient.now), patient.settings, patient.home))
     arrived = [name for name, reason in told.items() if reason is None]
     if arrived:
         return Check("notification", OK, f"one was sent and taken ({', '.join(arrived)}); you should see it now")

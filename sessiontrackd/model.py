@@ -299,6 +299,16 @@ class BudgetStatus:
         return self.limit_picousd - self.spent_picousd - self.reserved_picousd
 
 
+class AlertKind(StrEnum):
+    """What an alert is about."""
+
+    BUDGET = "budget"
+    CIRCUIT = "circuit"
+    REPORT = "report"
+    DAEMON = "daemon"
+    TEST = "test"
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """Something to tell the user once."""
@@ -306,6 +316,8 @@ class Alert:
     threshold: int
     status: BudgetStatus
     text: str
+    kind: AlertKind = AlertKind.BUDGET
+    report_path: Path | None = None  # what a button opens
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,9 +135,8 @@ def standing(service: Service) -> dict[str, Any]:
 
 
 def command(home: Home) -> list[str]:
-    """Return the daemon's command with absolute paths; -P: what lies in the present folder is no module of ours."""
-    words = [sys.executable, "-P", "-m", "sessiontrackd"]
-    return [*words, *(["--home", str(home.root)] if home.root else []), "run"]
+    """Return the daemon's command with absolute paths."""
+    return home.words("run")
 
 
 def shipped(name: str) -> bytes:

@@ -82,10 +82,19 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
             rooms.queue.degrade(job, _degraded(outcome.notes))
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
     write_indexes(rooms)
-    await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings)
-    await channels.tell_recorded(rooms.history, rooms.alerts, rooms.settings)
-    await channels.tell_open(rooms.circuits, rooms.budget, rooms.alerts)
+    tell = teller_of(rooms)
+    await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings, tell)
+    await channels.tell_recorded(rooms.history, rooms.alerts, rooms.settings, tell)
+    await channels.tell_open(rooms.circuits, rooms.budget, rooms.alerts, tell)
+    for note in outcome.notes:
+        if note.report_path is not None and not job.named:  # who names a transcript sees its report
+            tell.ready(note.report_path)
     return outcome
+
+
+def teller_of(rooms: Rooms) -> channels.Teller:
+    """Return who tells what this home has to tell."""
+    return channels.Teller(rooms.settings, rooms.home, channels.Notices(rooms.store))
 
 
 async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Process) -> tuple[Outcome, float]:
@@ -257,8 +266,9 @@ class Worker:
                 continue
             due_s = LOOK_S if self._is_full else self._due_s()
             left_s = self._idle_s - (clock() - idle_since_s)
-            await channels.tell_again(self._rooms.budget, self._rooms.alerts)
-            if left_s <= 0 and due_s > SOON_S and not self._in_flight and not self._is_to_tell():
+            await channels.tell_again(self._rooms.budget, self._rooms.alerts, teller_of(self._rooms))
+            is_told = not self._is_to_tell() and await self._gather()
+            if left_s <= 0 and due_s > SOON_S and not self._in_flight and is_told:
                 return
             await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
 
@@ -277,6 +287,15 @@ class Worker:
         """Say whether something that could not be told is told again soon; the rest waits for the next worker."""
         again_at = self._rooms.alerts.next_untold()
         return again_at is not None and (again_at - datetime.now(UTC)).total_seconds() < UNTOLD_IDLES * self._idle_s
+
+    async def _gather(self) -> bool:
+        """With nothing else to do, tell of reports that are ready; return whether nobody is left to be told of."""
+        tell = teller_of(self._rooms)
+        with contextlib.suppress(SessiontrackdError):  # a damaged ledger, a full disk: later
+            if not self._in_flight and tell.due_s() <= 0:
+                await tell.gather(self._rooms.budget.status())
+            return tell.due_s() == float("inf")
+        return True
 
     @property
     def _is_full(self) -> bool:

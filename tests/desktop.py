@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -44,7 +45,8 @@ class Desktop:
 
     def close(self) -> None:
         """End server and bus."""
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it was closed before
+            os.kill(self.pid, signal.SIGKILL)
         self._process.wait(10)
         self._reader.join(10)
         assert self._process.stdout is not None

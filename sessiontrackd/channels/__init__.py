@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import MappingProxyType
 
 from sessiontrackd.alerts import RECORDED, SPENT, TOKENS, Alerts
 from sessiontrackd.budget import TokenManager
+from sessiontrackd.channels._notices import GATHER_S as GATHER_S
+from sessiontrackd.channels._notices import SCHEMA as SCHEMA
+from sessiontrackd.channels._notices import Notices as Notices
 from sessiontrackd.circuit import Circuits
-from sessiontrackd.config import Settings
+from sessiontrackd.config import Home, Settings
 from sessiontrackd.contracts import Channel
 from sessiontrackd.errors import SessiontrackdError, UsageError
 from sessiontrackd.history import History
-from sessiontrackd.model import Alert, BudgetStatus
+from sessiontrackd.model import Alert, AlertKind, BudgetStatus
 
 log = logging.getLogger(__name__)
 
 CHANNELS: Mapping[str, str] = MappingProxyType(
     {
         "desktop": "sessiontrackd.channels.desktop:DesktopChannel",
+        "command": "sessiontrackd.channels.command:CommandChannel",
     }
 )
 GROUP = "sessiontrackd.channels"
 TELL_TIMEOUT_S = 10.0  # of one channel, whatever it promises of itself
 
+DEFAULTS = Settings()
 Tell = Callable[[Alert], Awaitable[object]]
 
 
@@ -54,25 +61,94 @@ def channel_class(name: str) -> type[Channel]:
     return found
 
 
-async def tell(alert: Alert) -> dict[str, str | None]:
+async def tell(alert: Alert, settings: Settings = DEFAULTS, home: Home | None = None) -> dict[str, str | None]:
     """Say something through every channel, each bounded in time. A failure is logged and stops nothing.
+
+    Args:
+        alert: what to say.
+        settings: switch channels on and off.
+        home: whose commands a button runs; None: there are no buttons.
 
     Returns:
         For each channel None where the alert arrived, else why it did not.
     """
     log.warning("%s", alert.text)  # who has no desktop finds it in the log
-    return {name: await _try(name, alert) for name in names()}
+    opened = [(name, channel) for name in names() if (channel := _opened(name, settings, home)) is not None]
+    return {name: await _try(name, channel, alert) for name, channel in opened}
 
 
-async def _try(name: str, alert: Alert) -> str | None:
+def _opened(name: str, settings: Settings, home: Home | None) -> Channel | None:
+    """Make a channel from the settings (`of`), or as it is where it needs none; None where it is not wanted."""
+    made = channel_class(name)
+    make = getattr(made, "of", None)
+    channel: Channel | None = made() if make is None else make(settings, home)
+    return channel
+
+
+async def _try(name: str, channel: Channel, alert: Alert) -> str | None:
     try:
         async with asyncio.timeout(TELL_TIMEOUT_S):
-            await channel_class(name)().send(alert)
+            await channel.send(alert)
     except Exception as error:  # noqa: BLE001 - no channel's fault may stop the work it tells of
         reason = str(error) or type(error).__name__
         log.warning("this was not told through %s: %s", name, reason)
         return reason
     return None
+
+
+class Teller:
+    """Tells what a home has to tell, and remembers what nobody heard.
+
+    Args:
+        settings: of the home.
+        home: whose commands a button runs.
+        notices: what is remembered.
+    """
+
+    def __init__(self, settings: Settings, home: Home, notices: Notices) -> None:
+        """Keep the parts."""
+        self._settings = settings
+        self._home = home
+        self._notices = notices
+
+    async def __call__(self, alert: Alert) -> dict[str, str | None]:
+        """Say it, unless the person asked for silence; what no channel took stands in `status`. Nothing is raised.
+
+        Returns:
+            As `tell` does; nothing where the person asked for silence, so that it is not told again.
+        """
+        told: dict[str, str | None] = {}
+        until = self._notices.snoozed_until()
+        if until is not None:
+            log.warning("%s", alert.text)
+            missed: str | None = f"silence was asked for until {until.astimezone(self._settings.zone):%Y-%m-%d %H:%M}"
+        else:
+            told = await tell(alert, self._settings, self._home)
+            arrived = any(reason is None for reason in told.values())
+            missed = (
+                None if arrived else "; ".join(f"{name}: {reason}" for name, reason in told.items()) or "no channel"
+            )
+        if alert.kind is not AlertKind.REPORT:
+            with contextlib.suppress(SessiontrackdError):  # a full disk; the log has it
+                self._notices.keep(alert.kind.value, alert.text, missed)
+        return told
+
+    def ready(self, path: Path) -> None:
+        """Note that a report is ready, where the person wants to be told of that."""
+        if self._settings.alerts_reports:
+            self._notices.ready(path)
+
+    def due_s(self) -> float:
+        """Return in how many seconds `gather` has something to say; infinite where nothing is ready."""
+        return self._notices.due_s() if self._settings.alerts_reports else float("inf")
+
+    async def gather(self, status: BudgetStatus) -> list[Path]:
+        """Tell of the reports that became ready, in one notification and at most one in five minutes."""
+        paths = self._notices.gathered() if self._settings.alerts_reports else []
+        if paths:
+            what = "A report is ready" if len(paths) == 1 else f"{len(paths)} reports are ready, the newest"
+            await self(Alert(0, status, f"{what}: {paths[0].name}", AlertKind.REPORT, paths[0]))
+        return paths
 
 
 async def tell_due(manager: TokenManager, alerts: Alerts, settings: Settings, tell: Tell = tell) -> list[Alert]:
@@ -166,7 +242,10 @@ async def tell_open(circuits: Circuits, manager: TokenManager, alerts: Alerts, t
     """
     try:
         reasons = circuits.untold()
-        due = [Alert(0, manager.status(), f"{each} Until then notes are made by the local engine.") for each in reasons]
+        due = [
+            Alert(0, manager.status(), f"{each} Until then notes are made by the local engine.", AlertKind.CIRCUIT)
+            for each in reasons
+        ]
     except SessiontrackdError as error:
         log.warning("whether an engine refuses every request is unknown: %s", error)
         return []

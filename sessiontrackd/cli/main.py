@@ -41,6 +41,7 @@ COMMANDS = {
     "usage": Entry("state", "usage", "Show what was spent, or what the transcripts record."),
     "budget": Entry("budget", "budget", "Show or set what may be spent a month."),
     "prices": Entry("prices", "prices", "Show what tokens cost and since when that is known, or confirm it."),
+    "alerts": Entry("alerts", "alerts", "Show what was told, or be left alone for a while."),
     "reports": Entry("state", "reports", "List the newest reports with their paths."),
     "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),

@@ -161,7 +161,8 @@ def _see_to_service(home: Home, wanted: bool | None, asks: bool) -> None:
 
 def _notify(home: Home, now: datetime) -> None:
     logging.getLogger("sessiontrackd").addHandler(logging.NullHandler())  # what it says is said here
-    told = asyncio.run(channels.tell(doctor.sample_alert(config.load(home), now)))
+    settings = config.load(home)
+    told = asyncio.run(channels.tell(doctor.sample_alert(settings, now), settings, home))
     arrived = [name for name, reason in told.items() if reason is None]
     if arrived:
         click.echo(

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sessiontrackd import budget, config, history, queue
+from sessiontrackd import budget, channels, config, history, queue
 from sessiontrackd.batches import SCHEMA as BATCHES_SCHEMA
 from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
@@ -64,10 +64,12 @@ def _daemon(heard: dict[str, Any] | None) -> dict[str, Any]:
 
 def _state(settings: Settings) -> dict[str, Any]:
     """Return switches, queue and budget; where nothing was stored yet, what holds on a new machine."""
-    with existing_store(queue.SCHEMA, budget.SCHEMA, BATCHES_SCHEMA) as store:
+    with existing_store(queue.SCHEMA, budget.SCHEMA, BATCHES_SCHEMA, channels.SCHEMA) as store:
         if store is None:
             nothing = {state.value: 0 for state in JobState}
-            return {"paused": False, "ai": True, "queue": nothing, "batches": [], "budget": _untouched_budget(settings)}
+            switches: dict[str, Any] = {"paused": False, "ai": True}
+            budget_now = _untouched_budget(settings)
+            return {**switches, "queue": nothing, "batches": [], "budget": budget_now, "alerts": []}
         jobs = queue.Queue(store)
         return {
             "paused": jobs.is_on("paused"),
@@ -75,6 +77,7 @@ def _state(settings: Settings) -> dict[str, Any]:
             "queue": {state.value: number for state, number in jobs.counts().items()},
             "batches": [{**each, "sent_at": each["sent_at"].isoformat()} for each in Batches(store).progress()],
             "budget": _budget(_manager(store, settings), settings),
+            "alerts": [each.document for each in channels.Notices(store).missed()],
         }
 
 
@@ -130,6 +133,8 @@ def _print_status(document: dict[str, Any]) -> None:
         click.echo("AI       off: nothing leaves this machine")
     if document["problem"]:
         click.secho(f"problem  {safe(document['problem'])}", fg="red")
+    for alert in document["alerts"]:
+        click.echo(f"not seen {local_time(datetime.fromisoformat(alert['at']))}: {safe(alert['text'])}")
     click.echo()
     if not document["folders"]:
         click.echo("No folder is watched. Add one with: sessiontrackd watch add DIR")

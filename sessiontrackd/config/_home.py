@@ -62,6 +62,11 @@ class Home:
         """The user's own templates, which cover ours."""
         return self.config_path.parent / "templates"
 
+    def words(self, *command: str) -> list[str]:
+        """Return how another process is to call us for this home; -P: what lies in its folder is no module of ours."""
+        place = ["--home", str(self.root)] if self.root else []
+        return [sys.executable, "-P", "-m", APP, *place, *command]
+
     def prepare(self) -> None:
         """Make the folders, private to the user whatever the umask.
 
@@ -107,6 +112,9 @@ class Settings:
     degrade: str = "local"
     upgrade_at_turn: bool = False
     may_run_ahead: float = 100.0
+    alerts_desktop: bool = True
+    alerts_command: tuple[str, ...] = ()
+    alerts_reports: bool = False
     project_budgets: tuple[tuple[str, Amount], ...] = ()
     prices_confirmed_on: date | None = None
     prices: tuple[Price, ...] = ()

@@ -16,6 +16,7 @@ from sessiontrackd import (
     alerts,
     batches,
     budget,
+    channels,
     circuit,
     config,
     engines,
@@ -129,6 +130,7 @@ def open_rooms(home: Home) -> Rooms:
         tokens.SCHEMA,
         circuit.SCHEMA,
         batches.SCHEMA,
+        channels.SCHEMA,
     )
     store = open_store(home.db_path, *schemas)
     manager = budget.TokenManager(store=store, timezone=settings.timezone)

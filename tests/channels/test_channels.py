@@ -47,6 +47,7 @@ def test_one_notification_with_amount_and_limit(start_desktop: StartDesktop) -> 
             "app": "sessiontrackd",
             "summary": "sessiontrackd",
             "body": "50 % is used: $5.00 of &lt;b&gt;$10.00&lt;/b&gt; &amp; more.",
+            "buttons": [],
         }
     ]
 

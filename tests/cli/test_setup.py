@@ -18,7 +18,6 @@ from sessiontrackd import service as services
 from sessiontrackd.cli.main import main
 from sessiontrackd.config import Home
 from sessiontrackd.errors import Failed
-from sessiontrackd.model import Alert
 
 SAMPLE = Path(str(resources.files("sessiontrackd") / "samples" / "tide-import.jsonl"))
 
@@ -32,7 +31,7 @@ def tools(person: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (person / "notes/.obsidian").mkdir(parents=True)
     shutil.copyfile(SAMPLE, person / ".claude/projects/-p/a.jsonl")
 
-    async def tell(_: Alert) -> dict[str, str | None]:
+    async def tell(*_: object) -> dict[str, str | None]:
         return {"desktop": "no notification server took it"}
 
     def refuse(_: services.Service) -> bool:
