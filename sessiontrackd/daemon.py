@@ -61,6 +61,7 @@ class _WorkerProcess:
         self._watching: asyncio.Task[None] | None = None
         self._not_before_s = 0.0
         self._backoff_s = RESPAWN_FIRST_S
+        self._is_told_to_end = False
 
     @property
     def is_running(self) -> bool:
@@ -90,6 +91,7 @@ class _WorkerProcess:
         """End it: in order if it can within WORKER_END_S."""
         if self._process is None or self._watching is None:
             return
+        self._is_told_to_end = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
             await asyncio.wait({self._watching}, timeout=WORKER_END_S)
@@ -111,7 +113,7 @@ class _WorkerProcess:
         self._process = None
         if status == 0 or time.monotonic() - began_s > RESPAWN_MOST_S:
             self._backoff_s = RESPAWN_FIRST_S
-        if status != 0:
+        if status != 0 and not self._is_told_to_end:
             log.warning("the worker ended with %d; the next one starts in %g s", status, self._backoff_s)
             self._not_before_s = time.monotonic() + self._backoff_s
             self._backoff_s = min(self._backoff_s * 2, RESPAWN_MOST_S)
