@@ -130,6 +130,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Trail:
+    """How far a transcript was read: the place behind its last whole line, and what the reader must know to go on."""
+
+    offset_bytes: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One conversation. While it is read its messages stream past (contracts.OpenSession) and `messages` stays empty."""
 
@@ -149,6 +157,7 @@ class Session:
     tool_calls: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
     usage_records: tuple[UsageRecord, ...] = ()  # one for each reply whose usage is recorded; together they are `usage`
+    trail: Trail | None = field(default=None, compare=False, repr=False)  # where its format can be read on from here
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sessiontrackd import channels, readers, templates, watch
+from sessiontrackd import channels, following, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
@@ -100,6 +100,7 @@ def teller_of(rooms: Rooms) -> channels.Teller:
 async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Process) -> tuple[Outcome, float]:
     rest_s = 0.0 if job.named else _rest_s(rooms, job, seen)
     if rest_s:
+        following.follow(rooms.history, job.path)
         return Outcome(JobState.WAITING, "it is still being written"), rest_s
     try:
         notes = tuple(await process(rooms, job))

@@ -28,6 +28,7 @@ FLOORS = {
             "contracts facts pricing tokens privacy forecast",
             "watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
+            "following",
             "pipeline estimate",
             "daemon worker capture service doctor prove survey",
             "cli",

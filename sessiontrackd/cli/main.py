@@ -38,7 +38,7 @@ COMMANDS = {
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
     "search": Entry("find", "search", "Find sessions by the words in them."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
-    "usage": Entry("state", "usage", "Show what was spent, or what the transcripts record."),
+    "usage": Entry("usage", "usage", "Show what was spent, or what the transcripts record."),
     "budget": Entry("budget", "budget", "Show or set what may be spent a month."),
     "prices": Entry("prices", "prices", "Show what tokens cost and since when that is known, or confirm it."),
     "alerts": Entry("alerts", "alerts", "Show what was told, or be left alone for a while."),

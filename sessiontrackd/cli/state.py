@@ -1,10 +1,7 @@
-"""What is and what was: `status`, `usage`, `reports`."""
+"""What is and what was: `status`, `reports`."""
 
 from __future__ import annotations
 
-import csv
-import re
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +13,11 @@ from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
 from sessiontrackd.cli._follow import follow
 from sessiontrackd.cli._screen import count, cut_path, duration, local_time, print_json, print_table, safe
-from sessiontrackd.cli._usage import COLUMNS, COUNTS, money, print_usage
+from sessiontrackd.cli._usage import money
 from sessiontrackd.config import Home, Settings
-from sessiontrackd.errors import SettingsError, UsageError
+from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder, JobState
-from sessiontrackd.pricing import prices_of, usd, usd_text
+from sessiontrackd.pricing import usd, usd_text
 from sessiontrackd.store import Store
 
 PATH_CELLS = 56
@@ -181,55 +178,6 @@ def _folder_state(folder: dict[str, Any]) -> str:
     if folder["seen"] is not None:
         return f"{folder['state']}, {count(folder['seen'], 'file')}"
     return str(folder["state"])
-
-
-@command("usage", example="sessiontrackd usage --by model\nsessiontrackd usage --recorded --period 2026-03 --csv")
-@click.option(
-    "--recorded", is_flag=True, help="What the transcripts themselves record: the agents' spending, not ours."
-)
-@click.option("--by", type=click.Choice(history.BY), default="day", show_default=True, help="What a row stands for.")
-@click.option("--period", metavar="YYYY-MM", help="A month. Default: this one; with --recorded everything.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
-@json_option
-def usage(recorded: bool, by: str, period: str | None, as_csv: bool, as_json: bool) -> None:
-    """Show what was spent by us, or with --recorded what the transcripts record. The two are never added."""
-    if period is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", period):
-        raise UsageError(f"--period cannot be '{period}'. Write a month such as 2026-03.")
-    if recorded and by == "level":
-        raise UsageError("Transcripts know no levels. Show recorded usage by day, folder, project or model.")
-    document = _usage(recorded, by, period)
-    if as_json:
-        print_json(document)
-    elif as_csv:
-        _print_csv(document)
-    elif not document["rows"]:
-        click.echo(f"{'Nothing is recorded' if recorded else 'Nothing ran'}{_in(document['period'])}.")
-    else:
-        whose = "Recorded in the transcripts" if recorded else "Spent by sessiontrackd"
-        click.secho(f"{whose}{_in(document['period'])}", bold=True)
-        print_usage(document, by)
-
-
-def _in(period: str | None) -> str:
-    return f" in {period}" if period else ""
-
-
-def _usage(recorded: bool, by: str, period: str | None) -> dict[str, Any]:
-    settings = config.load(current_home())
-    with existing_store(history.SCHEMA, budget.SCHEMA) as store:
-        if store is None:
-            this_month = None if recorded else budget.period_of(datetime.now(UTC), settings.zone)
-            nothing = dict.fromkeys(COUNTS, 0) | {"cost_usd": usd_text(0)}
-            return {"period": period or this_month, "rows": [], "total": nothing}
-        if recorded:
-            return history.History(store, prices=prices_of(settings)).recorded(by, period, settings.timezone)
-        return _manager(store, settings).usage(by, period)
-
-
-def _print_csv(document: dict[str, Any]) -> None:
-    writer = csv.DictWriter(sys.stdout, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(document["rows"])
 
 
 @command("reports", example="sessiontrackd reports\nsessiontrackd reports --limit 100 --json")

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from sessiontrackd.errors import Unpriced
+from sessiontrackd.history._cursors import Cursor, Cursors
 from sessiontrackd.history._lines import Line, Lines
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
@@ -22,7 +23,7 @@ from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageReco
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
-__all__ = ["SCHEMA", "History", "Line", "Lines", "Report", "Reports", "Spent"]
+__all__ = ["SCHEMA", "Cursor", "Cursors", "History", "Line", "Lines", "Report", "Reports", "Spent"]
 
 BY = ("day", "folder", "project", "model", "level")
 
@@ -56,6 +57,7 @@ class History:
         self._now = now
         self._prices = prices or Prices()
         self._spent: RunningSum | None = None
+        self.cursors = Cursors(store)
         self.notes = Reports(store, now=now)
         self.lines = Lines(store, now=now)
 
@@ -119,17 +121,9 @@ class History:
             folder: the watched folder.
             project: the folder's setting; else the last part of the recorded working directory.
         """
-        name = project or (PurePath(session.project).name if session.project else None)
-        origin = {
-            "session_id": session.session_id,
-            "source": source,
-            "folder": folder,
-            "project": name,
-            "now": self._ms(),
-        }
-        rows = [
-            _usage_row(session, record, nth) | origin for nth, record in enumerate(session.usage_records, 1)
-        ] or _sums(session, origin)
+        origin = self._origin(session, source, folder, project)
+        name = origin["project"]
+        rows = _usage_rows(session, origin) or _sums(session, origin)
         times = [None if at is None else _ms(at) for at in (session.started_at, session.ended_at)]
         turns = (session.human_turns, session.assistant_turns)
         key = (session.session_id, source)
@@ -139,6 +133,18 @@ class History:
             if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
                 connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
             connection.executemany(NOTE_USAGE, rows)
+
+    def record_growth(self, session: Session, cursor: Cursor) -> None:
+        """Note the usage that a session has gained behind its former cursor, and how far it was read now."""
+        rows = _usage_rows(session, self._origin(session, cursor.source, cursor.folder, cursor.project))
+        with self._store.immediate() as connection:
+            connection.executemany(NOTE_USAGE, rows)
+            self.cursors.keep(cursor)
+
+    def _origin(self, session: Session, source: bytes, folder: str | None, project: str | None) -> dict[str, Any]:
+        name = project or (PurePath(session.project).name if session.project else None)
+        about = {"session_id": session.session_id, "source": source, "folder": folder, "project": name}
+        return about | {"now": self._ms()}
 
     def extent_of(self, session_id: str, source: bytes) -> tuple[int, int]:
         """Return how far a transcript's copy of a session reaches: its turns, and its end in milliseconds since 1970."""
@@ -238,10 +244,20 @@ class History:
         return _ms(at or self._now())
 
 
+def _usage_rows(session: Session, origin: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row a reply, in order; a reply without an id is known by its request, else by its place among such."""
+    nameless = 0
+    rows = []
+    for record in session.usage_records:
+        nameless += record.message_id is None
+        rows.append(_usage_row(session, record, nameless) | origin)
+    return rows
+
+
 def _usage_row(session: Session, record: UsageRecord, nth: int) -> dict[str, Any]:
     at = record.at or session.ended_at or session.started_at
     return {
-        "key": record.message_id or f"{session.session_id}#{nth}",
+        "key": record.message_id or f"{session.session_id}#{record.request_id or nth}",
         "model": record.model,
         "at": None if at is None else _ms(at),
         "is_sidechain": record.sidechain,

@@ -96,6 +96,23 @@ CREATE TABLE vault (                   -- where notes of earlier homes were look
     root BLOB PRIMARY KEY
 ) STRICT;
 """,
+        """
+CREATE TABLE cursor (                  -- how far a growing transcript was read
+    source BLOB PRIMARY KEY,
+    format TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    working_directory TEXT,            -- as the session records it
+    folder TEXT,
+    project TEXT,                      -- the folder's setting
+    device TEXT NOT NULL,
+    inode TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    offset_bytes INTEGER NOT NULL,     -- behind the last whole line
+    sha256_before BLOB NOT NULL,       -- of the bytes right before it
+    state BLOB NOT NULL                -- the reader's own
+) STRICT;
+""",
     ),
 )
 
@@ -105,15 +122,16 @@ INSERT INTO recorded VALUES (
     :key, :session_id, :source, :folder, :project, :model, :at, :is_sidechain, :is_sum, :input_tokens, :output_tokens,
     :cache_read_tokens, :cache_write_5m_tokens, :cache_write_1h_tokens, :total_tokens, :is_complete, :now)
 ON CONFLICT (key) DO UPDATE SET
-    (session_id, source, folder, project, at, is_sidechain) = (
+    (session_id, source, folder, project, is_sidechain) = (
         SELECT iif(moves, excluded.session_id, session_id), iif(moves, excluded.source, source),
                iif(moves, excluded.folder, folder), iif(moves, excluded.project, project),
-               iif(moves, excluded.at, at), min(is_sidechain, excluded.is_sidechain)
+               min(is_sidechain, excluded.is_sidechain)
         FROM (SELECT excluded.is_sidechain < is_sidechain
                   OR (excluded.source = source AND excluded.is_sidechain = is_sidechain) AS moves)),
-    (model, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+    (model, at, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
      total_tokens, is_complete, noted_at) = (
-        SELECT iif(wins, excluded.model, model), iif(wins, excluded.input_tokens, input_tokens),
+        SELECT iif(wins, excluded.model, model), iif(wins, excluded.at, at),
+               iif(wins, excluded.input_tokens, input_tokens),
                iif(wins, excluded.output_tokens, output_tokens),
                iif(wins, excluded.cache_read_tokens, cache_read_tokens),
                iif(wins, excluded.cache_write_5m_tokens, cache_write_5m_tokens),

@@ -20,6 +20,7 @@ from sessiontrackd import (
     circuit,
     config,
     engines,
+    following,
     history,
     notes,
     privacy,
@@ -322,6 +323,7 @@ def recorded(
     )
     named = replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
     rooms.history.record_session(named, work.path, folder=work.folder_name, project=work.folder.project)
+    following.begin(rooms.history, work.source, reading.session, work.folder_name, work.folder.project)
     return reading, heard
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from sessiontrackd.contracts import Reader
 from sessiontrackd.errors import NotAConversation, NotReadYet
-from sessiontrackd.model import Session, Transcript
+from sessiontrackd.model import Session, Trail, Transcript
 from sessiontrackd.readers import _inspect
 from sessiontrackd.records import Source, open_source
 
@@ -48,7 +48,7 @@ READERS = (
 GROUP = "sessiontrackd.readers"
 ROWS = ("sharegpt", "openai_messages")
 DATA_SET_ROWS = 100  # a person's own export has fewer in one file of these formats
-__all__ = ["READERS", "all_readers", "inspect_document", "is_data_set", "read", "recognise", "subagent_paths"]
+__all__ = ["READERS", "all_readers", "follow", "inspect_document", "is_data_set", "read", "recognise", "subagent_paths"]
 
 
 @cache
@@ -95,6 +95,13 @@ def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
     find: Callable[[Source], Iterable[Path]] | None = getattr(reader, "subagent_paths", None)
     if find is not None and not session.details.get("subagent"):
         yield from find(source)
+
+
+def follow(source: Source, trail: Trail, name: str) -> Session | None:
+    """Return what a transcript has gained behind a place, with its usage; None where the format cannot tell."""
+    reader = next((one for one in all_readers() if name == one.NAME), None)
+    read_on: Callable[[Source, Trail], Session] | None = getattr(reader, "follow", None)
+    return read_on(source, trail) if read_on is not None and source.is_plain else None
 
 
 def _none(source: Source, reason: str) -> Transcript:

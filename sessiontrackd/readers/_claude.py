@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
-from sessiontrackd.model import Message, Origin, Role, Session, Usage, UsageRecord
+from sessiontrackd.model import Message, Origin, Role, Session, Trail, Usage, UsageRecord
 from sessiontrackd.readers._claude_records import (
     CALLS,
     IDENTIFIED,
@@ -35,15 +38,38 @@ from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.records import as_text, count, decode_raw, parse_time
 
+UUID_CHARS = 36
+LARGEST_MARK = 2**61 - 1  # a prime, so that ids of a pattern spread
 Spent = tuple[int, Tokens | BriefTokens, object, object, object, bool]
 """All counts of a reply together, the counts, version, time and model of their record, and whether only side chains tell it."""
+
+
+class State(msgspec.Struct, array_like=True):
+    """What a conversation must know of the records before a place."""
+
+    uuids: bytes
+    session_ids: list[str]
+    agent_id: str | None
+    project: str | None
+    main_records: int
+    side_records: int
+
+
+def lasting_mark(uuid: str) -> int:
+    """Return a number of 61 bits that is the same in every process."""
+    try:
+        if len(uuid) == UUID_CHARS:
+            return int(uuid.replace("-", ""), 16) % LARGEST_MARK
+    except ValueError:
+        pass
+    return int.from_bytes(hashlib.blake2b(uuid.encode("utf-8", "replace"), digest_size=8).digest()) % LARGEST_MARK
 
 
 class Conversation:
     """Takes the records of one file in order."""
 
-    def __init__(self, *, only_figures: bool) -> None:
-        """Start empty."""
+    def __init__(self, *, only_figures: bool, mark: Callable[[str], int] = hash) -> None:
+        """Start empty; `mark` makes a number of an id, to remember it by."""
         self.timeline = Timeline()
         self.figures = Figures()
         self.counts: Counter[str] = Counter()
@@ -51,6 +77,7 @@ class Conversation:
         self.session_ids: dict[str, None] = {}
         self.agent_id: str | None = None
         self._only_figures = only_figures
+        self._mark = mark
         self.uuids: set[int] = set()  # hashes: a long session has hundreds of thousands
         self.replies: dict[tuple[Any, Any], Spent] = {}
         self.turns: tuple[set[Any], set[Any]] = (set(), set())  # main, side chain
@@ -65,7 +92,7 @@ class Conversation:
         """Take one record; yield the messages that are complete by now."""
         kind = record.type or record.message.role
         if isinstance(record.uuid, str):
-            known = hash(record.uuid)
+            known = self._mark(record.uuid)
             if known in self.uuids and kind in IDENTIFIED:
                 self.counts["dup_uuids"] += 1
                 return
@@ -255,7 +282,32 @@ class Conversation:
             origin = Origin.SIDECHAIN if record.is_sidechain else Origin.HUMAN
             self.timeline.say(Role.USER, origin, text, at=at, line=line, **_uuid(record))
 
-    def session(self, name: str, stem: str) -> Session:
+    def trail(self, offset_bytes: int) -> Trail:
+        """Return what must be known to take the records behind this place later."""
+        state = State(
+            array("Q", self.uuids).tobytes(),
+            list(self.session_ids),
+            self.agent_id,
+            self.figures.project,
+            self.counts["main_records"],
+            self.counts["side_records"],
+        )
+        return Trail(offset_bytes, msgspec.msgpack.encode(state))
+
+    @classmethod
+    def resumed(cls, trail: Trail) -> Conversation:
+        """Return a conversation that has taken what stands before the trail's place; of that it has no figures."""
+        state = msgspec.msgpack.decode(trail.state, type=State)
+        talk = cls(only_figures=True, mark=lasting_mark)
+        marks = array("Q")
+        marks.frombytes(state.uuids)
+        talk.uuids = set(marks)
+        talk.session_ids = dict.fromkeys(state.session_ids)
+        talk.agent_id, talk.figures.project = state.agent_id, state.project
+        talk.counts.update(main_records=state.main_records, side_records=state.side_records)
+        return talk
+
+    def session(self, name: str, stem: str, trail: Trail | None = None) -> Session:
         """Return the session with its final figures."""
         figures = self.figures
         main, side = self.turns
@@ -263,13 +315,13 @@ class Conversation:
         figures.tool_calls = len(self.calls[0])
         figures.title = self._title()
         figures.incomplete = bool((main | side) - self.counted_turns)
-        if self._only_figures:
+        if self._only_figures and trail is None:
             figures.usage = self._sum()
         else:
             figures.usage_records = self.usage_records()
         session_id, parent_id = self._ids(stem)
         subagent = {"subagent": True, "agent_id": self.agent_id} if parent_id else {}
-        return figures.session(session_id, name, parent_id=parent_id, details=subagent)
+        return figures.session(session_id, name, parent_id=parent_id, details=subagent, trail=trail)
 
     def usage_records(self) -> list[UsageRecord]:
         """Return what each reply used, in the order of the records that tell it."""
@@ -321,7 +373,7 @@ class Conversation:
         for kind in ("custom", "ai"):
             if kind in self._titles:
                 return self._titles[kind]
-        own = [text for leaf, text in self._summaries if hash(leaf) in self.uuids]
+        own = [text for leaf, text in self._summaries if self._mark(leaf) in self.uuids]
         return own[-1] if own else None
 
     def _ids(self, stem: str) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sessiontrackd.model import Session, Usage, UsageRecord
+from sessiontrackd.model import Session, Trail, Usage, UsageRecord
 from sessiontrackd.records import clean_text
 
 
@@ -49,6 +49,7 @@ class Figures:
         *,
         parent_id: str | None = None,
         details: Mapping[str, Any] | None = None,
+        trail: Trail | None = None,
     ) -> Session:
         """Return the session with these figures, without messages."""
         usage = self.usage or total(record.usage for record in self.usage_records)
@@ -70,6 +71,7 @@ class Figures:
             tool_calls=self.tool_calls,
             details=details or {},
             usage_records=tuple(self.usage_records),
+            trail=trail,
         )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd.model import Transcript
-from sessiontrackd.readers._claude import Conversation
+from sessiontrackd.model import Session, Trail, Transcript
+from sessiontrackd.readers._claude import Conversation, lasting_mark
 from sessiontrackd.readers._claude_count import count_all
 from sessiontrackd.readers._claude_records import Record
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
@@ -53,14 +53,30 @@ def subagent_paths(source: Source) -> Iterator[Path]:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    lines = Lines(source, Record)
+    lines, trail = Lines(source, Record), None
     conversation = Conversation(only_figures=source.only_figures)
     if not source.only_figures or not count_all(conversation, lines):
         lines = Lines(source, Record)
-        conversation = Conversation(only_figures=source.only_figures)
+        conversation = Conversation(only_figures=source.only_figures, mark=lasting_mark)
         for number, record in lines:
+            if lines.at_tail and trail is None:
+                trail = conversation.trail(lines.whole_bytes)
             yield from conversation.take(record, number)
         yield from conversation.timeline.rest()
+        trail = trail or conversation.trail(lines.whole_bytes)
     notes.of_lines(lines)
     notes.details.update(conversation.details())
-    return conversation.session(NAME, source.stem)
+    is_trailed = source.is_plain and not source.only_figures
+    return conversation.session(NAME, source.stem, trail if is_trailed else None)
+
+
+def follow(source: Source, trail: Trail) -> Session:
+    """Return what stands behind a place up to which a plain file was read: of its figures the usage alone is whole."""
+    lines, conversation = Lines(source, Record, trail.offset_bytes), Conversation.resumed(trail)
+    later: Trail | None = None
+    for number, record in lines:
+        if lines.at_tail and later is None:
+            later = conversation.trail(lines.whole_bytes)
+        for _ in conversation.take(record, number):
+            pass
+    return conversation.session(NAME, source.stem, later or conversation.trail(lines.whole_bytes))

@@ -21,10 +21,13 @@ class Lines(Generic[T]):
     Iterate once; the counts are complete at the end. Each item is the line's number, from 1, and one record.
     """
 
-    def __init__(self, source: Source, shape: type[T]) -> None:
-        """Read nothing yet."""
+    def __init__(self, source: Source, shape: type[T], start_bytes: int = 0) -> None:
+        """Read nothing yet; a plain file may be read from the beginning of a later line on."""
         self._source = source
         self._shape = shape
+        self._start_bytes = start_bytes
+        self.whole_bytes = start_bytes  # up to the end of the last line that ends with LF; known to who iterates
+        self.at_tail = False  # in a last line without LF
         self.lines = 0
         self.bad_lines = 0
         self.glued_lines = 0
@@ -37,6 +40,10 @@ class Lines(Generic[T]):
         """Yield line numbers and records."""
         decode = decoder_of(cast("Hashable", self._shape)).decode
         for number, line in self.physical():
+            if line.endswith(b"\n"):
+                self.whole_bytes += len(line)
+            else:
+                self.at_tail = True
             try:
                 record = decode(line)
             except BROKEN:
@@ -49,6 +56,8 @@ class Lines(Generic[T]):
     def physical(self) -> Iterator[tuple[int, bytes]]:
         """Yield line numbers and lines as they stand; `records_of` says what is in one."""
         with self._source.open() as self._file:
+            if self._start_bytes:
+                self._file.seek(self._start_bytes)
             yield from enumerate(iter(partial(self._file.readline, LONGEST_LINE_BYTES), b""), 1)
 
     def records_of(self, line: bytes) -> Iterator[T]:

@@ -24,6 +24,7 @@ from sessiontrackd.records._shape import Shape, shape_of
 HEAD_BYTES = 64 * 1024
 BUFFER_BYTES = 64 * 1024  # a small file is opened three times: for its head, its shape and its records
 HASH_BYTES = 1024 * 1024
+BEFORE_BYTES = 64 * 1024  # so many tell whether what was read still stands before the place
 UNPACKED_LIMIT_BYTES = 4 * 1024**3
 RATIO_LIMIT = 200  # logs pack 5 to 40 times
 RATIO_FREE_BYTES = 8 * 1024**2  # below this a high ratio is harmless
@@ -174,6 +175,20 @@ class Source:
     def is_utf8(self) -> bool:
         """Whether the first bytes are valid UTF-8."""
         return _encoding_of(self.head) == "utf-8"
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its lines stand in the file byte for byte: neither packed nor in another encoding."""
+        if self.container is not None:
+            return False
+        with self._raw() as raw:
+            return not raw.read(4).startswith(tuple(mark for mark, _ in MARKS))
+
+    def sha256_before(self, offset_bytes: int) -> bytes:
+        """Return the hash of the bytes right before a place in the file."""
+        with self._raw() as raw:
+            raw.seek(max(0, offset_bytes - BEFORE_BYTES))
+            return hashlib.sha256(raw.read(min(offset_bytes, BEFORE_BYTES))).digest()
 
     def is_wholly_utf8(self) -> bool:
         """Say whether the bytes as they stand in the file, after unpacking, are valid UTF-8 to the end."""
