@@ -13,6 +13,7 @@ HYSTERESIS = 5  # per cent of the limit: a share must fall by this much below a 
 SPENT = "spent"
 TOKENS = "tokens"
 RECORDED = "recorded"
+OVERRUN = "overrun"
 # When what could not be told is told again: a desktop that starts late is soon there, one that was left comes back next day.
 AGAIN_S = (10, 60, 300, 3_600, 21_600, 43_200)
 
@@ -93,6 +94,12 @@ class Alerts:
         if not new or max(new) < max(said, default=0):
             return None
         return Alert(max(new), status, " ".join(filter(None, (_text(max(new), status, scope, subject), outlook()))))
+
+    def is_first(self, subject: str, scope: str, period: str) -> bool:
+        """Say whether this has never been said, and remember that it is now; of several processes one hears yes."""
+        values = (subject, scope, period, 0, 0, self._in_ms(0))
+        with self._store.immediate() as connection:
+            return connection.execute("INSERT OR IGNORE INTO alert VALUES (?, ?, ?, ?, ?, ?)", values).rowcount > 0
 
     def keep_untold(self, alert: Alert) -> None:
         """Remember what no channel could tell."""

@@ -24,6 +24,7 @@ class Forecast:
     high_picousd: int
     runs_out_on_day: int | None
     method: str  # linear, or weighted where there is history
+    days: int = 0  # on which something was spent
 
 
 def forecast(
@@ -53,13 +54,15 @@ def forecast(
     whole = [*before, *this_month[: int(passed)]]
     is_weighted = len(before) >= HISTORY_DAYS_LEAST
     rate = _weighted(whole) if is_weighted else spent / passed if passed > 0 else 0.0
-    low, high = _range(whole[-60:], left, rate, WIDER_LATE + WIDER_EARLY * left / days_in_month)
+    known = [*before, *this_month]  # the present day's part tells more of the range than nothing does
+    low, high = _range(known[-60:], left, rate, WIDER_LATE + WIDER_EARLY * left / days_in_month)
     return Forecast(
         low_picousd=spent + int(low),
         expected_picousd=spent + int(rate * left),
         high_picousd=spent + int(high),
         runs_out_on_day=_runs_out(spent, rate, passed, days_in_month, limit_picousd),
         method="weighted" if is_weighted else "linear",
+        days=sum(day > 0 for day in known),
     )
 
 

@@ -10,6 +10,7 @@ import sqlite3
 import zoneinfo
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,11 +20,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sessiontrackd import pricing
-from sessiontrackd.budget import SCHEMA, TOTAL, Limit, TokenManager, backups, bounds, period_of, restore
+from sessiontrackd.budget import SCHEMA, TOTAL, Ledger, Limit, TokenManager, backups, bounds, period_of, restore
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Busy, LedgerDamaged, OverBudget, SessiontrackdError, StoreError, Unpriced
 from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
-from sessiontrackd.pricing import FREE, Prices
+from sessiontrackd.pricing import FREE, Prices, usd_text
 from sessiontrackd.store import Store, open_store
 
 USD = 10**12
@@ -692,6 +693,15 @@ class Machine(RuleBasedStateMachine):
         self.limit = limit * USD // 1000
         self.managers[0].set_limits(Limit(self.limit), folders={"/f": Limit(self.limit // 2)})
 
+    def rows_add_up(self, period: str) -> None:
+        """Whatever the rows stand for, they come to what the ledger has as spent, to the pico-dollar."""
+        balance = Ledger(self.store, ZoneInfo("UTC"), self.clock).balance(TOTAL, period)
+        spent = usd_text(balance.settled_picousd + balance.assumed_picousd)
+        for by in ("day", "folder", "project", "model", "level"):
+            table = self.managers[0].usage(by, period)
+            rows = sum(Decimal(row["cost_usd"]) for row in table["rows"])
+            assert (table["total"]["cost_usd"], rows) == (spent, Decimal(spent))
+
     @invariant()
     def the_account_is_ours(self) -> None:
         found = self.managers[1].status()
@@ -701,6 +711,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.managers[0].verify()
+        for period in self.billed.keys() | self.held.keys():
+            self.rows_add_up(period)
         self.store.close()
 
 

@@ -384,13 +384,9 @@ class TokenManager:
         """Return the attempts whose outcome nobody knows, of all months, the oldest first."""
         return [attempt for attempt in self._ledger.attempts() if attempt.state == "assumed"]
 
-    def overruns(self) -> list[Attempt]:
-        """Return the attempts that were billed above their reservation; their bound was wrong."""
-        return [
-            attempt
-            for attempt in self._ledger.attempts()
-            if attempt.state == "settled" and (attempt.last.picousd or 0) > (attempt.reserve.picousd or 0)
-        ]
+    def overruns(self, period: str | None = None) -> list[Attempt]:
+        """Return the attempts of a month, or of all, that were billed above their reservation; their bound was wrong."""
+        return self._ledger.overruns(period)
 
     def purpose(self, attempt_id: int) -> tuple[str | None, bytes | None, str | None]:
         """Return session, transcript and title of an attempt, as far as they are not forgotten."""

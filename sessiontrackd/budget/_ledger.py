@@ -244,6 +244,15 @@ class Ledger:
         )
         return [attempt for row in months for attempt in self.attempts(row[0]) if attempt.is_open]
 
+    def overruns(self, period: str | None = None) -> list[Attempt]:
+        """Return the attempts that were settled above their reservation."""
+        rows = self.store.read(
+            "SELECT after.attempt FROM ledger after JOIN ledger before ON before.id = after.attempt WHERE after.kind = "
+            "'settle' AND after.picousd > before.picousd AND (?1 IS NULL OR after.period = ?1) ORDER BY after.attempt",
+            (period,),
+        )
+        return [self.attempt(row[0]) for row in rows]
+
     # -- trusting -----------------------------------------------------------------------------------------------
 
     def verify(self) -> None:

@@ -94,6 +94,8 @@ def shown(balance: Balance, limit: Limit) -> dict[str, Any]:
         "over_by_usd": None if left is None or left >= 0 else usd_text(-left),
         "limit_tokens": limit.tokens,
         "used_tokens": balance.used_tokens,
+        "remaining_tokens": None if limit.tokens is None else max(0, limit.tokens - balance.used_tokens),
+        "over_by_tokens": max(0, balance.used_tokens - limit.tokens) or None if limit.tokens is not None else None,
     }
 
 

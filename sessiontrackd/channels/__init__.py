@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
-from sessiontrackd.alerts import RECORDED, SPENT, TOKENS, Alerts
+from sessiontrackd.alerts import OVERRUN, RECORDED, SPENT, TOKENS, Alerts
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.channels._notices import GATHER_S as GATHER_S
 from sessiontrackd.channels._notices import SCHEMA as SCHEMA
@@ -24,6 +24,7 @@ from sessiontrackd.contracts import Channel
 from sessiontrackd.errors import SessiontrackdError, UsageError
 from sessiontrackd.history import History
 from sessiontrackd.model import Alert, AlertKind, BudgetStatus
+from sessiontrackd.pricing import usd_shown
 
 log = logging.getLogger(__name__)
 
@@ -266,6 +267,21 @@ def _due(manager: TokenManager, alerts: Alerts, settings: Settings) -> Iterator[
             alert = alerts.due(status, settings.thresholds, scope=scope, subject=subject, outlook=outlook)
             if alert:
                 yield alert
+    yield from _overruns(manager, alerts)
+
+
+def _overruns(manager: TokenManager, alerts: Alerts) -> Iterator[Alert]:
+    """Name each bill that was higher than what was set aside for it, once."""
+    status = manager.status()
+    for each in manager.overruns(status.period):
+        if alerts.is_first(OVERRUN, str(each.reserve.id), status.period):
+            billed, aside = each.last.picousd or 0, each.reserve.picousd or 0
+            yield Alert(
+                0,
+                status,
+                f"A request to {each.reserve.model or 'a model'} was billed {usd_shown(billed)}, more than the "
+                f"{usd_shown(aside)} set aside for it. It is booked in full; `sessiontrackd doctor` lists it.",
+            )
 
 
 def _hangs_on_reservations(status: BudgetStatus, thresholds: Iterable[int]) -> bool:

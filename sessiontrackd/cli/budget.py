@@ -105,7 +105,7 @@ def _print_pace(pace: dict[str, Any]) -> None:
     )
 
 
-def _forecast(forecast: Forecast, period: str) -> dict[str, str | None]:
+def _forecast(forecast: Forecast, period: str) -> dict[str, Any]:
     day = forecast.runs_out_on_day
     return {
         "low_usd": usd_text(forecast.low_picousd),
@@ -113,6 +113,7 @@ def _forecast(forecast: Forecast, period: str) -> dict[str, str | None]:
         "high_usd": usd_text(forecast.high_picousd),
         "runs_out_on": None if day is None else f"{period}-{day:02}",
         "method": forecast.method,
+        "days": forecast.days,
     }
 
 
@@ -131,7 +132,7 @@ def _print(document: dict[str, Any]) -> None:
     if float(heading["expected_usd"]):
         low, expected, high = (money(heading[f"{name}_usd"]) for name in ("low", "expected", "high"))
         out = f"; at this rate it is used up on {heading['runs_out_on']}" if heading["runs_out_on"] else ""
-        click.echo(f"The month may come to {expected} ({low} to {high}), an estimate{out}.")
+        click.echo(f"The month may come to {expected} ({low} to {high}), an estimate from {_days(heading)}{out}.")
     if float(document["assumed_usd"]):
         click.echo(f"{money(document['assumed_usd'])} of it is assumed; see: sessiontrackd budget assumed")
     if document["overruns"]:
@@ -143,13 +144,34 @@ def _print(document: dict[str, Any]) -> None:
         click.echo("No monthly budget is set, so nothing paid runs. Set one: sessiontrackd budget set 5usd")
 
 
+def _days(heading: dict[str, Any]) -> str:
+    """Say what a forecast rests on."""
+    return "the present day alone" if heading["days"] <= 1 else f"{heading['days']} days"
+
+
 def _row(name: str, held: dict[str, Any]) -> tuple[str, ...]:
-    if held["limit_usd"] is None and held["limit_tokens"] is not None:
-        left = max(0, held["limit_tokens"] - held["used_tokens"])
-        return (f"{held['limit_tokens']:,} tok", f"{held['used_tokens']:,} tok", "", f"{left:,} tok", name)
+    """Return the line of one budget: its dollars, its tokens, or both."""
+    money_, tokens = _dollars(held), _tokens(held)
+    if held["limit_tokens"] is None:
+        return (*money_, name)
+    if held["limit_usd"] is None:
+        return (*tokens, name)
+    return (*(", ".join(filter(None, pair)) for pair in zip(money_, tokens, strict=True)), name)
+
+
+def _dollars(held: dict[str, Any]) -> tuple[str, ...]:
     limit, left = ("none" if held[key] is None else money(held[key]) for key in ("limit_usd", "remaining_usd"))
     over = f" (over by {money(held['over_by_usd'])})" if held["over_by_usd"] else ""
-    return (limit, money(held["spent_usd"]), money(held["reserved_usd"]), left + over, name)
+    return (limit, money(held["spent_usd"]), money(held["reserved_usd"]), left + over)
+
+
+def _tokens(held: dict[str, Any]) -> tuple[str, ...]:
+    """Return the tokens of a budget; what is set aside is among the used ones."""
+    if held["limit_tokens"] is None:
+        return ("", "", "", "")
+    over = f" (over by {held['over_by_tokens']:,} tok)" if held["over_by_tokens"] else ""
+    left = f"{held['remaining_tokens']:,} tok{over}"
+    return (f"{held['limit_tokens']:,} tok", f"{held['used_tokens']:,} tok", "", left)
 
 
 @subcommand(
@@ -162,7 +184,7 @@ def _row(name: str, held: dict[str, Any]) -> tuple[str, ...]:
 @click.option("--folder", metavar="DIR", type=click.Path(path_type=Path), help="The budget of a watched folder.")
 @click.option("--project", metavar="NAME", help="The budget of a project.")
 def set_(amount: str, folder: Path | None, project: str | None) -> None:
-    """Set what paid engines may use a month: dollars (5usd) or tokens (2Mtok); `none` lifts the limit."""
+    """Set what paid engines may use a month: dollars (5usd), tokens (2Mtok) or both; `none` lifts the limit."""
     if folder is not None and project is not None:
         raise UsageError("Name a folder or a project, not both; each has a budget of its own.")
     value = None if amount == LIFTED else _amount(amount)

@@ -28,7 +28,7 @@ MODES = ("now", "batch", "backlog")
 
 
 class Amount(NamedTuple):
-    """A monthly budget, in dollars or in tokens; both None means that none was set."""
+    """A monthly budget, in dollars, in tokens or both, where the tighter holds; both None means that none was set."""
 
     picousd: int | None = None
     tokens: int | None = None
@@ -53,15 +53,23 @@ class Option:
 
 
 def parse_amount(value: object) -> Amount:
-    """Read `50usd`, `$12.50`, `2Mtok` or `500ktok`.
+    """Read `50usd`, `$12.50`, `2Mtok`, `500ktok`, or both kinds: `5usd, 2Mtok`.
 
     Raises:
         ValueError: it is none of these; the text says what to write.
     """
-    remedy = "write an amount with its unit, such as '50usd' or '2Mtok'"
+    remedy = "write an amount with its unit, such as '50usd' or '2Mtok', or both: '5usd, 2Mtok'"
     if not isinstance(value, str):
         raise ValueError(remedy)
-    text = value.strip().lower().replace("_", "")
+    parts = [_amount(part, remedy) for part in value.split(",")]
+    money, tokens = ([each[at] for each in parts if each[at] is not None] for at in (0, 1))
+    if len(money) > 1 or len(tokens) > 1:
+        raise ValueError(remedy)
+    return Amount(*(next(iter(each), None) for each in (money, tokens)))
+
+
+def _amount(part: str, remedy: str) -> Amount:
+    text = part.strip().lower().replace("_", "")
     if text.startswith("$"):
         text = text[1:] + "usd"
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(usd|[kmg]?tok(?:ens)?)", text, re.ASCII)
@@ -79,7 +87,8 @@ def format_amount(amount: Amount) -> str:
     """Write an amount the way the settings file has it; an empty text where none is set."""
     if amount.picousd is not None:
         usd = f"{Decimal(amount.picousd) / PICOUSD:f}"
-        return (usd.rstrip("0").rstrip(".") if "." in usd else usd) + "usd"
+        money = (usd.rstrip("0").rstrip(".") if "." in usd else usd) + "usd"
+        return ", ".join(filter(None, (money, format_amount(Amount(tokens=amount.tokens)))))
     if amount.tokens is None:
         return ""
     for unit, size in (("Gtok", 10**9), ("Mtok", 10**6), ("ktok", 10**3)):

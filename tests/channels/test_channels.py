@@ -232,6 +232,18 @@ def assumed(manager: TokenManager, cost_picousd: int) -> None:
     manager.assume(reservation)
 
 
+def test_a_bill_above_what_was_set_aside_is_announced_once(store: Store) -> None:
+    """With both amounts; it was booked in full."""
+    manager = TokenManager(store=store)
+    manager.set_limits(Limit(1000 * USD))
+    manager.settle(manager.reserve(Usage(1, 0), cost_picousd=USD // 100), Usage(1_000_000, 0))
+    manager.settle(manager.reserve(Usage(10, 0)), Usage(10, 0))
+
+    (text,) = said(manager, store, Settings())
+    assert text == "A request to claude-haiku-5-5 was billed $0.50, more than the $0.01 set aside"
+    assert said(manager, store, Settings()) == []
+
+
 class Deaf:
     """A desktop that takes nothing until it is there."""
 

@@ -13,6 +13,7 @@ from sessiontrackd import config
 from sessiontrackd.budget import SCHEMA, Limit, TokenManager
 from sessiontrackd.cli.main import main
 from sessiontrackd.config import Home
+from sessiontrackd.errors import OverBudget
 from sessiontrackd.model import Usage
 from sessiontrackd.store import open_store
 
@@ -233,3 +234,30 @@ def test_anyone_can_try_to_overspend(home: Path, capsys: pytest.CaptureFixture[s
     assert "failure" not in said
     assert list(home.iterdir()) == []
     assert read(capsys, "budget", "prove", "--seconds", "1", "--processes", "2")["holds"] is True
+
+
+def test_a_budget_in_dollars_and_tokens_shows_both(
+    home: Path, manager: TokenManager, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tighter holds; a limit below what was used is over by so much; what is assumed is said to be."""
+    config.add_folder(Home.find(home), tmp_path)
+    assert main(["budget", "set", "5usd, 1Mtok"]) == 0
+    assert main(["budget", "set", "2ktok", "--folder", str(tmp_path)]) == 0
+    folder = str(tmp_path)
+    with pytest.raises(OverBudget, match="1,000,000 tokens"):
+        manager.reserve(Usage(1_000_001))
+    with pytest.raises(OverBudget, match="2,000 tokens"):
+        manager.reserve(Usage(2_001), folder=folder)
+    manager.assume(manager.reserve(Usage(1_999, 1), folder=folder))
+    assert main(["budget", "set", "1500tok", "--folder", folder]) == 0
+    capsys.readouterr()
+
+    assert main(["budget"]) == 0
+    said = capsys.readouterr().out
+    assert "$5.00, 1,000,000 tok" in said
+    assert "$5.00, 998,000 tok" in said
+    assert "0 tok (over by 500 tok)" in said
+    assert "an estimate from the present day alone" in said
+    assert read(capsys, "budget")["folders"][0]["over_by_tokens"] == 500
+    assert main(["usage"]) == 0
+    assert "is assumed, not measured" in capsys.readouterr().out
