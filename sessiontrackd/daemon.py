@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from sessiontrackd import circuit, queue, watch
@@ -19,6 +19,7 @@ from sessiontrackd.config import (
     Home,
     Settings,
     condition,
+    digest_due,
     hold,
     key_path,
     load,
@@ -160,6 +161,7 @@ class Daemon:
         self._period = ""
         self._told_s = 0.0
         self._is_ready = False
+        self._digest_day: date | None = None
         self._watchdog_s = watchdog_s()
         self._drift_s = time.time() - time.monotonic()
 
@@ -375,8 +377,16 @@ class Daemon:
     async def _see_to_the_worker(self) -> None:
         if not self._worker.is_running:
             self._queue.recover()
-            if self._due_s() <= LEAD_S and not self._stopping:
+            if (self._due_s() <= LEAD_S or self._is_digest_due()) and not self._stopping:
                 await self._worker.ensure()
+
+    def _is_digest_due(self) -> bool:
+        """Say, once a day, whether the worker has a digest to write."""
+        today = datetime.now(self._settings.zone).date()
+        if self._digest_day == today or self._until_idle:
+            return False
+        self._digest_day = today
+        return digest_due(self._home, self._settings.digest_every, today) is not None
 
     def _due_s(self) -> float:
         due_at = self._queue.next_due()

@@ -257,7 +257,7 @@ def _standing(history: History, shelf: Shelf, known: Report | None) -> Path | No
     if not os.path.lexists(known.path):
         if known.is_deleted and not shelf.named:
             return None
-        _follow_moved(history, shelf.root)
+        follow_moved(history, shelf.root)
         known = _known(history, shelf, known.session_id) or known
     is_there = os.path.lexists(known.path)
     if is_there == known.is_deleted:
@@ -265,7 +265,7 @@ def _standing(history: History, shelf: Shelf, known: Report | None) -> Path | No
     return Path(os.fsdecode(known.path)) if is_there or shelf.named else None
 
 
-def _follow_moved(history: History, root: Path) -> None:
+def follow_moved(history: History, root: Path) -> None:
     """Look for every note below a root that is not where it was written, and remember where it is now."""
     for session_id, path in _below(root):
         if history.notes.at(path) is None:

@@ -32,6 +32,7 @@ from sessiontrackd.pipeline import (
     move_batches,
     open_rooms,
     process_job,
+    write_due_digest,
     write_indexes,
 )
 from sessiontrackd.privacy import Redactor
@@ -227,6 +228,7 @@ class Worker:
         self._poked = asyncio.Event()
         self._in_flight: set[asyncio.Task[Outcome]] = set()
         self._copied_on: date | None = None
+        self._told_on: date | None = None
 
     def poke(self) -> None:
         """Look at the queue now."""
@@ -261,6 +263,7 @@ class Worker:
                 warm_up()
                 continue
             await self._keep_a_copy()
+            self._write_digest()
             if self._in_flight:
                 idle_since_s = clock()
             elif await move_batches(self._rooms):
@@ -283,6 +286,18 @@ class Worker:
             await asyncio.to_thread(self._rooms.budget.back_up)
         except SessiontrackdError as error:
             log.error("today's copy of the database was not made: %s", error)
+
+    def _write_digest(self) -> None:
+        """Write the digest of the period that ended, once a day at most and when nothing else is to be done."""
+        today = datetime.now(self._rooms.settings.zone).date()
+        if self._told_on == today or self._in_flight or self._due_s() <= 0:
+            return
+        self._told_on = today
+        try:
+            if path := write_due_digest(self._rooms):
+                log.info("%s: a digest was written", path)
+        except SessiontrackdError as error:
+            log.error("the digest was not written: %s", error)
 
     def _is_to_tell(self) -> bool:
         """Say whether something that could not be told is told again soon; the rest waits for the next worker."""

@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
     "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
+    "digest": Entry("digest", "digest", "Tell a day, a week or a month in one note."),
     "search": Entry("find", "search", "Find sessions by the words in them."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
     "usage": Entry("usage", "usage", "Show what was spent, or what the transcripts record."),

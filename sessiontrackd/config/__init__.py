@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_due
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._hints import take_hints
@@ -46,6 +47,7 @@ __all__ = [
     "HOOKS",
     "LOG_LEVELS",
     "OPTIONS",
+    "PERIODS",
     "PICOUSD",
     "PRESETS",
     "Amount",
@@ -55,11 +57,14 @@ __all__ = [
     "Preset",
     "Price",
     "Settings",
+    "Span",
     "ToolHook",
     "add_folder",
     "condition",
     "daemon_pid",
     "default_text",
+    "digest_done",
+    "digest_due",
     "document",
     "find_key",
     "format_amount",

@@ -128,6 +128,8 @@ class Settings:
     calls_at_once: int = 4
     watch_step_ms: int = 500
     keeps_words: bool = True
+    digest_every: str = "week"
+    digest_folder: str = ""
     folders: tuple[Folder, ...] = ()
 
     @property

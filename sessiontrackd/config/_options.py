@@ -262,6 +262,10 @@ def absolute_path(value: object) -> Path:
     return Path(os.path.normpath(path))
 
 
+def _folder_or_none(value: object) -> str:
+    return str(absolute_path(value)) if value else ""
+
+
 def _output(value: object) -> str:
     if value == "beside":
         return "beside"
@@ -482,6 +486,24 @@ OPTIONS: tuple[Option, ...] = (
         "How long events are gathered before they wake the daemon.",
         _whole(50, 10_000),
         "watch_step_ms",
+    ),
+    Option(
+        "digest.every",
+        "global",
+        "one of day, week, month, off",
+        "week",
+        "How often the daemon writes a note across all sessions of the period that ended.",
+        _choice("day", "week", "month", "off"),
+        "digest_every",
+    ),
+    Option(
+        "digest.folder",
+        "global",
+        "folder",
+        "",
+        "Where these notes go; by default `Digests` in the first vault, else in the state folder.",
+        _folder_or_none,
+        "digest_folder",
     ),
     Option(
         "search.keep",

@@ -19,11 +19,12 @@ from sessiontrackd.history._lines import Line, Lines
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
 from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
+from sessiontrackd.history._told import Told, told
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
-__all__ = ["SCHEMA", "Cursor", "Cursors", "History", "Line", "Lines", "Report", "Reports", "Spent"]
+__all__ = ["SCHEMA", "Cursor", "Cursors", "History", "Line", "Lines", "Report", "Reports", "Spent", "Told"]
 
 BY = ("day", "folder", "project", "model", "level")
 
@@ -203,6 +204,10 @@ class History:
         if self._spent is None or _ms(since) < self._spent.from_ms:
             self._spent = RunningSum(self._store, _ms(since), self._cost_picousd)
         return self._spent.between(_ms(since), None if until is None else _ms(until))
+
+    def told(self, since: datetime, until: datetime) -> list[Told]:
+        """Return the sessions of a span that have an insight, in the order in which they ended."""
+        return list(told(self._store, since, until))
 
     def forget(self, *, source: bytes | None = None, session_id: str | None = None) -> int:
         """Remove what was read from a transcript or a session: insight, note and names; amounts stay.

@@ -46,6 +46,8 @@ from sessiontrackd.insights import (
 from sessiontrackd.model import Degraded, Finding, Folder, Insight, InsightLevel, Job, Session, Usage
 from sessiontrackd.pipeline._batches import Post
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
+from sessiontrackd.pipeline._digests import composed as composed
+from sessiontrackd.pipeline._digests import write_digest as write_digest
 from sessiontrackd.pipeline._words import cited, remember
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
@@ -193,6 +195,17 @@ def write_indexes(rooms: Rooms) -> None:
 async def move_batches(rooms: Rooms) -> bool:
     """Send what is gathered for a batch, and collect what came back. Return whether transcripts can go on."""
     return await Post(rooms.home, rooms.settings, rooms.batches, rooms.budget, rooms.queue, rooms.store).run()
+
+
+def write_due_digest(rooms: Rooms) -> Path | None:
+    """Write the digest of the period that ended last, where it is still to be written; return it where it was."""
+    today = datetime.now(rooms.settings.zone).date()
+    span = config.digest_due(rooms.home, rooms.settings.digest_every, today)
+    if span is None:
+        return None
+    path = write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
+    config.digest_done(rooms.home, span)
+    return path
 
 
 def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:

@@ -25,18 +25,35 @@ from sessiontrackd.report._place import (
     vault_root,
     version,
 )
-from sessiontrackd.report._ticks import letters, open_items, ticked
-from sessiontrackd.report._view import Extra, display, local, money, relative, tokens_in, unique, view
+from sessiontrackd.report._ticks import OPEN_KINDS, letters, open_items, ticked
+from sessiontrackd.report._view import (
+    Extra,
+    counted,
+    display,
+    dollars,
+    duration,
+    local,
+    money,
+    relative,
+    tokens_in,
+    unique,
+    view,
+)
 from sessiontrackd.report._write import BESIDE, UNCHANGED, WRITTEN, Written, write
 
 __all__ = [
     "BESIDE",
     "BESIDE_SOURCE",
+    "OPEN_KINDS",
     "UNCHANGED",
     "VAULT",
     "WRITTEN",
     "IndexEntry",
     "Written",
+    "address",
+    "counted",
+    "dollars",
+    "duration",
     "folder_of",
     "index_place",
     "is_ours",
@@ -48,6 +65,7 @@ __all__ = [
     "place",
     "project_name",
     "render",
+    "render_digest",
     "render_index",
     "safe_name",
     "say_gone",
@@ -160,6 +178,22 @@ def render_index(
     }
     text = _with_front(readable, templates.render("index", values, user_dir), {})
     return _kept.carried_over(previous, text) if previous is not None else text
+
+
+def render_digest(values: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """Return the note of a period.
+
+    Args:
+        values: for the template: plain, nothing escaped yet.
+        about: its front matter: digest_period, digest_from, digest_until, sessions.
+    """
+    readable = {"kind": "digest", **about, "tags": ["ai-session-digest"]}
+    return _with_front(readable, templates.render("digest", values), {})
+
+
+def address(path: Path, base: Path | None) -> str:
+    """Return how a note in a folder reaches another one; without a folder, its `file:` address."""
+    return path.absolute().as_uri() if base is None else relative(path, base)
 
 
 def is_ours(head: bytes) -> bool:

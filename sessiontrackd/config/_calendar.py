@@ -1,0 +1,66 @@
+"""The periods that a digest is written for, and which one was written last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from sessiontrackd.config._home import Home
+
+PERIODS = ("day", "week", "month")
+_DONE = "digest.last"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A day, a week from Monday, or a month; `after` is the first day that is no longer in it."""
+
+    period: str
+    first: date
+    after: date
+
+    @classmethod
+    def of(cls, period: str, day: date) -> Span:
+        """Return the one that holds a day."""
+        if period == "day":
+            return cls(period, day, day + timedelta(1))
+        if period == "week":
+            first = day - timedelta(day.weekday())
+            return cls(period, first, first + timedelta(7))
+        first = day.replace(day=1)
+        return cls(period, first, (first + timedelta(31)).replace(day=1))
+
+    @property
+    def before(self) -> Span:
+        """The one before."""
+        return Span.of(self.period, self.first - timedelta(1))
+
+    @property
+    def key(self) -> str:
+        """Its name, which sorts: 2026-11-25, 2026-W48, 2026-11."""
+        if self.period == "week":
+            year, week, _ = self.first.isocalendar()
+            return f"{year}-W{week:02}"
+        return self.first.isoformat() if self.period == "day" else f"{self.first:%Y-%m}"
+
+    def bounds(self, zone: tzinfo) -> tuple[datetime, datetime]:
+        """Return its beginning and its end in a zone."""
+        start, end = (datetime.combine(day, time(), zone) for day in (self.first, self.after))
+        return start, end
+
+
+def digest_due(home: Home, period: str, today: date) -> Span | None:
+    """Return the last whole period where its digest was not written yet; `period` may be `off`."""
+    if period not in PERIODS:
+        return None
+    span = Span.of(period, today).before
+    try:
+        done = (home.state_dir / _DONE).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        done = ""
+    return None if done == span.key else span
+
+
+def digest_done(home: Home, span: Span) -> None:
+    """Remember that a period needs no digest any more."""
+    (home.state_dir / _DONE).write_text(f"{span.key}\n", "ascii")

@@ -1,0 +1,62 @@
+"""Sessions of a span of time with what was found in them: what a digest is made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from sessiontrackd.model import Insight
+from sessiontrackd.store import Store
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Of several transcripts of a session the one that holds most stands for it.
+_SESSIONS = """
+SELECT session_id, format, project, coalesce(started_at, ended_at) AS started, coalesce(ended_at, started_at) AS ended,
+       max(human_turns + assistant_turns)
+FROM session WHERE ended >= ? AND started < ?
+GROUP BY session_id ORDER BY ended, session_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A session, what was found in it, and its note: None where it has none, `is_deleted` where the user deleted it."""
+
+    session_id: str
+    format: str
+    project: str | None
+    started_at: datetime
+    ended_at: datetime
+    insight: Insight
+    note: Path | None
+    is_deleted: bool
+
+
+def told(store: Store, since: datetime, until: datetime) -> Iterator[Told]:
+    """Yield the sessions of a span that have an insight, in the order in which they ended."""
+    for row in store.read(_SESSIONS, (_ms(since), _ms(until))):
+        made = store.one(
+            "SELECT body FROM insight WHERE session_id = ? ORDER BY at DESC, rowid DESC LIMIT 1", (row["session_id"],)
+        )
+        if made is not None:
+            notes = store.read("SELECT path FROM report WHERE session_id = ? ORDER BY at DESC", (row["session_id"],))
+            there = next((Path(os.fsdecode(note["path"])) for note in notes if os.path.exists(note["path"])), None)
+            yield Told(
+                row["session_id"],
+                row["format"],
+                row["project"],
+                _EPOCH + timedelta(milliseconds=row["started"]),
+                _EPOCH + timedelta(milliseconds=row["ended"]),
+                msgspec.json.decode(made["body"], type=Insight),
+                there,
+                bool(notes) and there is None,
+            )
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)

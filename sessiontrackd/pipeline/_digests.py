@@ -1,0 +1,47 @@
+"""The digest of a period: composed of what was read, written where the settings say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from sessiontrackd import digest, notes, report
+from sessiontrackd.budget import TokenManager
+from sessiontrackd.config import Home, Settings, Span
+from sessiontrackd.errors import LedgerDamaged
+from sessiontrackd.history import History
+
+FOLDER = "Digests"
+
+
+def digest_place(home: Home, settings: Settings, span: Span) -> Path:
+    """Return where the digest of a period belongs: as the settings say, else in the first vault, else in the state."""
+    if settings.digest_folder:
+        return Path(settings.digest_folder) / f"{span.key}.md"
+    vaults = [report.vault_root(each.output) for each in settings.folders if report.is_vault(each.output)]
+    root = next((vault for vault in vaults if vault != home.notes_dir), home.notes_dir)
+    return root / FOLDER / f"{span.key}.md"
+
+
+def composed(
+    history: History, money: TokenManager, settings: Settings, span: Span, note_path: Path | None = None
+) -> str | None:
+    """Return the digest of a period; None where nothing was worked on."""
+    for root in {report.vault_root(each.output) for each in settings.folders if report.is_vault(each.output)}:
+        notes.follow_moved(history, root)  # what was ticked in a moved note counts
+    return digest.compose(history, span, settings.zone, ours_picousd=_ours(money, span), note_path=note_path)
+
+
+def write_digest(home: Home, history: History, money: TokenManager, settings: Settings, span: Span) -> Path | None:
+    """Write the digest of a period and return where it stands; None where nothing was worked on."""
+    path = digest_place(home, settings, span)
+    text = composed(history, money, settings, span, path)
+    return report.write(path, text, mode=0o600).path if text else None
+
+
+def _ours(money: TokenManager, span: Span) -> int | None:
+    """Return what our own insights cost; None where the account cannot be trusted."""
+    try:
+        return sum(money.spent_on(span.first + timedelta(day)) for day in range((span.after - span.first).days))
+    except LedgerDamaged:
+        return None

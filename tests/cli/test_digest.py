@@ -1,0 +1,42 @@
+"""`digest` prints a note, or writes it where the daemon does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sessiontrackd.cli.main import main
+from tests.test_notes import talk
+
+
+@pytest.fixture
+def processed(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """Return a home that has read one session, of 2026-03-14."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(talk("5f0c2d1e-1", "mend the tide import", "now the tests"))
+    assert main(["process", str(path)]) == 0
+    capsys.readouterr()
+    return home
+
+
+def test_it_is_printed_or_written(processed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same note, but for its links."""
+    assert main(["digest", "--on", "2026-03-14"]) == 0
+    printed = capsys.readouterr().out
+    assert "# Week 11 of 2026" in printed
+    assert "[Mend the tide import](file:///" in printed
+
+    assert main(["digest", "--on", "2026-03-14", "--write", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["path"] == str(processed / "notes" / "Digests" / "2026-W11.md")
+    assert "[Mend the tide import](../" in Path(document["path"]).read_text()
+
+
+def test_an_empty_period_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is made for it; a wrong day is wrong usage."""
+    assert main(["digest", "--period", "day", "--on", "2020-01-01"]) == 0
+    assert "Nothing was worked on in 2020-01-01." in capsys.readouterr().out
+    assert list(home.iterdir()) == []
+    assert main(["digest", "--on", "yesterday"]) == 2
