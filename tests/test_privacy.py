@@ -46,6 +46,13 @@ def test_cut_replaces_a_touched_secret_whole() -> None:
     assert Redactor().cut(text, 50, 80) == "⟦github-token-1⟧ " + "b" * 8
 
 
+@pytest.mark.parametrize("number", ["+46 70 123 " + "45 67", "4929 3813 " + "3266 4295", "536-90-" + "4399"])
+@pytest.mark.parametrize("end", ["", ".", ". And then", ".\n", ")."])
+def test_a_number_at_the_end_of_a_sentence_is_personal(number: str, end: str) -> None:
+    """Also where the full stop is the last character of all."""
+    assert number not in Redactor(personal=True).redact(f"reach me at {number}{end}")
+
+
 def test_redacting_twice_changes_nothing() -> None:
     """Placeholders are no credentials."""
     once = Redactor().redact(f"password = '{PASSWORD}' token={GITHUB}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from sessiontrackd.model import Ask, Reply, Usage
 
 if TYPE_CHECKING:
     import anthropic
+    import httpx2
     from anthropic.types import Message
     from anthropic.types.messages import MessageBatchResult
 
@@ -30,6 +32,11 @@ FOR_NOW = frozenset({429, 500, 502, 503, 504, 529})  # too many requests, overlo
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
 HOPELESS_IN_BATCH = frozenset({"invalid_request_error", "request_too_large"})  # of one request; the others may go on
 ANTHROPIC = "anthropic"
+LOGGERS = ("anthropic", "httpx2", "httpcore2")
+HEADERS = frozenset(
+    {"accept", "accept-encoding", "anthropic-beta", "anthropic-version", "authorization", "connection", "content-length",
+     "content-type", "host", "transfer-encoding", "user-agent", "x-api-key"}
+)  # fmt: skip
 NO_KEY = "no-key"  # for a server of one's own that asks for none
 
 
@@ -171,8 +178,14 @@ class ClaudeEngine:
             import httpx2
             from anthropic import AsyncAnthropic
 
-            by_proxy = not is_loopback(self._base_url)
-            transport = httpx2.AsyncClient(trust_env=by_proxy, follow_redirects=False, timeout=TIMEOUT_S)
+            for name in LOGGERS:  # they write whole requests where the variable ANTHROPIC_LOG or our level says debug
+                logging.getLogger(name).setLevel(logging.WARNING)
+            transport = httpx2.AsyncClient(
+                trust_env=not is_loopback(self._base_url),
+                follow_redirects=False,
+                timeout=TIMEOUT_S,
+                event_hooks={"request": [_only_needed_headers]},
+            )
             self._client = AsyncAnthropic(
                 api_key=self._api_key or NO_KEY,
                 base_url=self._base_url,
@@ -181,6 +194,12 @@ class ClaudeEngine:
                 http_client=transport,
             )
         return self._client
+
+
+async def _only_needed_headers(request: httpx2.Request) -> None:
+    """Drop what the variable ANTHROPIC_CUSTOM_HEADERS adds, and what the package tells of this machine."""
+    for name in [each for each in request.headers if each.lower() not in HEADERS]:
+        del request.headers[name]
 
 
 def provider_name(base_url: str) -> str:

@@ -131,7 +131,8 @@ def _kind_of_number(data: bytes, start: int, end: int) -> str | None:
     digits = bytes(byte for byte in text if 48 <= byte < 58)
     if _IPV4.fullmatch(text):
         return "ip" if _is_public_name(text) and not _VERSION.search(before) else None
-    if data[end : end + 2].strip(b"0123456789") == b"." or before.endswith((b".", b"-", b"/")):
+    is_fraction = data[end : end + 1] == b"." and data[end + 1 : end + 2].isdigit()
+    if is_fraction or before.endswith((b".", b"-", b"/")):
         return None
     if _is_ssn(text, digits, before):
         return "ssn"
