@@ -31,7 +31,7 @@ class Block:
 
 def steps(source: Source, notes: Notes, name: str) -> Steps:
     """Read the cues; what one voice says in a row is one message."""
-    figures, timeline, speakers = Figures(), Timeline(), dict[str, None]()
+    figures, timeline, speakers = Figures(), Timeline(is_mute=source.only_figures), dict[str, None]()
     notes.details.update(cues=0, speakers=[], utf8=source.is_wholly_utf8())
     if not notes.details["utf8"]:
         notes.warnings.append("the text is not all UTF-8; its encoding was guessed")

@@ -54,8 +54,9 @@ class Draft:
 class Timeline:
     """The messages of one session in order; each is held back until its tools have answered, within bounds."""
 
-    def __init__(self) -> None:
-        """Start with no message."""
+    def __init__(self, *, is_mute: bool = False) -> None:
+        """Start with no message; where nobody wants any, the newest is all that is held."""
+        self._is_mute = is_mute
         self._drafts: deque[Draft] = deque()
         self._callers: dict[str, Draft] = {}
         self._next_index = 1
@@ -67,6 +68,8 @@ class Timeline:
         draft = Draft(self._next_index, role, origin, [text for text in texts if text], **facts)
         self._next_index += 1
         self._chars += sum(map(len, texts))
+        if self._is_mute:
+            self._drafts.clear()
         self._drafts.append(draft)
         return draft
 
@@ -83,6 +86,8 @@ class Timeline:
 
     def call(self, draft: Draft, name: str, arguments: Mapping[str, Any], call_id: str | None) -> None:
         """Add a tool call to a message, which then waits for the result."""
+        if self._is_mute:
+            return
         draft.calls.append(ToolCall(name=name, arguments=arguments, call_id=call_id))
         if call_id:
             draft.waiting.add(call_id)

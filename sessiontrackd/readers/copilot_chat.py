@@ -63,7 +63,7 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    figures, timeline, calls = Figures(), Timeline(), set[str]()
+    figures, timeline, calls = Figures(), Timeline(is_mute=source.only_figures), set[str]()
     facts: dict[str, Any] = {}
     first_id: str | None = None
     for key, raw in _replayed(source, notes) if _is_log(source) else _document(source, notes):

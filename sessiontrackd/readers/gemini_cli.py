@@ -92,7 +92,7 @@ def read(source: Source) -> Transcript:
 def _steps(source: Source, notes: Notes) -> Steps:
     shape = source.shape
     is_document = shape.kind == "object" and "messages" in shape.keys
-    figures, timeline = Figures(), Timeline()
+    figures, timeline = Figures(), Timeline(is_mute=source.only_figures)
     facts: dict[str, Any] = {}
     messages = _of_document(source, facts, notes) if is_document else _of_lines(source, facts, notes)
     sums = dict.fromkeys(BUCKETS, 0)

@@ -65,7 +65,7 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    figures, timeline, book = Figures(), Timeline(), Book()
+    figures, timeline, book = Figures(), Timeline(is_mute=source.only_figures), Book()
     about = Info()
     document = Document(source)
     for key, raw in document.members(("messages",)):

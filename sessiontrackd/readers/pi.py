@@ -72,7 +72,7 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    figures, timeline, types = Figures(), Timeline(), Counter[str]()
+    figures, timeline, types = Figures(), Timeline(is_mute=source.only_figures), Counter[str]()
     header: Record | None = None
     lines = Lines(source, Record)
     for number, record in lines:

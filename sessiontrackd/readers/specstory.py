@@ -40,7 +40,7 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    figures, timeline = Figures(), Timeline()
+    figures, timeline = Figures(), Timeline(is_mute=source.only_figures)
     notes.details.update(sidechain_marks=0, tool=None, generated=False)
     session_id: str | None = None
     text = Text(timeline)

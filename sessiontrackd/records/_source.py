@@ -74,7 +74,7 @@ class Source:
         """The name as it can be shown to people."""
         return os.fsencode(self.name).decode("utf-8", "replace")
 
-    @property
+    @cached_property
     def stem(self) -> str:
         """The name without suffixes, also without that of a container."""
         path = PurePosixPath(os.fsencode(self.name).decode("utf-8", "replace"))
