@@ -10,6 +10,7 @@ SessiontrackdError            a message for people: what happened, what it means
 ├── JobError                  ends a job; `state` says where
 │   ├── Skipped               → skipped: nothing to do, nothing was spent
 │   │   ├── NotAConversation
+│   │   ├── DerivedCopy       another format of a session that is read already
 │   │   └── NotReadYet        a known format without a reader
 │   ├── Failed                → failed: it should have worked
 │   │   └── Unreadable
@@ -80,6 +81,12 @@ class Skipped(JobError):
 
 class NotAConversation(Skipped):
     """The file holds no conversation."""
+
+
+class DerivedCopy(Skipped):
+    """The session is read in the format of the tool that wrote it, so no engine is asked about this copy of it."""
+
+    brief = "a copy of a session that is read from its own tool's file"
 
 
 class NotReadYet(Skipped):

@@ -41,6 +41,9 @@ class _Row:
     unpriced_tokens: int = 0
 
 
+DERIVED = ("specstory",)  # formats that hold copies of sessions which another tool wrote
+
+
 class History:
     """What was read, in the store; `notes` are the reports, `lines` those of the index notes.
 
@@ -98,6 +101,16 @@ class History:
         key = (session_id, content_sha256, insight.level.value, engine or insight.engine, model or insight.model or "")
         with self._store.immediate(durable=insight.cost_picousd > 0) as connection:
             connection.execute("INSERT OR REPLACE INTO insight VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, body, self._ms()))
+
+    def is_derived(self, session: Session) -> bool:
+        """Say whether a session is a copy in another format of one that is known in its own."""
+        if session.format not in DERIVED:
+            return False
+        marks = ", ".join("?" * len(DERIVED))
+        known = self._store.one(
+            f"SELECT 1 FROM session WHERE session_id = ? AND format NOT IN ({marks})", (session.session_id, *DERIVED)
+        )
+        return known is not None
 
     def insights_of(self, session_id: str) -> list[Insight]:
         """Return everything that was made of a session, the latest first."""

@@ -33,7 +33,7 @@ from sessiontrackd import (
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.engines.command import is_own_run
-from sessiontrackd.errors import Held, JobError, LedgerDamaged, NotAConversation, OverBudget, Skipped
+from sessiontrackd.errors import DerivedCopy, Held, JobError, LedgerDamaged, NotAConversation, OverBudget, Skipped
 from sessiontrackd.insights import (
     LEVELS,
     AIInsightGenerator,
@@ -396,7 +396,11 @@ async def insight_of(
 ) -> tuple[Insight, JobError | None, Degraded | None]:
     """Return a session's insight, the stored one where there is one; else less, and why."""
     try:
+        if generator.is_paid and not work.named and rooms.history.is_derived(reading.session):
+            raise DerivedCopy("a copy of a session that is read already")
         return await wanted(rooms, work, generator, reading), None, None
+    except DerivedCopy as reason:
+        return await by_local_engine(rooms, work, generator, reading, reason), None, None
     except OverBudget as reason:
         if reason.cost_picousd is None:  # no budget is set: what is missing is a decision, not room
             return await by_local_engine(rooms, work, generator, reading, reason), reason, None
