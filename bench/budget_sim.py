@@ -3,8 +3,8 @@
 python bench/budget_sim.py [--calls 1000000] [--file-calls 10000] [--rows FILE] [--json]
 
 Prompts are sums of real tool results, so that the estimates err as they really do; answers are as long as real ones. Each
-month has one budget and more work than it pays for; it ends when the next call is refused and nothing is on its way any
-more. Where a level is too dear for what is left, the next lower one is asked for. Calls die at every edge of their states, are refused, or time out, billed or not. The bill is the bench's own sum.
+month has one budget and more work than it pays for; it ends when none of five waiting calls fits and nothing is on its
+way any more. Where a level is too dear for what is left, the next lower one is asked for. Calls die at every edge of their states, are refused, or time out, billed or not. The bill is the bench's own sum.
 Then the same on a real file with synchronous=FULL, by processes that are killed. The rows: usage.jsonl.gz of real usage.
 """
 
@@ -40,6 +40,7 @@ CONCURRENCY = (1, 4, 16)
 CHUNK = 10_000  # calls on one in-memory database
 PROMPT_TOKENS = (500, 2_000, 8_000, 20_000)  # cl100k tokens from which on rows make a prompt
 MAX_OUTPUT = (400, 1_500, 6_000)  # of the three levels
+QUEUE = 5  # jobs that wait at once
 HARD_TOKENS = 500
 CRASH = 0.001  # of the calls, at each edge: before it is reserved, reserved, sent, billed, settled
 REFUSED = 0.005
@@ -215,14 +216,18 @@ class World:
 
     def run(self, calls: int) -> Tally:
         """Make so many calls, then compare."""
-        next_call: Call | None = None
+        waiting: list[Call] = []
         while self.tally.verdict.calls < calls:
-            while len(self.flights) < self.concurrency:
-                next_call = next_call or self.source.call()
-                if not self.start(next_call):
+            waiting += [self.source.call() for _ in range(QUEUE - len(waiting))]
+            while len(self.flights) < self.concurrency and waiting:
+                call = waiting.pop(0)
+                if self.start(call):
+                    self.naive.take(call, self.chance)
+                    waiting.append(self.source.call())
+                    continue
+                waiting.insert(0, call)
+                if self.flights or not self.start_another(waiting):
                     break
-                self.naive.take(next_call, self.chance)
-                next_call = None
             if self.flights:
                 self.finish(self.flights.pop(self.chance.randrange(len(self.flights))))
             else:
@@ -234,6 +239,15 @@ class World:
             self.finish(self.flights.pop())
         self.compare()
         return self.tally
+
+    def start_another(self, waiting: list[Call]) -> bool:
+        """Try the other jobs that wait, as the program does when it holds one; False where none fits."""
+        for call in waiting[1:]:
+            if self.start(call):
+                waiting.remove(call)
+                self.naive.take(call, self.chance)
+                return True
+        return False
 
     def start(self, call: Call) -> bool:
         """Reserve and send as the program does; False where the budget refuses."""

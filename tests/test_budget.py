@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -601,92 +602,107 @@ def test_without_a_whole_copy_nothing_is_restored(tmp_path: Path) -> None:
 
 
 class Machine(RuleBasedStateMachine):
-    """Several managers on one file, crashes, months, limits: what was granted always fitted."""
+    """Several managers on one ledger, crashes, months, limits: granted is what fits all budgets, and nothing else."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.store = open_store(None, SCHEMA)
-        self.managers = [TokenManager(store=self.store, timezone="UTC", now=self.clock) for _ in range(2)]
-        self.limit = 20 * USD // 1000
-        self.managers[0].set_limits(Limit(self.limit), folders={"/f": Limit(self.limit // 2)})
-        self.open: list[tuple[Reservation, str, bool]] = []
-        self.unknown: list[tuple[Reservation, str]] = []
-        self.billed: dict[str, int] = {}
-        self.held: dict[str, int] = {}
+        self.stores = self.opened()
+        self.managers = [TokenManager(store=store, timezone="UTC", now=self.clock) for store in self.stores]
+        self.open: list[tuple[Reservation, bool]] = []
+        self.unknown: list[Reservation] = []
+        self.books: dict[int, tuple[str, str | None, int]] = {}  # attempt → month, folder, what it holds
+        self.change_limit(20)
+
+    def opened(self) -> list[Store]:
+        return [open_store(None, SCHEMA)] * 2
 
     @property
     def period(self) -> str:
         return self.managers[0].status().period
 
-    def add(self, to: dict[str, int], period: str, amount: int) -> None:
-        to[period] = to.get(period, 0) + amount
+    def used(self, folder: str | None = None) -> int:
+        period = self.period
+        return sum(cost for month, where, cost in self.books.values() if month == period and folder in (None, where))
+
+    def now_holds(self, reservation: Reservation, cost: int) -> None:
+        month, folder, _ = self.books[reservation.id]
+        self.books[reservation.id] = (month, folder, cost)
 
     @rule(tokens=st.integers(1, 40_000), who=st.integers(0, 1), folder=st.sampled_from([None, "/f"]))
     def reserve(self, tokens: int, who: int, folder: str | None) -> None:
-        used = self.billed.get(self.period, 0) + self.held.get(self.period, 0)
+        left = self.limit - self.used()
+        if folder:
+            left = min(left, self.limit // 2 - self.used(folder))
         try:
             reservation = self.managers[who].reserve(Usage(tokens), folder=folder)
         except OverBudget:
-            assert folder or used + tokens * 100_000 > self.limit
+            assert tokens * 100_000 > left
             return
-        assert used + reservation.cost_picousd <= self.limit
-        self.open.append((reservation, self.period, False))
-        self.add(self.held, self.period, reservation.cost_picousd)
+        assert reservation.cost_picousd == tokens * 100_000 <= left
+        self.books[reservation.id] = (self.period, folder, reservation.cost_picousd)
+        self.open.append((reservation, False))
+
+    @rule(tokens=st.integers(1, 5_000), who=st.integers(0, 1))
+    def record(self, tokens: int, who: int) -> None:
+        self.managers[who].record_token_usage(tokens, 0)
+        self.books[-len(self.books) - 1] = (self.period, None, tokens * 100_000)
 
     @precondition(lambda self: self.open)
     @rule(who=st.integers(0, 1))
     def send(self, who: int) -> None:
-        reservation, period, sent = self.open.pop(0)
+        reservation, sent = self.open.pop(0)
         if not sent:
             self.managers[who].send(reservation)
-        self.open.append((reservation, period, True))
+        self.open.append((reservation, True))
 
     @precondition(lambda self: self.open)
-    @rule(share=st.integers(0, 100))
+    @rule(share=st.integers(0, 150))
     def settle(self, share: int) -> None:
-        reservation, period, _ = self.open.pop()
-        billed = self.managers[1].settle(reservation, Usage(reservation.cost_picousd // 100_000 * share // 100))
-        self.add(self.held, period, -reservation.cost_picousd)
-        self.add(self.billed, period, billed)
+        """A bill of up to one and a half times what was set aside."""
+        reservation, _ = self.open.pop()
+        bill = self.managers[1].settle(reservation, Usage(reservation.cost_picousd // 100_000 * share // 100))
+        self.now_holds(reservation, bill)
 
     @precondition(lambda self: self.open)
     @rule()
     def release(self) -> None:
-        reservation, period, _ = self.open.pop()
+        reservation, _ = self.open.pop()
         self.managers[0].release(reservation)
-        self.add(self.held, period, -reservation.cost_picousd)
+        self.now_holds(reservation, 0)
 
     @precondition(lambda self: self.open)
     @rule()
     def lose(self) -> None:
-        reservation, period, _ = self.open.pop()
+        reservation, _ = self.open.pop()
         self.managers[0].assume(reservation)
-        self.unknown.append((reservation, period))
+        self.unknown.append(reservation)
 
     @precondition(lambda self: self.unknown)
-    @rule(cost=st.integers(0, 4_000_000_000))
+    @rule(cost=st.integers(0, 8_000_000_000))
     def correct(self, cost: int) -> None:
-        reservation, period = self.unknown.pop()
-        cost = min(cost, reservation.cost_picousd)
+        reservation = self.unknown.pop()
         self.managers[0].correct(reservation.id, cost)
-        self.add(self.held, period, -reservation.cost_picousd)
-        self.add(self.billed, period, cost)
+        self.now_holds(reservation, cost)
 
-    @rule()
-    def crash(self) -> None:
-        self.store.is_alive = lambda owner: False  # type: ignore[method-assign]
-        self.managers[0].recover()
-        for reservation, period, sent in self.open:
+    @rule(who=st.integers(0, 1))
+    def crash(self, who: int) -> None:
+        for store in self.stores:
+            store.is_alive = lambda owner: False  # type: ignore[method-assign]
+        self.managers[who].recover()
+        for reservation, sent in self.open:
             if sent:
-                self.unknown.append((reservation, period))
+                self.unknown.append(reservation)
             else:
-                self.add(self.held, period, -reservation.cost_picousd)
+                self.now_holds(reservation, 0)
         self.open.clear()
 
     @rule(days=st.integers(-40, 40))
     def turn(self, days: int) -> None:
+        before = self.period
         self.clock.at += timedelta(days=days)
+        has_booked = any(month == before for month, _, _ in self.books.values())
+        assert self.period >= before or not has_booked
 
     @rule(limit=st.integers(1, 30))
     def change_limit(self, limit: int) -> None:
@@ -695,7 +711,7 @@ class Machine(RuleBasedStateMachine):
 
     def rows_add_up(self, period: str) -> None:
         """Whatever the rows stand for, they come to what the ledger has as spent, to the pico-dollar."""
-        balance = Ledger(self.store, ZoneInfo("UTC"), self.clock).balance(TOTAL, period)
+        balance = Ledger(self.stores[0], ZoneInfo("UTC"), self.clock).balance(TOTAL, period)
         spent = usd_text(balance.settled_picousd + balance.assumed_picousd)
         for by in ("day", "folder", "project", "model", "level"):
             table = self.managers[0].usage(by, period)
@@ -704,17 +720,35 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_account_is_ours(self) -> None:
-        found = self.managers[1].status()
-        assert found.spent_picousd + found.reserved_picousd == self.billed.get(found.period, 0) + self.held.get(
-            found.period, 0
-        )
+        for folder, limit in ((None, self.limit), ("/f", self.limit // 2)):
+            found = self.managers[1].status(folder)
+            assert found.spent_picousd + found.reserved_picousd == self.used(folder)
+            assert found.remaining_picousd == limit - self.used(folder)
 
     def teardown(self) -> None:
-        self.managers[0].verify()
-        for period in self.billed.keys() | self.held.keys():
+        for manager in self.managers:
+            manager.verify()
+        for period in {month for month, _, _ in self.books.values()}:
             self.rows_add_up(period)
-        self.store.close()
+        for store in self.stores:
+            store.close()
 
 
-Machine.TestCase.settings = hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None, database=None)
+class MachineOnDisk(Machine):
+    """The same, each manager with a connection of its own to one file."""
+
+    def opened(self) -> list[Store]:
+        self.folder = TemporaryDirectory()
+        return [open_store(Path(self.folder.name) / "state.db", SCHEMA) for _ in range(2)]
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
+Machine.TestCase.settings = hypothesis_settings(max_examples=25, stateful_step_count=30, deadline=None, database=None)
 TestMachine = Machine.TestCase
+MachineOnDisk.TestCase.settings = hypothesis_settings(
+    max_examples=200, stateful_step_count=40, deadline=None, database=None
+)
+TestMachineOnDisk = pytest.mark.prove(MachineOnDisk.TestCase)
