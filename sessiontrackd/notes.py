@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import reduce
@@ -205,6 +206,8 @@ def write_index(history: History, folder: bytes, zone: tzinfo) -> None:
     """Write the index note of an archive, or of a project in a vault."""
     lines = history.lines.of(folder)
     place = Path(os.fsdecode(folder))
+    if not lines:
+        _remove_index(place)
     if lines:
         in_vault = lines[0].root != folder
         index_path = report.index_place(place, output=report.VAULT if in_vault else report.BESIDE_SOURCE)
@@ -219,6 +222,15 @@ def write_index(history: History, folder: bytes, zone: tzinfo) -> None:
         )
         report.write(index_path, text, mode=reduce(int.__and__, (line.mode for line in lines)))
     history.lines.written(folder)
+
+
+def _remove_index(place: Path) -> None:
+    """Remove an index note of which nothing is left, and the folder of an archive's notes when it is empty."""
+    is_archives = place.name.endswith(report.FOLDER_SUFFIX)
+    output = report.BESIDE_SOURCE if is_archives else report.VAULT
+    if report.remove_unedited(report.index_place(place, output=output)):
+        with suppress(OSError):
+            place.rmdir()
 
 
 def _entry(line: Line) -> report.IndexEntry:

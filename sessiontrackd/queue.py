@@ -350,6 +350,14 @@ class Queue:
                 {"path": path, "before": before, "held_only": held_only, "now": _ms(self._now())},
             ).rowcount
 
+    def leave(self, path: bytes, reason: str) -> None:
+        """Leave a transcript alone until it changes or a person names it."""
+        with self._store.immediate() as connection:
+            connection.execute(
+                "UPDATE job SET state = 'skipped', reason = ?, content_sha256 = NULL WHERE path = ? AND state != 'running'",
+                (reason, path),
+            )
+
     def forget(self, path: bytes) -> bool:
         """Remove a job; its file counts as new when it is seen again. Return whether it was known."""
         with self._store.immediate() as connection:

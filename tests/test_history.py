@@ -177,7 +177,24 @@ def test_what_is_forgotten_leaves_amounts_only(history: History) -> None:
     history.notes.keep(b"/a", "s1", b"/a.md", level="minimal", engine="local", title="t", body_sha256="x")
     record(history, b"/a", [reply(90)])
 
-    assert history.forget(source=b"/a") == 3
+    assert history.forget(sources=[b"/a"]) == 2
     assert (history.insights_of("s1"), history.notes.newest()) == ([], [])
     assert history.recorded("project")["rows"][0]["key"] is None
     assert history.recorded()["total"]["output_tokens"] == 90
+
+
+def test_what_is_read_again_after_it_was_forgotten_counts_once(history: History) -> None:
+    """Under its name again; sums that have no message id, too, although their key tells no name meanwhile."""
+    sums = Session("talk", "meeting", models=("m",), usage=Usage(7, 3))
+    for _ in range(2):
+        record(history, b"/a", [reply(90)])
+        history.record_session(sums, b"/talk")
+        assert history.forget(sources=[b"/a", b"/talk"]) == 0
+        keys = [row["key"] for row in history._store.read("SELECT key FROM recorded")]
+        assert not any(key.startswith("talk") for key in keys)
+
+    record(history, b"/a", [reply(90)])
+    history.record_session(sums, b"/talk")
+    assert history.recorded()["total"]["output_tokens"] == 93
+    assert history.recorded_of(["talk"]) is not None
+    assert history.recorded_of(["s1"]) is not None

@@ -38,6 +38,7 @@ COMMANDS = {
     "show": Entry("look", "show", "Print a transcript's messages for reading."),
     "digest": Entry("digest", "digest", "Tell a day, a week or a month in one note."),
     "search": Entry("find", "search", "Find sessions by the words in them."),
+    "forget": Entry("forget", "forget", "Remove what is kept of a transcript or a session."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
     "usage": Entry("usage", "usage", "Show what was spent, or what the transcripts record."),
     "budget": Entry("budget", "budget", "Show or set what may be spent a month."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -15,6 +15,7 @@ import msgspec
 
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.history._cursors import Cursor, Cursors
+from sessiontrackd.history._forgotten import forget, sessions_of, take_back
 from sessiontrackd.history._lines import Line, Lines
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
@@ -24,7 +25,19 @@ from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageReco
 from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
-__all__ = ["SCHEMA", "Cursor", "Cursors", "History", "Line", "Lines", "Report", "Reports", "Spent", "Told"]
+__all__ = [
+    "SCHEMA",
+    "Cursor",
+    "Cursors",
+    "History",
+    "Line",
+    "Lines",
+    "Report",
+    "Reports",
+    "Spent",
+    "Told",
+    "sessions_of",
+]
 
 BY = ("day", "folder", "project", "model", "level")
 
@@ -144,6 +157,7 @@ class History:
         values = (*key, session.format, session.title, folder, name, *times, *turns, bool(rows), origin["now"])
         with self._store.immediate() as connection:
             connection.execute(f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * len(values))})", values)
+            take_back(connection, session.session_id)
             if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
                 connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
             connection.executemany(NOTE_USAGE, rows)
@@ -222,28 +236,14 @@ class History:
         """Return the sessions of a span that have an insight, in the order in which they ended."""
         return list(told(self._store, since, until))
 
-    def forget(self, *, source: bytes | None = None, session_id: str | None = None) -> int:
-        """Remove what was read from a transcript or a session: insight, note and names; amounts stay.
+    def forget(self, session_ids: Collection[str] = (), sources: Collection[bytes] = ()) -> int:
+        """Remove what was read from transcripts and sessions: insight, note, index lines and names; amounts stay.
 
         Returns:
             How many insights and notes were removed.
         """
-        sessions = {session_id} if session_id is not None else set()
-        if source is not None:
-            sessions |= {
-                row[0] for row in self._store.read("SELECT session_id FROM session WHERE source = ?", (source,))
-            }
-        removed = 0
-        with self._store.immediate() as connection:
-            for one in sessions:
-                for table in ("insight", "report", "session"):
-                    removed += connection.execute(f"DELETE FROM {table} WHERE session_id = ?", (one,)).rowcount
-                connection.execute(
-                    "UPDATE recorded SET source = x'', project = NULL, session_id = 'forgotten' WHERE session_id = ?",
-                    (one,),
-                )
-            removed += connection.execute("DELETE FROM report WHERE source = ?", (source,)).rowcount
-        return removed
+        sessions = {*session_ids, *(one for source in sources for one in sessions_of(self._store, source))}
+        return forget(self._store, sessions, sources)
 
     def _cost_picousd(self, row: sqlite3.Row) -> int | None:
         """Price one reply; None where nobody knows: no model, no price, or a sum under a price with steps."""

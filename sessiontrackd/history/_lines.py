@@ -67,10 +67,11 @@ class Lines:
         with self._store.immediate() as connection:
             connection.execute("DELETE FROM index_note WHERE folder = ?", (folder,))
 
-    def forget(self, session_ids: Iterable[str], source: bytes | None) -> None:
-        """Remove the lines of sessions and of a transcript; their index notes are due."""
+    def forget(self, session_ids: Iterable[str], sources: Iterable[bytes]) -> None:
+        """Remove the lines of sessions and of transcripts; their index notes are due."""
+        named = (*(("session_id", one) for one in session_ids), *(("source", one) for one in sources))
         with self._store.immediate() as connection:
-            for column, value in (*(("session_id", one) for one in session_ids), ("source", source)):
+            for column, value in named:
                 for row in self._store.read(f"SELECT DISTINCT folder FROM line WHERE {column} = ?", (value,)):
                     self._is_due(row[0])
                 connection.execute(f"DELETE FROM line WHERE {column} = ?", (value,))

@@ -127,7 +127,8 @@ ON CONFLICT (key) DO UPDATE SET
                iif(moves, excluded.folder, folder), iif(moves, excluded.project, project),
                min(is_sidechain, excluded.is_sidechain)
         FROM (SELECT excluded.is_sidechain < is_sidechain
-                  OR (excluded.source = source AND excluded.is_sidechain = is_sidechain) AS moves)),
+                  OR (excluded.source = source AND excluded.is_sidechain = is_sidechain)
+                  OR session_id = 'forgotten' AS moves)),
     (model, at, input_tokens, output_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
      total_tokens, is_complete, noted_at) = (
         SELECT iif(wins, excluded.model, model), iif(wins, excluded.at, at),

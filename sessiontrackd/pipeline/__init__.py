@@ -48,6 +48,10 @@ from sessiontrackd.pipeline._batches import Post
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pipeline._digests import composed as composed
 from sessiontrackd.pipeline._digests import write_digest as write_digest
+from sessiontrackd.pipeline._forget import Forgotten as Forgotten
+from sessiontrackd.pipeline._forget import Memory as Memory
+from sessiontrackd.pipeline._forget import forget as forget
+from sessiontrackd.pipeline._forget import memory_of as memory_of
 from sessiontrackd.pipeline._words import cited, remember
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source

@@ -14,6 +14,7 @@ from sessiontrackd.report import _front, _kept
 from sessiontrackd.report._gone import say_gone
 from sessiontrackd.report._place import (
     BESIDE_SOURCE,
+    FOLDER_SUFFIX,
     VAULT,
     folder_of,
     index_place,
@@ -39,11 +40,22 @@ from sessiontrackd.report._view import (
     unique,
     view,
 )
-from sessiontrackd.report._write import BESIDE, UNCHANGED, WRITTEN, Written, write
+from sessiontrackd.report._write import (
+    BESIDE,
+    MAX_VERSIONS,
+    UNCHANGED,
+    WRITTEN,
+    Written,
+    has_own_words,
+    remove_unedited,
+    write,
+)
 
 __all__ = [
     "BESIDE",
     "BESIDE_SOURCE",
+    "FOLDER_SUFFIX",
+    "MAX_VERSIONS",
     "OPEN_KINDS",
     "UNCHANGED",
     "VAULT",
@@ -52,9 +64,11 @@ __all__ = [
     "Written",
     "address",
     "counted",
+    "display",
     "dollars",
     "duration",
     "folder_of",
+    "has_own_words",
     "index_place",
     "is_ours",
     "is_vault",
@@ -64,6 +78,7 @@ __all__ = [
     "open_items",
     "place",
     "project_name",
+    "remove_unedited",
     "render",
     "render_digest",
     "render_index",

@@ -109,6 +109,23 @@ def change(path: Path, make: Callable[[str], str | None]) -> bool:
         raise _reason(error, path) from error
 
 
+def has_own_words(path: Path) -> bool:
+    """Say whether a person edited a note of ours, or wrote into it."""
+    present = _present(path)
+    kept = _kept.taken_apart(present.text) if present else None
+    return kept is not None and kept.is_ours and (kept.is_edited or bool(kept.notes.strip()))
+
+
+def remove_unedited(path: Path) -> bool:
+    """Remove a note of ours in which a person wrote nothing; return whether it was there."""
+    present = _present(path)
+    kept = _kept.taken_apart(present.text) if present else None
+    if kept is None or not kept.is_ours or has_own_words(path):
+        return False
+    path.unlink()
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class _Present:
     """A file that stands where the note belongs."""
