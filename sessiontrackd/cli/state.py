@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from sessiontrackd import budget, channels, config, history, queue
+from sessiontrackd import budget, channels, config, history, queue, report
 from sessiontrackd.batches import SCHEMA as BATCHES_SCHEMA
 from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
@@ -35,6 +37,7 @@ def status(follows: bool, as_json: bool) -> None:
         return
     heard = config.heard(home)
     document = _daemon(heard) | _state(settings) | {"folders": [_folder(each, heard) for each in settings.folders]}
+    document["edited"] = _edited()
     document["problem"] = mistake or (heard or {}).get("problem")
     if as_json:
         print_json(document)
@@ -57,6 +60,18 @@ def _daemon(heard: dict[str, Any] | None) -> dict[str, Any]:
         return {"daemon": {"running": False, "pid": None, "since": None}, "scanning": None}
     daemon = {"running": True, "pid": heard["pid"], "since": heard["since"]}
     return {"daemon": daemon, "scanning": heard["scanning"]}
+
+
+def _edited() -> list[dict[str, str]]:
+    """Return the notes that a person edited, each with the newer version beside it."""
+    with existing_store(history.SCHEMA) as store:
+        newer = [Path(os.fsdecode(each.path)) for each in history.Reports(store).versions()] if store else []
+    pairs = ((report.numbered(path, report.version(path) - 1), path) for path in newer if report.version(path) > 1)
+    return [{"report": _text(old), "newer": _text(new)} for old, new in pairs if old.exists() and new.exists()]
+
+
+def _text(path: Path) -> str:
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _state(settings: Settings) -> dict[str, Any]:
@@ -130,6 +145,8 @@ def _print_status(document: dict[str, Any]) -> None:
         click.echo("AI       off: nothing leaves this machine")
     if document["problem"]:
         click.secho(f"problem  {safe(document['problem'])}", fg="red")
+    for each in document["edited"]:
+        click.echo(f"edited   by you; the newer version is beside it: {cut_path(safe(each['newer']), PATH_CELLS)}")
     for alert in document["alerts"]:
         click.echo(f"not seen {local_time(datetime.fromisoformat(alert['at']))}: {safe(alert['text'])}")
     click.echo()

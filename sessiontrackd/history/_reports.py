@@ -81,9 +81,11 @@ class Reports:
         """Return the note at this place."""
         return next(iter(self._found("WHERE path = ?", path)), None)
 
-    def all(self) -> list[Report]:
-        """Return every note."""
-        return self._found("ORDER BY path")
+    def versions(self) -> list[Report]:
+        """Return the notes that were written beside one that a person edited: `….insights.2.md`, `… (5f0c).3.md`."""
+        return self._found(
+            "WHERE CAST(path AS TEXT) GLOB '*.[0-9].md' OR CAST(path AS TEXT) GLOB '*.[0-9][0-9].md' ORDER BY path"
+        )
 
     def move(self, before: bytes, after: bytes) -> None:
         """Remember that a note stands elsewhere now."""

@@ -19,6 +19,7 @@ from sessiontrackd.history import History
 from sessiontrackd.model import Fingerprint, JobState, Session, Usage
 from sessiontrackd.queue import Queue
 from sessiontrackd.store import open_store
+from tests.test_notes import talk
 
 
 def read(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -143,3 +144,25 @@ def test_reports_are_listed_with_their_paths(home: Path, capsys: pytest.CaptureF
     document = read(capsys, "reports")
 
     assert [(each["path"], each["title"]) for each in document["reports"]] == [("/talks/a\ufffd.insights.md", "T")]
+
+
+def test_status_tells_of_a_newer_version_beside_an_edited_note(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until one of the two is gone."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(talk("5f0c2d1e-1", "mend the tide import", "now the tests"))
+    assert main(["process", str(path)]) == 0
+    note, newer = tmp_path / "a.jsonl.insights.md", tmp_path / "a.jsonl.insights.2.md"
+    note.write_text(note.read_text().replace("# Mend", "# I mended"))
+    assert main(["process", str(path), "--level", "minimal"]) == 0
+    capsys.readouterr()
+
+    assert main(["status"]) == 0
+    assert f"the newer version is beside it: {newer}" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["edited"] == [{"report": str(note), "newer": str(newer)}]
+
+    note.unlink()
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["edited"] == []
