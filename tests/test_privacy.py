@@ -82,6 +82,45 @@ def test_personal_data_is_found_in_parentheses_too(value: str, kind: str, frame:
     assert Redactor(personal=True).spans(text) == [Span(at := text.index(value), at + len(value), kind)]
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "sshpass -p {} ssh bob@h", "echo {} | sudo -S ls", "mc alias set m https://x.example bob {}", "zip -P {} a.zip b",
+        'smtp.login("bob@acme.example", "{}")', 'new mysqli("localhost", "root", "{}", "app")', 'user.setPassword("{}")',
+        "root:{}@tcp(db:3306)/x", "db.acme.example:5432:*:bob:{}", "username bob password 0 {}", "enable secret {}",
+        "Use password {} to log in.", "the root password was changed to `{}`", "Here is the password:\n{}\n", "| password | {} |",
+        "   12→password: {}", "new password → {}", '<Pass encoding="plain">{}</Pass>', r"{{\"password\": \"{}\"}}",
+    ],
+)  # fmt: skip
+def test_a_password_is_found_where_people_leave_it(place: str) -> None:
+    """Commands, calls, settings and sentences: in each the whole of it is replaced."""
+    redacted = Redactor().redact(place.format(PASSWORD))
+
+    assert PASSWORD not in redacted
+    assert "⟦password-1⟧" in redacted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use a password of at least 12 characters.", "the password policy requires SHA-256", "pass 3 of the parser",
+        "const label = passed ? 'passed' : 'failed'", "the admin/users/Page2 route", "password hashing with bcrypt10",
+        "| password | string | required |", "user=me", "echo done | grep -c done", "pw = getpass.getpass()", "send it to bob",
+    ],
+)  # fmt: skip
+def test_talk_about_passwords_is_none(text: str) -> None:
+    """What only speaks of one stays."""
+    assert Redactor().spans(text) == []
+
+
+def test_a_key_is_found_without_its_beginning() -> None:
+    """A tool's output may begin in the middle of a key."""
+    lines = "\n".join("ab3D" * 16 for _ in range(6))
+    text = f"before\n{lines}\n-----END RSA PRIVATE {'KEY'}-----\nafter"
+
+    assert Redactor().redact(text) == "before\n⟦private-key-1⟧\nafter"
+
+
 MAIL = "ada" + "@acme.example"
 PERSONAL = (
     MAIL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sessiontrackd.privacy._rules import LIKELY_WORDS, STRONG_WORDS, WEAK_WORDS
-from sessiontrackd.privacy._values import looks_like_password, looks_mixed, looks_random
+from sessiontrackd.privacy._values import looks_like_password, looks_mixed, looks_random, looks_strong
 
 KINDS = ("password", "token", "secret", "api-key")
 Found = tuple[int, int, str]
@@ -25,11 +25,13 @@ _OPERATOR = (
     rb"(?P<op>[ \t]{0,20}(?:::?:?=|=>|->|\?=|\.=|\|\|[=:]|\+=|<=|={1,3}|:{1,2}|>|,)|"
     rb"[ \t]{0,4}(?::[ \t]{0,4}|[ \t])(?:&?'?(?:static )?str|string|String|SecretStr|text|char ?\*)[ \t]{0,4}:?=|"
     rb"[ \t]{0,3}\{[^{}\0]{0,200}?default[ \t]{0,20}=|:-|[ \t]{1,2}for [A-Za-z0-9@. '_-]{1,40}?(?:is|:)[ \t]|"
-    rb"[ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t-]{1,40}value[ \t]{0,4}:|"
-    rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t])"
+    rb"[ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t0-9+>|-]{1,40}value[ \t]{0,4}:|"
+    rb"[ \t]{1,4}(?:(?:is|was|has been|will be)[ \t](?:now[ \t])?)?(?:changed|set|reset|updated)[ \t]to:?[ \t]|"
+    rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t]|[ \t]{1,4}\|(?=[ \t])|</key>[ \t\r\n]{0,40}<string>|[ \t][a-z:-]{2,20}=\"[^\"<>\n\0]{0,40}\">|"
+    rb":?[ \t]{0,4}(?=\r?\n[ \t]{0,20}(?:```[a-z]{0,10}\r?\n)?[^\s`]{8,200}[ \t]{0,4}(?:\r?\n|\Z)))"
 )
 _VALUE = (
-    rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?(?:"
+    rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40}(?:```[a-z]{0,10}\r?\n)?)?(?:"
     rb'[bruBRUF@$]{0,2}"(?P<double>(?:[^"\\\n\0]|\\[^\n\0]){1,1000})"|'
     rb"[bruBRUF@$]{0,2}'(?P<single>(?:[^'\\\n\0]|\\[^\n\0]){1,1000})'|"
     rb"`(?P<tick>[^`\n\0]{1,1000})`|"
@@ -45,7 +47,7 @@ _SETTER = re.compile(
 )
 _STATES = (b"session", b"key", b"auth", b"cookie", b"cred")
 _SETTING_WORDS = (b"env", b"arg", b"setx", b"set", b"setenv", b"secret", b"--secret")
-_SPOKEN = (b"is", b"was", b"to", b"as", b"are")
+_SPOKEN = (b"is", b"was", b"to", b"as", b"are", b"|")
 _GROUPS = ("double", "single", "tick", "escaped", "bare")
 
 
@@ -80,10 +82,12 @@ def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Foun
     if operator == b"," and not (quoted and _is_argument(data, start, weight, value)):
         return None
     if b"\n" in data[match.start("op") : first] and not _may_break(operator, quoted=quoted):
+        return (first, last, _kind(weight, word)) if _stands_alone(data, match, weight, value) else None
+    if data[start - 3 : start - 1] == b"? ":  # condition ? 'passed' : 'failed'
         return None
     if (word in _STATES and rest.endswith(b"id")) or (word == b"pass" and data[max(0, start - 4) : start] == b"--- "):
         return None
-    spoken = operator in _SPOKEN or operator.startswith(b"for ")
+    spoken = operator in _SPOKEN or operator.startswith(b"for ") or operator.endswith(b" to")
     if (
         spoken
         and (rest or not quoted)
@@ -91,7 +95,7 @@ def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Foun
     ):
         return None
     about = bool(_ABOUT.search(rest)) or (spoken and weight != "p")
-    setting = not quoted and _is_setting(data, start, match["op"], first, last)
+    setting = not quoted and (_is_setting(data, start, match["op"], first, last) or _is_element(data, operator, last))
     if not _credible(value, weight, quoted=quoted, about=about, setting=setting):
         return None
     return first, last, _kind(weight, word)
@@ -109,7 +113,12 @@ def _is_setting(data: bytes, start: int, operator: bytes, first: int, last: int)
     ):
         return False
     head = data[data.rfind(b"\n", 0, start) + 1 : start].strip(b" \t-\"'")
-    return not head.strip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    return not head.strip(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+>| \t")
+
+
+def _is_element(data: bytes, operator: bytes, last: int) -> bool:
+    """Say whether the value is all that an XML element holds."""
+    return operator.endswith(b">") and data[last : last + 2] == b"</"
 
 
 def _has_digit(value: bytes) -> bool:
@@ -141,7 +150,17 @@ def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, setting: 
 
 def _may_break(operator: bytes, *, quoted: bool) -> bool:
     """Say whether the value may stand on the line after the operator."""
-    return operator in (b">", b"=>") or operator.endswith(b"value:") or quoted
+    return operator in (b">", b"=>") or operator.endswith((b"value:", b"<string>")) or (quoted and operator != b"")
+
+
+def _stands_alone(data: bytes, match: re.Match[bytes], weight: str, value: bytes) -> bool:
+    """Say whether the line below a line that ends with the name holds nothing but what can only be a credential."""
+    last = match.end()
+    if match["op"].strip() not in (b"", b":") or data[last : last + 1] not in (b"", b"\n", b"\r", b" "):
+        return False
+    if weight == "p":
+        return looks_strong(value)
+    return weight == "s" and looks_random(value, 16)
 
 
 def _is_argument(data: bytes, start: int, weight: str, value: bytes) -> bool:

@@ -16,7 +16,9 @@ from sessiontrackd.privacy._anchors import compile_linear
 Found = tuple[int, int, str]
 KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "username")
 
-_EMAIL = r"[A-Za-z0-9][A-Za-z0-9._%+'-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}"
+_EMAIL_DOMAIN = re.compile(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}")
+_EMAIL_LOCAL_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
+_EMAIL_LOCAL_MOST = 64
 _NUMBER = r"\+?\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,22}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 _IPV6 = r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})?"
 _IBAN = r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}"
@@ -83,13 +85,13 @@ def _disjoint(found: list[Found]) -> list[Found]:
 
 
 def _emails(data: bytes) -> Iterator[Found]:
-    for match in _scan(_EMAIL).finditer(data):
-        start, end = match.span()
-        address = data[start:end]
-        local, _, domain = address.rpartition(b"@")
-        if local == b"git" or domain.rpartition(b".")[2].lower() in _NO_DOMAINS:
+    for match in _EMAIL_DOMAIN.finditer(data):
+        at, end = match.span()
+        before = data[max(0, at - _EMAIL_LOCAL_MOST) : at]
+        local = before[len(before.rstrip(_EMAIL_LOCAL_BYTES)) :].lstrip(b"._%+'-")
+        if not local or local == b"git" or match.group().rpartition(b".")[2].lower() in _NO_DOMAINS:
             continue
-        yield start, end, "email"
+        yield at - len(local), end, "email"
 
 
 def _ibans(data: bytes) -> Iterator[Found]:

@@ -21,6 +21,7 @@ ALPHABETS = {
 }
 
 TOKENS = """
+private-key       b 40 LS0tLS1CRUdJTiBSU0EgUFJJVkFURSBLRVk LS0tLS1CRUdJTiBQUklWQVRFIEtFWS LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZ LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBLRVk
 anthropic-key     u 16 sk-ant-
 openai-key        u 20 sk-proj- sk-svcacct- sk-admin- sk-None-
 openai-key        w? 36 sess-
@@ -163,6 +164,10 @@ pydantic-token    u 40 pylf_v1_us_ pylf_v1_eu_ pylf_v
 # kind, what to find, alphabet and most characters to walk back from there, pattern that must match at that place.
 # A question mark after the kind: it must look random as well. The pattern's group 1, where it has one, is what is replaced.
 SHAPES = (
+    ("aws-secret", "AKIA", "", 0, r"AKIA[A-Z0-9]{16}[\"']?[,;:|\s]{1,4}[\"']?([A-Za-z0-9/+]{40})"),
+    ("aws-secret", "ASIA", "", 0, r"ASIA[A-Z0-9]{16}[\"']?[,;:|\s]{1,4}[\"']?([A-Za-z0-9/+]{40})"),
+    ("password-hash", "{SHA}", "", 0, r"\{SHA\}([A-Za-z0-9+/]{20,60}={0,2})"),
+    ("password-hash", "{SSHA}", "", 0, r"\{SSHA\}([A-Za-z0-9+/]{20,60}={0,2})"),
     ("aws-key-id", "A3T", "", 0, r"A3T[A-Z0-9]{17}"),
     ("aws-key-id", "AKIA", "", 0, r"AKIA[A-Z0-9]{16}"),
     ("aws-key-id", "ASIA", "", 0, r"ASIA[A-Z0-9]{16}"),
@@ -221,7 +226,7 @@ SHAPES = (
 
 # Names whose value is a credential whatever it looks like, provided that it is no reference, type or placeholder.
 STRONG_WORDS = """
-passw passwd password passphrase passcode pwd pswd pasw passwort kennwort contrasena senha dbpass userpass rootpass
+passw passwd password passphrase passcode pwd pswd pasw passwort kennwort contrasena contrase?a senha dbpass userpass rootpass
 ftppass smtppass mailpass adminpass mypass _pass pass _pw pw psk
 
 """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from sessiontrackd.privacy import _names, _places
+from sessiontrackd.privacy import _given, _names, _places
 from sessiontrackd.privacy._anchors import Anchors
 from sessiontrackd.privacy._rules import ALPHABETS, SHAPES, TOKENS
 from sessiontrackd.privacy._values import looks_random
@@ -31,8 +31,11 @@ _PEM_END = re.compile(
     rb"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----|Private-MAC: [0-9a-f]{16,64}"
 )
 _PEM_REST = re.compile(rb"(?:[A-Za-z0-9+/=\s\\]|[A-Z][A-Za-z-]{2,20}: [^\n]{0,200})*")
+_PEM_LINE = re.compile(rb"[ \t>+|\"']{0,20}[A-Za-z0-9+/=]{16,80}(?:\\n)?[\"',+ \t]{0,6}\r?\n")
+_PEM_LINES = 200
 _UUID_OR_HEX = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{20,}")
 _RUN = re.compile(rb"[A-Za-z0-9_+/=-]{20,}")
+_A_DIGIT = re.compile(rb"[0-9]")
 _HASH_BEFORE = re.compile(
     rb"sha-?(?:1|224|256|384|512)|\bh1:|md5|commit|digest|checksum|integrity|\brev\b|etag|data:[a-z]+/|base64,|hash|blob |index |fingerprint"
 )
@@ -45,9 +48,9 @@ _SECRET_WORD = re.compile(
     rb"passw|pwd|secret|token|api.?key|access.?key|auth|credential|private|bearer|key\b|apikey|webhook|\bpat\b"
 )
 _SECRET_KIND = re.compile(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
-_SECRET_DATA = re.compile(rb"(?m)^[ \t]{0,8}data:[ \t]{0,4}\r?$")
+_SECRET_DATA = re.compile(rb"(?m)^[ \t0-9+>|]{0,16}(?:stringData|data):[ \t]{0,4}\r?$")
 _SECRET_ENTRY = re.compile(
-    rb"(?m)^[ \t]{1,20}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,1000}={0,2}[\"']?)"
+    rb"(?m)^[ \t0-9+>|]{1,24}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,1000}={0,2}[\"']?)"
 )
 
 
@@ -117,7 +120,7 @@ def _fixed() -> Anchors[_Token | _Shape]:
 def _telling() -> Anchors[Rule]:
     """Read the words and places that announce a credential; they are looked for in lower case."""
     names: list[tuple[bytes, Rule]] = [(word, _names.assigned) for word in _names.words()]
-    return Anchors([*names, *_places.ANCHORED])
+    return Anchors([*names, *_places.ANCHORED, *_given.ANCHORED])
 
 
 def kinds() -> set[str]:
@@ -137,7 +140,15 @@ def kinds() -> set[str]:
 def find(data: bytes) -> list[Found]:
     """Return the credentials in `data` as (start, end, kind), sorted by place, disjoint."""
     low = data.lower()
-    found = [*_pem(data), *_fixed_at(data), *_jwt(data), *_discord(data), *_kubernetes(data, low), *_loose(data, low)]
+    found = [
+        *_pem(data),
+        *_pem_end_only(data),
+        *_fixed_at(data),
+        *_jwt(data),
+        *_discord(data),
+        *_kubernetes(data, low),
+        *_loose(data, low),
+    ]
     for at, anchor, rule in _telling().hits(low):
         hit = rule(data, at, at + len(anchor.rstrip()), anchor)
         if hit:
@@ -182,7 +193,7 @@ def _loose(data: bytes, low: bytes) -> Iterator[Found]:
     for match in _RUN.finditer(data):
         start, end = match.span()
         value = match.group()
-        if end - start > 600 or not looks_random(value, 20):
+        if end - start > 600 or (value.islower() and not _A_DIGIT.search(value)) or not looks_random(value, 20):
             continue
         mixed = not (value.islower() or value.isupper()) and len(_UUID_OR_HEX.sub(b"", value)) >= 20
         before = low[max(0, low.rfind(b"\n", 0, start), start - 80) : start]
@@ -236,6 +247,23 @@ def _pem(data: bytes) -> Iterator[Found]:
             at = begin.end() + len(rest.group().rstrip()) if rest else begin.end()
         if at > begin.end():
             yield begin.start(), at, "private-key"
+
+
+def _pem_end_only(data: bytes) -> Iterator[Found]:
+    """Yield the end of a key whose beginning was cut away."""
+    if b"PRIVATE KEY" not in data:
+        return
+    done = 0
+    for end in _PEM_END.finditer(data):
+        start = end.start()
+        for _ in range(_PEM_LINES):
+            line = data.rfind(b"\n", done, max(start - 1, done)) + 1 or done
+            if start <= done or not _PEM_LINE.fullmatch(data, line, start):
+                break
+            start = line
+        if start < end.start():
+            yield start, end.end(), "private-key"
+        done = end.end()
 
 
 def _kubernetes(data: bytes, low: bytes) -> Iterator[Found]:

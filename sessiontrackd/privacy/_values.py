@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # The commonest pairs of letters in English prose and in identifiers: a random string holds few of them.
 _PAIRS = (
@@ -24,6 +25,7 @@ _SWITCH = re.compile(rb"[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
 _HASHED = re.compile(
     rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|[a-z-]{2,20}://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
 )
+_PADDED = re.compile(rb"[A-Za-z0-9+/]{39,199}=")  # base64 may begin as a path does
 _REFERENCE = re.compile(
     rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_][A-Za-z0-9_]*(?:[./:)]|$)|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
 )
@@ -41,8 +43,12 @@ _DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9
 
 def looks_random(value: bytes, least: int = 14) -> bool:
     """Say whether `value` looks drawn by a machine: digits among letters, few pairs of letters that words are made of."""
-    value = value[:_JUDGED]
-    if len(value) < least or _REFERENCE.match(value) or _HASHED.match(value):
+    return len(value) >= least and _is_random(value[:_JUDGED])
+
+
+@lru_cache(2_048)  # a value is judged by several rules, and again when what was found is blanked
+def _is_random(value: bytes) -> bool:
+    if _REFERENCE.match(value) or (_HASHED.match(value) and not _PADDED.fullmatch(value)):
         return False
     digits, kinds = len(_DIGIT.findall(value)), len(set(value))
     if _HEX.fullmatch(value):
@@ -74,6 +80,17 @@ def _share_of_common_pairs(value: bytes) -> float:
             common += run[i : i + 2].lower() in _COMMON
     # A string of single letters between digits has no pairs at all: random. Few pairs prove little, so lean to random.
     return common / (pairs + 2)
+
+
+def is_no_value(value: bytes) -> bool:
+    """Say whether `value` only stands for one: a variable, a placeholder, the name of a type, an option."""
+    low = value.lower()
+    return bool(
+        _REFERENCE.match(value)
+        or low in _TYPES
+        or _PLACEHOLDER.match(low)
+        or value[:1] in (b"-", b"$", b"<", b"{", b"*")
+    )
 
 
 def looks_like_password(value: bytes, *, quoted: bool, setting: bool = False) -> bool:
@@ -119,3 +136,29 @@ _TYPES = frozenset(
     b"incorrect missing empty unset unknown yes no on off hidden enabled disabled varchar char self this password passwd secret token "
     b"forgot reset change update default value input data type error ".split()
 )
+
+_ALGORITHM = re.compile(
+    rb"(?i)(?:sha|md|utf|base|oauth|argon|bcrypt|scrypt|pbkdf|rfc|http|ipv|ntlm|aes|pkcs|v|python|version)[-_]?[0-9]"
+)
+_UPPER, _LOWER = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
+_MARK = re.compile(rb"[A-Za-z0-9][!@#$%^&*+~?][A-Za-z0-9!@#$%^&*]|[A-Za-z0-9][!@#$%^&*]$")
+
+
+def has_mark(value: bytes) -> bool:
+    """Say whether a mark that passwords hold stands inside or at the end."""
+    return bool(_MARK.search(value))
+
+
+def looks_strong(value: bytes) -> bool:
+    """Say whether no word, number, version, path or name of an algorithm looks like this."""
+    if is_no_value(value) or _ALGORITHM.match(value) or b"/" in value or b"(" in value or b"://" in value:
+        return False
+    lower, upper, digits = bool(_LOWER.search(value)), bool(_UPPER.search(value)), len(_DIGIT.findall(value))
+    if looks_random(value, 8) or (lower and upper and has_mark(value)):
+        return True
+    if not digits or not (lower or upper):
+        return False
+    return has_mark(value) or (lower and digits >= 2 and (looks_mixed(value) or bool(_WORDS.fullmatch(value))))
+
+
+_WORDS = re.compile(rb"[A-Za-z]{4,20}(?:[-_.][A-Za-z]{2,20}){0,3}[-_.]?[0-9]{2,5}")
