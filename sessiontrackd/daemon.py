@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from sessiontrackd import circuit, queue, watch
+from sessiontrackd import budget, circuit, queue, watch
 from sessiontrackd.config import (
     Home,
     Settings,
@@ -31,8 +31,9 @@ from sessiontrackd.config import (
     tell,
     watchdog_s,
 )
-from sessiontrackd.errors import Busy, SettingsError, StoreError
+from sessiontrackd.errors import Busy, SessiontrackdError, SettingsError, StoreError
 from sessiontrackd.model import Folder, JobState
+from sessiontrackd.pricing import usd
 from sessiontrackd.store import Store, open_store
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,8 @@ class Daemon:
         self._watchers: dict[Folder, asyncio.Task[None]] = {}
         self._settings_mark = self._mark()
         self._problem: str | None = None
+        self._mistake = ""
+        self._budget: budget.TokenManager | None = None
         self._period = ""
         self._told_s = 0.0
         self._is_ready = False
@@ -242,7 +245,9 @@ class Daemon:
             settings = load(self._home)
         except SettingsError as error:
             log.error("%s The settings before it stay in force.", error)
+            self._mistake = "; the changed settings are wrong, those before them hold"
             return
+        self._mistake = ""
         if settings != self._settings:
             log.info("took up changed settings: %d folders", len(settings.folders))
             self._settings = settings
@@ -401,8 +406,24 @@ class Daemon:
         folders = [folder for folder in self._settings.folders if folder.enabled]
         self._is_ready = self._is_ready or all(self._of(folder).state != "new" for folder in folders)
         waiting = self._queue.counts()[JobState.WAITING]
-        words = [f"STATUS=watching {len(folders)} folders, {waiting} waiting", "WATCHDOG=1"]
+        watched = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
+        words = [f"STATUS=watching {watched}, {waiting} waiting{self._money()}{self._mistake}", "WATCHDOG=1"]
         notify(*(["READY=1"] if self._is_ready else []), *words)
+
+    def _money(self) -> str:
+        """Return `, $3.10 of $50`; nothing where no budget is set."""
+        limit = self._settings.monthly_budget_picousd
+        if limit is None:
+            return ""
+        try:
+            if self._budget is None:
+                store = open_store(self._home.db_path, budget.SCHEMA)
+                self._budget = budget.TokenManager(store=store, timezone=self._settings.timezone)
+            status = self._budget.status()
+        except SessiontrackdError:  # `doctor` says what is wrong with it
+            return ""
+        spent = status.spent_picousd + status.reserved_picousd
+        return f", {_dollars(spent)} of {_dollars(limit)}"
 
     def _pause_s(self) -> float:
         """Return how long to wait for something to happen: never longer than half of the watchdog's patience."""
@@ -448,6 +469,10 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
+def _dollars(picousd: int) -> str:
+    return f"${usd(picousd):.2f}".removesuffix(".00")
+
+
 def run(home: Home, *, until_idle: bool = False) -> None:
     """Be the daemon of a home.
 
@@ -463,7 +488,7 @@ def run(home: Home, *, until_idle: bool = False) -> None:
     home.prepare()
     with hold(home):
         settings = load(home)
-        start_logging(settings.log_level)
+        start_logging(settings.log_level, home)
         asyncio.run(_run(home, settings, until_idle))
 
 

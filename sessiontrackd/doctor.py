@@ -29,6 +29,10 @@ OK, WARNING, FAILURE = "ok", "warning", "failure"
 LEAST_FREE_BYTES = 100_000_000  # below, a database that grows may fill the disk in a day
 LITTLE_FREE_BYTES = 1_000_000_000
 LOOK_TIMEOUT_S = 5.0  # a database that is locked for longer is told of
+STOPPED = (
+    "The daemon stopped and does not start again by itself, so no new notes are made. "
+    "Why: sessiontrackd doctor. Again: sessiontrackd service start"
+)
 SAMPLE = "This is a test: sessiontrackd can reach you here."
 
 
@@ -323,7 +327,16 @@ def _disk(patient: Patient) -> Iterator[Check]:
 
 def sample_alert(settings: Settings, now: datetime) -> Alert:
     """Return an alert that says only that alerts arrive."""
-    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), SAMPLE, AlertKind.TEST)
+    return _alert(settings, now, SAMPLE, AlertKind.TEST)
+
+
+def stopped_alert(settings: Settings, now: datetime) -> Alert:
+    """Return the alert that the daemon has stopped for good."""
+    return _alert(settings, now, STOPPED, AlertKind.DAEMON)
+
+
+def _alert(settings: Settings, now: datetime, text: str, kind: AlertKind) -> Alert:
+    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), text, kind)
 
 
 def _notification(patient: Patient) -> Check:

@@ -404,7 +404,7 @@ async def work(home: Home, idle_s: float | None) -> None:
     """Be the worker of a home."""
     rooms = open_rooms(home)
     try:
-        start_logging(rooms.settings.log_level)
+        start_logging(rooms.settings.log_level, home, "worker")
         try:
             rooms.budget.verify()
         except LedgerDamaged as error:  # nothing more is spent; notes go on

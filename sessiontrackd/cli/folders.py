@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from sessiontrackd import config, engines
+from sessiontrackd import service as services
 from sessiontrackd.cli import _git
 from sessiontrackd.cli._backlog import Backlog
 from sessiontrackd.cli._command import (
@@ -152,7 +153,9 @@ def _say_what_happens(folder: Folder) -> None:
 
 
 def _say_how_it_goes_on(home: Home) -> None:
-    if config.poke(home):
+    if services.refresh(services.service_of(home)):
+        click.echo(services.RESTARTED)
+    elif config.poke(home):
         click.echo("The daemon has taken it up.")
     else:
         click.echo("Start the daemon with: sessiontrackd run")
@@ -202,5 +205,7 @@ def remove(directory: Path) -> None:
     """Watch a folder no longer. Its transcripts and notes stay as they are."""
     if not config.remove_folder(current_home(), directory):
         raise UsageError(f"{directory} is not watched. `sessiontrackd watch list` shows what is.")
+    if services.refresh(services.service_of(current_home())):
+        click.echo(services.RESTARTED)
     config.poke(current_home())
     click.echo(f"No longer watching {safe(str(directory))}. Its transcripts and notes stay.")

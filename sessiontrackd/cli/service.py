@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 import click
 
+from sessiontrackd import channels, config, doctor
 from sessiontrackd import service as services
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._screen import print_json, safe
-from sessiontrackd.errors import Failed
+from sessiontrackd.config import Settings, start_logging
+from sessiontrackd.errors import Failed, SettingsError
+from sessiontrackd.store import open_store
 
 
 @click.group("service", cls=Group, epilog="sessiontrackd service install\nsessiontrackd service status")
@@ -16,12 +22,13 @@ def service() -> None:
     """Run the daemon as a service of your session: systemd on Linux, launchd on macOS."""
 
 
-@subcommand(service, "install", example="sessiontrackd service install")
-def install() -> None:
+@subcommand(service, "install", example="sessiontrackd service install\nsessiontrackd service install --hardened")
+@click.option("--hardened/--no-hardened", default=None, help="Let it write to the watched folders only (systemd).")
+def install(hardened: bool | None) -> None:
     """Write the unit with this program's own paths, enable and start it. Run twice, it changes nothing."""
     home = current_home()
     home.prepare()
-    found = services.service_of(home)
+    found = services.service_of(home, hardened=hardened)
     changed = services.install(found)
     click.echo(
         f"{'Installed and started' if changed else 'It was installed already, and runs'}: {safe(str(found.path))}"
@@ -47,6 +54,33 @@ def stop() -> None:
     _installed().stop()
 
 
+@subcommand(service, "reload", example="sessiontrackd service reload")
+def reload() -> None:
+    """Have the daemon take changed settings up; a hardened one starts anew where its folders changed."""
+    home = current_home()
+    if services.refresh(services.service_of(home)):
+        click.echo(services.RESTARTED)
+    elif config.poke(home):
+        click.echo("The daemon looks at its settings now.")
+    else:
+        raise Failed("No daemon runs. Start it with: sessiontrackd service start")
+
+
+@subcommand(service, "failed", example="sessiontrackd service failed   # as systemd does")
+def failed() -> None:
+    """Tell that the daemon stopped. systemd calls this when it has given the daemon up."""
+    home = current_home()
+    home.prepare()
+    try:
+        settings = config.load(home)
+    except SettingsError:
+        settings = Settings()
+    start_logging(settings.log_level, home, "failed")
+    with open_store(home.db_path, channels.SCHEMA) as store:
+        tell = channels.Teller(settings, home, channels.Notices(store))
+        asyncio.run(tell(doctor.stopped_alert(settings, datetime.now(UTC))))
+
+
 @subcommand(service, "status", example="sessiontrackd service status --json")
 @json_option
 def status(as_json: bool) -> None:
@@ -61,9 +95,13 @@ def status(as_json: bool) -> None:
 
 
 @subcommand(service, "show", example="sessiontrackd service show")
-def show() -> None:
-    """Print the file that `install` would write."""
-    click.echo(services.service_of(current_home()).text().decode(), nl=False)
+@click.option("--hardened/--no-hardened", default=None, help="As for `install`; it asks the manager what it can do.")
+def show(hardened: bool | None) -> None:
+    """Print the files that `install` would write."""
+    files = services.service_of(current_home(), hardened=hardened).files()
+    for path, text in files.items():
+        if text is not None:
+            click.echo(f"# {path}\n{text.decode()}")
 
 
 def _installed() -> services.Service:

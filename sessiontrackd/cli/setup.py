@@ -132,7 +132,8 @@ def _watch(home: Home, chosen: list[Find], **values: Any) -> None:
         click.echo(
             f"Watching {safe(str(each.path))}: {folder.level.value} notes in {safe(folder.output.removeprefix('vault:'))}; $0."
         )
-    config.poke(home)
+    if not services.refresh(services.service_of(home)):
+        config.poke(home)
 
 
 def _see_to_service(home: Home, wanted: bool | None, asks: bool) -> None:
