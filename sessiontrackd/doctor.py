@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sessiontrackd import alerts, budget, channels, config, history, pricing, privacy, queue, templates
+from sessiontrackd import alerts, budget, channels, config, history, kernel, pricing, privacy, queue, templates
 from sessiontrackd.budget import TokenManager
+from sessiontrackd.channels import desktop
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.engines import engine_class, provider_of
 from sessiontrackd.engines.claude import is_exposed
@@ -28,6 +29,7 @@ from sessiontrackd.store import Store, open_store
 OK, WARNING, FAILURE = "ok", "warning", "failure"
 LEAST_FREE_BYTES = 100_000_000  # below, a database that grows may fill the disk in a day
 LITTLE_FREE_BYTES = 1_000_000_000
+CLOCK_SLACK_S = 120.0  # file systems and clocks differ by so much
 LOOK_TIMEOUT_S = 5.0  # a database that is locked for longer is told of
 STOPPED = (
     "The daemon stopped and does not start again by itself, so no new notes are made. "
@@ -69,12 +71,13 @@ class Patient:
 Look = Callable[[Patient], Iterator[Check]]
 
 
-def examine(home: Home, *, notify: bool = True) -> Iterator[Check]:
+def examine(home: Home, *, notify: bool = True, service: dict[str, Any] | None = None) -> Iterator[Check]:
     """Yield one check after the other.
 
     Args:
         home: whose settings, folders, database and daemon.
         notify: show a notification too.
+        service: how the service stands, as `service status --json` has it.
     """
     try:
         settings, mistake = config.load(home), None
@@ -83,6 +86,8 @@ def examine(home: Home, *, notify: bool = True) -> Iterator[Check]:
     patient = Patient(home, settings, mistake, datetime.now(UTC))
     for look in LOOKS:
         yield from look(patient)
+    if service is not None:
+        yield _service(service)
     if notify:
         yield _notification(patient)
 
@@ -108,6 +113,23 @@ def _folders(patient: Patient) -> Iterator[Check]:
         yield Check("folders", WARNING, "no folder is watched", "Add one: sessiontrackd watch add DIR")
     for folder in watched:
         yield Check("folder", *_folder(folder))
+        kind = kernel.file_system(folder.path)
+        if not kernel.gives_all_events(kind):
+            text = f"{folder.path} lies on {kind}: what another machine writes there is seen by the next scan only"
+            yield Check("file system", WARNING, text, "Scan more often, in the settings: daemon.scan_interval_s = 60")
+    if watched:
+        yield _watches([folder.path for folder in watched if folder.path.is_dir()])
+
+
+def _watches(folders: list[Path]) -> Check:
+    found = kernel.watches(folders)
+    number = f"{'' if found.is_exact else 'more than '}{found.folders:,} folders are watched"
+    if found.limit is None:
+        return Check("watch limit", OK, f"{number}; this system names no limit")
+    text = f"{number}, this system allows {found.limit:,} for all programs together"
+    if found.fit:
+        return Check("watch limit", OK, text)
+    return Check("watch limit", WARNING, f"{text}; what is above is scanned only", kernel.raise_line(found.folders))
 
 
 def _folder(folder: Folder) -> tuple[str, str, str | None]:
@@ -302,6 +324,59 @@ def _timezone(patient: Patient) -> Iterator[Check]:
         yield Check("time zone", OK, f"months are counted in {zone}")
 
 
+def _clock(patient: Patient) -> Iterator[Check]:
+    """Say whether the clock has gone back since something was last written here."""
+    try:
+        written_s = patient.home.db_path.stat().st_mtime
+    except OSError:
+        return
+    ahead_s = written_s - patient.now.timestamp()
+    if ahead_s > CLOCK_SLACK_S:
+        text = (
+            f"the clock of this machine is {ahead_s / 3600:.1f} h behind the last time that something was written here"
+        )
+        yield Check("clock", WARNING, text, "Set it right: the day decides which month's budget is used.")
+    else:
+        yield Check("clock", OK, f"{patient.now:%Y-%m-%d %H:%M} UTC, and it has not gone back")
+
+
+def _key(patient: Patient) -> Iterator[Check]:
+    """Say where the key is found, without using it."""
+    if not any(folder.engine == "claude" for folder in patient.sending_folders):
+        return
+    try:
+        key = config.find_key(patient.home)
+    except SettingsError as error:
+        yield Check("key", FAILURE, str(error), "Do what it says, or: sessiontrackd key set")
+        return
+    if key is None:
+        yield Check("key", WARNING, "there is no key, so notes are made locally", "Keep one: sessiontrackd key set")
+    else:
+        yield Check("key", OK, "there is one; whether it is valid only a request would tell, and none was made")
+
+
+def _hooks(patient: Patient) -> Iterator[Check]:
+    """Say which tools call us at a session's end."""
+    for tool, hook in config.HOOKS.items():
+        problem = hook.problem(patient.home)
+        if problem:
+            yield Check("hook", WARNING, problem, f"Write it again: sessiontrackd capture install {tool}")
+        elif hook.is_there():
+            yield Check("hook", OK, f"{tool} says when a session ends")
+
+
+def _service(standing: dict[str, Any]) -> Check:
+    state = standing["state"]
+    if not standing["installed"]:
+        return Check("service", OK, "it is not installed; to start at each login: sessiontrackd service install")
+    if standing["problem"]:
+        return Check("service", FAILURE, standing["problem"], "Write it again: sessiontrackd service install")
+    if state.startswith("failed"):
+        return Check("service", FAILURE, f"systemd gave it up: {state}", "Why: systemctl --user status sessiontrackd")
+    is_up = state.startswith(("active", "activating", "reloading", "running"))
+    return Check("service", OK if is_up else WARNING, state, None if is_up else "Start it: sessiontrackd service start")
+
+
 def _daemon(patient: Patient) -> Iterator[Check]:
     heard = config.heard(patient.home)
     if heard is None:
@@ -344,12 +419,14 @@ def _notification(patient: Patient) -> Check:
     told = asyncio.run(channels.tell(sample_alert(patient.settings, patient.now), patient.settings, patient.home))
     arrived = [name for name, reason in told.items() if reason is None]
     if arrived:
-        return Check("notification", OK, f"one was sent and taken ({', '.join(arrived)}); you should see it now")
+        server = asyncio.run(desktop.server()) if "desktop" in arrived else None
+        by = f" by {server}" if server else ""
+        return Check("notification", OK, f"one was sent and taken{by} ({', '.join(arrived)}); you should see it now")
     reasons = "; ".join(f"{name}: {reason}" for name, reason in told.items())
     remedy = "Alerts stand in the log only. On a machine without a desktop that is all there can be; else log in to it."
     return Check("notification", WARNING, f"none arrives ({reasons})", remedy)
 
 
 LOOKS: tuple[Look, ...] = (
-    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _sending, _models, _budget, _prices, _daemon,
+    _versions, _settings, _timezone, _disk, _folders, _templates, _database, _sending, _models, _budget, _prices, _daemon, _clock, _key, _hooks,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sessiontrackd import alerts, budget, config, history, pricing, privacy, queue, templates
+from sessiontrackd import alerts, budget, config, history, kernel, pricing, privacy, queue, templates
 from sessiontrackd.budget import Limit, TokenManager
 from sessiontrackd.config import Home
 from sessiontrackd.doctor import FAILURE, OK, WARNING, Check, examine
@@ -304,3 +305,71 @@ def test_without_a_desktop_the_reason_is_told(place: Home) -> None:
     check = found(place, "notification", notify=True)
 
     assert (check.state, "no notification server" in check.text) == (WARNING, True)
+
+
+def test_a_folder_that_gives_no_events_is_named(place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the setting that helps; the watch limit comes with the line that raises it."""
+    config.add_folder(place, tmp_path)
+    assert found(place, "watch limit").state == OK
+    monkeypatch.setattr(kernel, "file_system", lambda _: "nfs4")
+    monkeypatch.setattr(kernel, "watches", lambda _: kernel.Watches(9000, 8192))
+
+    assert "scan_interval_s" in (found(place, "file system").remedy or "")
+    assert found(place, "watch limit").state == WARNING
+    assert "sysctl" in (found(place, "watch limit").remedy or "")
+
+
+def test_a_clock_that_went_back_is_noticed(place: Home, manager: TokenManager) -> None:
+    """It decides which month's budget is used."""
+    assert found(place, "clock").state == OK
+    ahead = datetime.now(UTC).timestamp() + 86_400
+    os.utime(place.db_path, (ahead, ahead))
+
+    assert "24.0 h behind" in found(place, "clock").text
+
+
+def test_a_key_is_looked_for_and_not_used(place: Home, tmp_path: Path) -> None:
+    """Only where a folder needs one."""
+    assert not [check for check in examine(place, notify=False) if check.name == "key"]
+    config.add_folder(place, tmp_path, engine="claude")
+    assert found(place, "key").state == WARNING
+
+    config.keep_key(place, "sk-ant-" + "x" * 30)
+
+    assert found(place, "key").state == OK
+
+
+def test_a_stale_hook_is_told_with_the_line_that_mends_it(place: Home, person: Path) -> None:
+    """Another tool calls a program that is no longer there."""
+    config.HOOKS["claude-code"].put(place)
+    assert found(place, "hook").state == OK
+    path = config.HOOKS["claude-code"].path()
+    path.write_text(path.read_text().replace(sys.executable, "/old/python"))
+
+    assert found(place, "hook").remedy == "Write it again: sessiontrackd capture install claude-code"
+
+
+@pytest.mark.parametrize(
+    ("installed", "state", "problem", "how"),
+    [
+        (False, "not installed", None, OK),
+        (True, "active: watching 2 folders", None, OK),
+        (True, "inactive", None, WARNING),
+        (True, "failed", None, FAILURE),
+        (True, "active", "it was moved", FAILURE),
+    ],
+)
+def test_the_service_is_looked_at(place: Home, installed: bool, state: str, problem: str | None, how: str) -> None:
+    """In the platform's words, each with what to do."""
+    standing = {"installed": installed, "state": state, "problem": problem}
+    (check,) = [each for each in examine(place, notify=False, service=standing) if each.name == "service"]
+
+    assert check.state == how
+    assert (check.remedy is None) == (how == OK)
+
+
+def test_who_took_the_notification_is_named(place: Home, start_desktop: StartDesktop) -> None:
+    """That it was seen only the person can say."""
+    start_desktop()
+
+    assert "taken by tests 1 (desktop)" in found(place, "notification", notify=True).text

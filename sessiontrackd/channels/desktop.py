@@ -178,6 +178,22 @@ def _leave(notifier: DesktopNotifier) -> None:
         bus.disconnect()
 
 
+async def server() -> str | None:
+    """Return the name and version of the notification server; None where none answers."""
+    from dbus_fast.errors import DBusError
+
+    notifier = _notifier()
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            await notifier.get_capabilities()
+            name, _, version, _ = await _backend(notifier).interface.call_get_server_information()
+    except (AttributeError, DBusError, EOFError, OSError, TimeoutError, ValueError):
+        return None
+    finally:
+        _leave(notifier)
+    return f"{name} {version}".strip()
+
+
 async def _show_apart(text: str, buttons: Sequence[Button]) -> None:
     """Show it from a process of its own, which stays to hear of a press; nothing of it can hold us up or leak here."""
     asked = json.dumps({"text": text, "buttons": buttons}).encode()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import click
 
+from sessiontrackd import service as services
 from sessiontrackd.cli._command import command, current_home, json_option
 from sessiontrackd.cli._screen import print_json, safe
 from sessiontrackd.doctor import FAILURE, OK, WARNING, Check, examine
+from sessiontrackd.errors import SessiontrackdError
 
 COLOURS = {OK: "green", WARNING: "yellow", FAILURE: "red"}
 
@@ -21,7 +24,11 @@ def doctor(context: click.Context, notify: bool, as_json: bool) -> None:
     """Check everything one could trip over: a line a check, with the remedy. Ends with 1 if something fails."""
     logging.getLogger("sessiontrackd").addHandler(logging.NullHandler())  # what it says stands in the checks
     checks = []
-    for check in examine(current_home(), notify=notify):
+    try:
+        service: dict[str, Any] | None = services.standing(services.service_of(current_home()))
+    except SessiontrackdError:  # no manager at hand, or settings that cannot be read: their own check tells
+        service = None
+    for check in examine(current_home(), notify=notify, service=service):
         checks.append(check)
         if not as_json:
             _print(check)
