@@ -217,6 +217,7 @@ class Folder:
     ignore: tuple[str, ...] = ()
     since: str | None = None  # an ISO date or time: older transcripts are left alone; None: all of them
     preset: str | None = None
+    archive: bool = False
     enabled: bool = True
     mode: str = "now"  # batch: at half the price within a day; backlog: only what had rested for a day
     degrade: str | None = None  # lower, local or hold; None: as for all folders

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sessiontrackd import channels, following, readers, templates, watch
+from sessiontrackd import archive, channels, following, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
 from sessiontrackd.errors import Busy, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
@@ -83,6 +83,7 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
             rooms.queue.degrade(job, _degraded(outcome.notes))
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
     write_indexes(rooms)
+    keep_copy(rooms, job, state)
     tell = teller_of(rooms)
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings, tell)
     await channels.tell_recorded(rooms.history, rooms.alerts, rooms.settings, tell)
@@ -91,6 +92,18 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
         if note.report_path is not None and not job.named:  # who names a transcript sees its report
             tell.ready(note.report_path)
     return outcome
+
+
+def keep_copy(rooms: Rooms, job: Job, state: JobState) -> None:
+    """Keep a copy of a transcript whose folder asks for that; without room for it work goes on."""
+    path = Path(os.fsdecode(job.path))
+    folder = rooms.settings.folder_of(job.path)
+    if folder is None or not folder.archive or state not in (JobState.DONE, JobState.HELD):
+        return
+    try:
+        archive.keep(rooms.home, folder, path)
+    except OSError as error:
+        log.warning("no copy of %s was kept: %s", job.display, error.strerror)
 
 
 def teller_of(rooms: Rooms) -> channels.Teller:

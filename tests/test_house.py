@@ -26,7 +26,7 @@ FLOORS = {
             "errors",
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
-            "watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
+            "kernel archive watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
             "insights notes statement digest search readers engines channels",
             "following",
             "pipeline estimate",

@@ -61,6 +61,9 @@ def watch() -> None:
 @click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
 @click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
 @click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now.")
+@click.option(
+    "--archive", is_flag=True, default=None, help="Keep a compressed copy of each transcript: some tools delete theirs."
+)
 @click.option("--yes", is_flag=True, help="Ask nothing; without --since, take the whole history.")
 def add(
     directory: Path | None, preset: str | None, since: str | None, yes: bool, output: str | None, **chosen: str | None

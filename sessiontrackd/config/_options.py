@@ -576,6 +576,14 @@ OPTIONS: tuple[Option, ...] = (
         "since", "folder", "day, time or 'all'", "all", "Transcripts last changed before it are left alone.", _since
     ),
     Option("preset", "folder", "name of a preset", "", "The tool that writes this folder.", _text),
+    Option(
+        "archive",
+        "folder",
+        "true or false",
+        False,
+        "Whether a compressed copy of each transcript is kept in the state folder: some tools delete theirs after 30 days.",
+        _yes_no,
+    ),
     Option("enabled", "folder", "true or false", True, "Whether the folder is watched.", _yes_no),
     Option("model", "price", "model id", "", "Whose price it is; with `:batch` at its end for batches alone.", _model),
     Option(
