@@ -1,7 +1,7 @@
 # make demo: see it work. make test: linters, types, tests. Both set themselves up.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove bench lint types tests format clean
+.PHONY: help man demo test prove bench lint types tests format clean
 
 # Bytecode is wanted, and kept below .venv, so that the checkout stays as it was.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,7 +13,7 @@ help:
 	@echo "make test    set up, then linters, types and tests"
 	@echo "make prove   the slower proofs"
 	@echo "make bench   measurements on this machine"
-	@echo "make lint | types | tests | format | clean"
+	@echo "make lint | types | tests | man | format | clean"
 
 demo:
 	@.ci/setup base
@@ -23,6 +23,9 @@ test:
 	@.ci/setup dev
 	@.ci/setup system
 	@$(MAKE) --no-print-directory lint types tests
+
+man:
+	$(BIN)/python docs/man.py > docs/sessiontrackd.1
 
 lint:
 	$(BIN)/ruff check .

@@ -11,11 +11,13 @@ from importlib import import_module, metadata
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem, shell_complete
 
 from sessiontrackd.cli._command import home_option
 from sessiontrackd.cli._screen import safe
 from sessiontrackd.errors import SessiontrackdError
 
+COMPLETE_VARIABLE = "_SESSIONTRACKD_COMPLETE"  # by which a shell asks while one types
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -58,6 +60,7 @@ COMMANDS = {
     "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
     "service": Entry("service", "service", "Run the daemon as a service of systemd or launchd."),
     "doctor": Entry("doctor", "doctor", "Check everything one could trip over, with what to do about it."),
+    "completion": Entry("completion", "completion", "Complete commands in bash, zsh or fish."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }
 
@@ -88,6 +91,14 @@ class LazyGroup(click.Group):
             hint = f" Did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"No such command '{safe(name)}'.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the register alone, options as click does."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=entry.help) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview from the register alone."""
@@ -127,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    if asked := os.environ.get(COMPLETE_VARIABLE):
+        return shell_complete(cli, {}, "sessiontrackd", COMPLETE_VARIABLE, asked)
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:
