@@ -59,6 +59,7 @@ def test_it_is_installed_where_the_shell_looks_and_removed(shell: str, person: P
     assert main(["completion", shell, "--remove"]) == 0
 
 
+@pytest.mark.prove
 def test_the_man_page_is_current(page: str) -> None:
     """docs/sessiontrackd.1 is made by: python docs/man.py > docs/sessiontrackd.1."""
     kept = (CHECKOUT / "docs" / "sessiontrackd.1").read_text(encoding="utf-8")
