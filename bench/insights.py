@@ -1,6 +1,7 @@
 """How good what is extracted without a model is: coverage and quotes on transcripts, ROUGE on dialogues.
 
-python bench/insights.py PATH...                            facts per session, quotes that do not stand, milliseconds
+python bench/insights.py PATH...                            what is found of what an own, simpler reading of the messages finds; quotes
+                                                            that do not stand; lines and items of the notes; --each: a line a session
 python bench/insights.py --dialogue FILE [--count K]        ROUGE-1 and -2 of K turns (without K: of about 110 words)
 
 A dialogue file is JSON lines, gzipped or not: {"turns": [{"speaker", "text"}], "reference": "..."}.
@@ -9,6 +10,7 @@ A dialogue file is JSON lines, gzipped or not: {"turns": [{"speaker", "text"}], 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
 import json
 import random
@@ -17,7 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,14 +27,32 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from porter import stem
 
+from sessiontrackd import report
 from sessiontrackd.facts import Facts, Unit, extract, ranked, scores
-from sessiontrackd.model import Finding, Message, Origin, Role
+from sessiontrackd.insights import AIInsightGenerator, open_messages, read_session
+from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 from sessiontrackd.privacy import Redactor
 
 SUMMARY_WORDS = 110  # the mean length of a reference in QMSum
 SEEDS = 5  # random is the mean of so many draws
 RESAMPLES = 2_000
 TOKENS_PER_CHAR = 0.25
+MOST_LINES = {InsightLevel.MINIMAL: 20, InsightLevel.STANDARD: 70}
+MOST_ITEMS = 8
+LEAST_WORDS = 3  # of an ask: "yes" and "go on" are none
+TAGS = re.compile(
+    r"<([a-zA-Z][\w-]*)\b[^>]*>.*?(?:</\1>|\Z)|^(?:Caveat:|\[Request interrupted|# AGENTS\.md|# Context from my IDE).*\Z",
+    re.DOTALL | re.MULTILINE,
+)
+FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+EDITS = frozenset(("edit", "write", "multiedit", "write_file", "replace", "create", "notebookedit"))
+SHELLS = frozenset(("bash", "shell", "exec_command", "run_shell_command", "local_shell"))
+LOOKS = re.compile(
+    r"\b(?:grep|egrep|rg|diff|test|ls|find|cat|which|head|tail|sed -n|git (?:diff|log|status|show|grep)|cmp|pgrep|kill|wc|jq|awk)\b|\[ "
+)
+REFUSED = re.compile(
+    r"reject|doesn't want|permission|approval|interrupt|sandbox|not allowed|abort|blocked", re.IGNORECASE
+)
 PLACEHOLDER = re.compile("⟦[^⟧]*⟧")
 
 
@@ -195,28 +215,143 @@ def compared(ones: Sequence[float], twos: Sequence[float]) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def on_transcripts(paths: Sequence[Path]) -> int:
-    """Print what each session gives; return how many quotes do not stand in their messages."""
+class Found(NamedTuple):
+    """Of one class of facts: how many there are, and which of them were not found."""
+
+    there: int
+    lost: list[str]
+
+
+def compared_with(messages: Sequence[Message], facts: Facts) -> dict[str, Found]:
+    """Compare the facts with what a simpler reading of the same messages finds; it shares no code with the facts."""
+    asked = [one for one in messages if one.origin is Origin.HUMAN and said_words(one.text) >= LEAST_WORDS]
+    replied = [
+        one for one in messages if one.role is Role.ASSISTANT and one.origin is Origin.MODEL and one.text.strip()
+    ]
+    heard = {number for kind in ("ask", "segment", "goal") for each in facts.of(kind) for number in each.messages}
+    files = {path for one in messages if one.origin is not Origin.SIDECHAIN for path in edited(one)}
+    shown = {each.text for each in facts.of("file")}
+    broken = list(failing(messages))
+    told = [
+        (set(each.messages), squeezed(str(each.details.get("command", ""))).rstrip("…")) for each in facts.of("problem")
+    ]
+    lost = [
+        f"m{at} {command[:60]}"
+        for at, command in broken
+        if not any(at in places or (known and known in command) for places, known in told)
+    ]
+    is_talk = bool(asked and replied)
+    return {
+        "goal": Found(is_talk, ["none"] if is_talk and not facts.of("goal") else []),
+        "outcome": Found(is_talk, ["none"] if is_talk and not facts.of("outcome") else []),
+        "asks": Found(len(asked) * is_talk, [f"m{one.index}" for one in asked if is_talk and one.index not in heard]),
+        "files": Found(len(files), sorted(files - shown)),
+        "errors": Found(len(broken), lost),
+    }
+
+
+def said_words(text: str) -> int:
+    """Count the words of a person's turn without tags and fenced text."""
+    return len(re.findall(r"[^\W\d_]{2,}", FENCED.sub(" ", TAGS.sub(" ", text))))
+
+
+def edited(message: Message) -> Iterator[str]:
+    """Yield the files that the calls of a message changed."""
+    for call in message.tool_calls:
+        patch = next((text for text in strings(call.arguments) if "*** Begin Patch" in text), "")
+        if call.failed:
+            continue
+        yield from (
+            path.strip() for path in re.findall(r"^\*\*\* (?:Update|Add|Delete) File: (.+)$", patch, re.MULTILINE)
+        )
+        path = next(
+            (
+                call.arguments[name]
+                for name in ("file_path", "filePath", "path", "notebook_path")
+                if name in call.arguments
+            ),
+            None,
+        )
+        if not patch and call.name.lower() in EDITS and isinstance(path, str) and "/plans/" not in path:
+            yield path
+
+
+def failing(messages: Sequence[Message]) -> Iterator[tuple[int, str]]:
+    """Yield the commands that failed and did more than look."""
+    for message in messages:
+        for call in message.tool_calls:
+            typed = call.arguments.get("command") or call.arguments.get("cmd") or ""
+            typed = typed[-1] if isinstance(typed, list) and typed else typed
+            head = (call.result or "")[:600]
+            status = re.search(r"exit(?:ed)?(?: with)? code:? ?(\d+)", head, re.IGNORECASE)
+            failed = call.failed or bool(status and status[1] != "0")
+            is_shell = (
+                call.name.lower() in SHELLS
+                and isinstance(typed, str)
+                and typed.strip()
+                and message.origin is not Origin.SIDECHAIN
+            )
+            if is_shell and failed and not LOOKS.search(typed) and not REFUSED.search(head):
+                yield message.index, squeezed(typed)
+
+
+def on_transcripts(paths: Sequence[Path], *, each: bool) -> int:
+    """Print what is found of what is there; return how many quotes do not stand and how many notes are too long."""
     from sessiontrackd import readers
 
-    missing = 0
+    wrong, sessions, spent_ms, tokens = 0, 0, 0.0, 0.0
+    total: dict[str, Found] = {}
     for path in paths:
         for opened in readers.read(path).sessions:
             messages = list(opened)
             session = opened.close()
             begin = time.process_time()
             facts = extract(messages, Redactor(), title=session.title)
-            spent_ms = (time.process_time() - begin) * 1_000
-            lost = [finding for finding in everything(facts) if not stands(finding, messages)]
-            missing += len(lost)
-            kinds = Counter(finding.kind for finding in facts.findings if finding.kind != "figures")
-            tokens = sum(len(message.text) for message in messages) * TOKENS_PER_CHAR
-            print(f"{path.name[:48]:48} {spent_ms:6.0f} ms {tokens / 1_000:6.1f}k  {facts.title}")
-            print("    " + " ".join(f"{kind} {count}" for kind, count in kinds.items()))
-            for finding in lost:
-                print(f"    NOT FOUND {finding.kind} {finding.messages}: {finding.quote!r}")
-    print(f"{missing} quotes do not stand in their messages")
-    return missing
+            spent_ms += (time.process_time() - begin) * 1_000
+            tokens += sum(len(whole(message)) for message in messages) * TOKENS_PER_CHAR
+            sessions += 1
+            problems = [
+                f"NOT FOUND {one.kind} {one.messages}: {one.quote!r}"
+                for one in everything(facts)
+                if not stands(one, messages)
+            ]
+            problems += too_long(replace(session, messages=tuple(messages)), path)
+            wrong += len(problems)
+            found = compared_with(messages, facts)
+            for name, one in found.items():
+                before = total.get(name, Found(0, []))
+                total[name] = Found(
+                    before.there + one.there, before.lost + [f"{path.name} {what}" for what in one.lost]
+                )
+            if each:
+                print(
+                    f"{path.name[:48]:48} "
+                    + " ".join(f"{name} {one.there - len(one.lost)}/{one.there}" for name, one in found.items())
+                )
+            print("".join(f"    {path.name}: {problem}\n" for problem in problems), end="")
+    for name, one in total.items():
+        share = 100 * (one.there - len(one.lost)) / max(one.there, 1)
+        print(f"{name:8} {one.there - len(one.lost):5} of {one.there:5}  {share:5.1f} %  {', '.join(one.lost[:4])}")
+    print(
+        f"{sessions} sessions, {spent_ms / max(tokens, 1) * 1_000:.1f} ms per 1,000 tokens; {wrong} quotes that do not stand or notes too long"
+    )
+    return wrong
+
+
+def too_long(session: Session, path: Path) -> list[str]:
+    """Return which levels of a session's note are longer than they may be, or have a section with too many items."""
+    found = []
+    for level in InsightLevel:
+        reading = read_session(open_messages(session), level=level)
+        insight = asyncio.run(AIInsightGenerator().insight(reading, level))
+        body = report.render(session, insight, source=path, source_sha256="0" * 64).split("\n---\n", 1)[1].strip()
+        items = max(
+            len(re.findall(r"^(?:[-*] |\d+\. )", part, re.MULTILINE))
+            for part in re.split(r"^## .*$", body, flags=re.MULTILINE)
+        )
+        if body.count("\n") + 1 > MOST_LINES.get(level, 10_000) or items > MOST_ITEMS:
+            found.append(f"{level}: {body.count(chr(10)) + 1} lines, {items} items")
+    return found
 
 
 def everything(facts: Facts) -> Iterator[Finding]:
@@ -271,10 +406,11 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", type=Path)
     parser.add_argument("--dialogue", type=Path, metavar="FILE")
     parser.add_argument("--count", type=int, metavar="K")
+    parser.add_argument("--each", action="store_true", help="print a line a session")
     chosen = parser.parse_args()
     if chosen.dialogue:
         on_dialogues(chosen.dialogue, chosen.count)
-    return 1 if chosen.paths and on_transcripts(chosen.paths) else 0
+    return 1 if chosen.paths and on_transcripts(chosen.paths, each=chosen.each) else 0
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usag
 
 SECTION = 7
 """More than about seven items nobody reads."""
+EVERY = frozenset(("segment", "ask", "file", "problem", "todo", "question", "link"))
+"""What the deepest level tells whole; its note folds what does not fit a section."""
 FEW = 5
 SHORT_CHARS = 60
 """A lead sentence shorter than this ("All tests pass.") is shown with the next one."""
@@ -43,8 +45,8 @@ def _has_pairs(facts: Iterable[Finding]) -> bool:
 
 
 def _thinned(kind: str, found: list[Finding], level: InsightLevel) -> list[Finding]:
-    if kind == "segment":
-        return _spread(found, 3 * SECTION)
+    if level is InsightLevel.COMPREHENSIVE and kind in EVERY:
+        return found
     if kind == "ask":
         return _spread(found, SECTION)
     if kind == "question":

@@ -42,6 +42,7 @@ _READ_ONLY = _set(
     "readlink xxd od strings lsof pgrep ag fd bat uname hostname id printenv command true false : done column comm "
     "read wait top nproc free man help sha256sum md5sum hexdump get-content get-childitem select-string"
 )
+_LOOKERS = _set("git gh glab curl sed fi } )")
 _GIT_READ = _set(
     "status diff log show branch blame ls-files ls-tree ls-remote rev-parse rev-list remote describe grep cat-file "
     "config reflog shortlog merge-base name-rev show-ref symbolic-ref for-each-ref fetch check-ignore var help "
@@ -97,9 +98,17 @@ class Command:
     @property
     def is_quiet_failure(self) -> bool:
         """Whether status 1 is only this command's way to say no: grep, diff, test."""
+        return self.exit_status in {1, None} and (self._last in _QUIET_ONE or self.only_looks)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it is one of the well-known tools that only read; another one's `status` that fails is broken."""
+        return not self.acts and (self._last in _READ_ONLY or self._last in _LOOKERS)
+
+    @property
+    def _last(self) -> str:
         parts = _parts(self.bare)
-        last = parts[-1].split(None, 1)[0].rsplit("/", 1)[-1] if parts and parts[-1].split() else ""
-        return self.exit_status in {1, None} and (last in _QUIET_ONE or not self.acts)
+        return parts[-1].split(None, 1)[0].rsplit("/", 1)[-1] if parts and parts[-1].split() else ""
 
 
 def is_shell(call: ToolCall) -> bool:

@@ -26,8 +26,9 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 
 SECTION = 7
 """More than about seven items nobody reads."""
-TIMELINE = 40
-FEW_FILES = 5
+TIMELINE = 400
+"""How much of everything the deepest level tells."""
+MOST_FILES = {InsightLevel.MINIMAL: 5, InsightLevel.STANDARD: 40, InsightLevel.COMPREHENSIVE: TIMELINE}
 FIRM, FEW = 1.5, 3
 """A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
@@ -121,6 +122,9 @@ class Maker:
         chosen = [problem for problem in ranked if _problem_weight(problem) >= 1][:SECTION]
         for problem in sorted(chosen, key=lambda one: one.at):
             yield self._problem(problem)
+        if self._level is InsightLevel.COMPREHENSIVE:
+            for problem in [one for one in self._work.problems if one not in chosen][:TIMELINE]:
+                yield self._problem(problem)
 
     def _problem(self, problem: Problem) -> Finding:
         details: dict[str, str | int | bool] = {
@@ -159,7 +163,7 @@ class Maker:
 
     def _files(self) -> Iterator[Finding]:
         changes = sorted(self._work.files.values(), key=lambda change: (-(change.added + change.removed), change.first))
-        chosen = changes[: FEW_FILES if self._level is InsightLevel.MINIMAL else TIMELINE]
+        chosen = changes[: MOST_FILES[self._level]]
         paths = [change.path for change in chosen]
         shown = self._redactor.redact("\n".join(paths)).split("\n")  # together: each scan has its price
         if len(shown) != len(paths):
@@ -240,7 +244,8 @@ class Maker:
                 yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
-        found = lead(segment.replies[-1], 1) if segment.replies else []
+        told = segment.replies and tells_something(segment.replies[-1])
+        found = lead(segment.replies[-1], 1) if told else []
         parts = [self._quote("answer", kept, LONG_CHARS) for kept in found]
         return self._quote(
             "segment", segment.ask, SHORT_CHARS, parts, number=segment.number, calls=segment.calls, until=segment.last

@@ -206,7 +206,7 @@ class Work:
         run.failures += run.failed
 
     def _broke(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
-        if not command.acts or command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
+        if command.only_looks or command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
             return
         self.failures += 1
         line = error_line(call)
