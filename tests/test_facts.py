@@ -294,6 +294,43 @@ def test_the_same_error_of_two_commands_is_one_problem() -> None:
     assert [problem.details["times"] for problem in facts.of("problem")] == [2]
 
 
+def test_the_outcome_is_what_the_reply_concludes() -> None:
+    """What stands under a heading such as Summary is the outcome, in several languages; apologies are not."""
+    long = "I'm sorry.\n\n## Ways\n\n- a first way with a pump\n- a second way\n\n## {}\n\nThe second way costs half as much."
+
+    for heading in ("Summary", "Conclusion:", "结论", "Fazit"):
+        facts = Talk().human("which way do we take").model(long.format(heading)).facts()
+        assert texts(facts.of("outcome")) == ["The second way costs half as much."]
+
+
+def test_small_talk_after_the_work_is_not_the_outcome() -> None:
+    """A short question that was only answered does not hide how the work ended."""
+    work = mended().human("what did i just type?").model("You typed a list command, which I ran in the shell for you.")
+
+    assert work.facts().of("outcome")[0].text == "The login test passes again: the token now holds the user key."
+
+
+def test_a_reply_that_breaks_off_is_no_success() -> None:
+    """It ended in the middle of a sentence: that is where it stopped."""
+    reply = "The package must have a different interface than what the agent expects. Did somebody take the last change back while we"
+
+    (outcome,) = Talk().human("publish it please").model(reply).facts().of("outcome")
+
+    assert outcome.details["unfinished"] is True
+
+
+def test_the_deepest_level_tells_everything() -> None:
+    """Every ask, file and failed command is a finding; the usual level chooses."""
+    work = Talk()
+    for n in range(30):
+        work.human(f"please change part number {n} of the pump house").model("", edit(f"/p/{n}.py", "a", "b"))
+        work.model(f"Part {n} is changed now.", bash(f"tool{n} check", "error: no such tide", failed=True))
+    facts = work.facts()
+
+    assert len(facts.of("ask")) == len(facts.of("file")) == 30
+    assert sum(int(problem.details["times"]) for problem in facts.of("problem")) == 30
+
+
 def test_a_cut_result_is_not_quoted_near_its_cut() -> None:
     """Where the middle of a result was left out a secret may be torn: 4,096 characters on each side stay unquoted."""
     head, tail = "x\n" * 8_192, "y\n" * 7_000 + "Error: torn here" + "\n" * 10

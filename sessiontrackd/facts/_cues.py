@@ -98,8 +98,14 @@ _FILLER = re.compile(
     r"invalid api key|please run /login|\(no content\)|i'll continue|continuing|session limit)",
     re.IGNORECASE,
 )
+_CONCLUSION = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|\*\*)[^\w\n]{0,4}(?:\d+[.)][ \t]*)?(?:(?:in )?conclusions?|(?:final )?summary|in short|tl;?dr|bottom line|(?:final )?results?|verdict"
+    r"|(?:my )?recommendations?|outcome|结论|結論|总结|總結|まとめ|結果|结果|fazit|zusammenfassung|ergebnis|résumé|resumen|conclusión|conclusão|итоги?|выводы?)"
+    r"[ \t]*:?(?:\*\*)?:?[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _OFFER = re.compile(
-    r"(?:would you like|do you want|shall i|should i|want me to|let me know|anything else|does (?:this|that) (?:make sense|help|look)|is there anything|ready to)\b",
+    r"(?:would you like|do you want|shall i|should i|want me to|(?:please |just )?let me know|(?:please )?feel free|if you have any (?:specific |other |further |more )?(?:requests?|questions?|changes)|anything else|does (?:this|that) (?:make sense|help|look)|is there anything|ready to)\b",
     re.IGNORECASE,
 )
 _AGREEMENT = re.compile(
@@ -115,7 +121,7 @@ _ANNOUNCEMENT = re.compile(
 )
 _GREETS = re.compile(
     r"\W*(?:(?:so|and|now|hi|hello|hey)\W+)*(?:how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
-    r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des questions|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|(?:is there |do you have )?any(?:thing| other)? (?:else|questions?)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
+    r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des questions|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|(?:is there |do you have )?any(?:thing| other)? (?:else|specific|questions?|in particular)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
     re.IGNORECASE,
 )
 _GREETS_WIDE = re.compile(
@@ -129,6 +135,15 @@ _SUGGESTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A list of advice reads like decisions: "Use X instead of Y" in a review decides nothing."""
+_PROTOCOL = re.compile(
+    r"search/replace\W{0,3} (?:block|section)|\b(?:do not propose changes to|add them to the chat)\b|content of the file has changed since",
+    re.IGNORECASE,
+)
+"""How an agent and its tool talk about edits."""
+_APOLOGY = re.compile(
+    r"\W*(?:i (?:apologi[sz]e|am sorry|understand your)|(?:my )?apologies|i'm sorry|sorry|thank you|thanks)\b(?: (?:so much|very much))?(?: for (?:\w+[ ,']*){1,9})?[.!]*\W*$",
+    re.IGNORECASE,
+)
 _PLEASANTRY = re.compile(
     r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
     r"you'?re (?:absolutely )?(?:right|welcome)|exactly|awesome|nice|wonderful|thanks|thank you|all (?:done|set)|completed?|success|finished|hello|hi|here you go|"
@@ -263,6 +278,13 @@ def display_worth(sentence: str, word_count: int) -> float:
     return worth - 0.25 * (word_count > 45) - 0.25 * (word_count < 6)
 
 
+def conclusion(text: str, region: Span) -> int | None:
+    """Return where the part of a reply begins that its author headed as the conclusion; None where none is."""
+    if "#" not in text and "**" not in text:
+        return None
+    return max((match.end() for match in _CONCLUSION.finditer(text, *region)), default=None)
+
+
 def is_announcement(sentence: str) -> bool:
     """Say whether a sentence that ends in a colon only introduces what follows."""
     return bool(_ANNOUNCEMENT.match(lowered(sentence).lstrip("*_ "))) or len(sentence.split()) < 6
@@ -289,5 +311,5 @@ def is_offer(sentence: str) -> bool:
 
 
 def is_pleasantry(sentence: str) -> bool:
-    """Say whether a sentence holds no content: "Perfect!", "Done."."""
-    return bool(_PLEASANTRY.match(sentence))
+    """Say whether a sentence holds no content: "Perfect!", "Done.", "I apologize for the confusion."."""
+    return bool(_PLEASANTRY.match(sentence) or _APOLOGY.match(sentence) or _PROTOCOL.search(sentence))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 from sessiontrackd.facts import _cues as cues
-from sessiontrackd.facts._replies import lead, questions, tells_something
+from sessiontrackd.facts._replies import is_cut_off, lead, questions, tells_something
 from sessiontrackd.facts._scorer import scores
 from sessiontrackd.facts._talk import LISTED, Segment, Talk, units_of
 from sessiontrackd.facts._text import Clip, Cutter, Quote, quoted, squeeze, words
@@ -33,6 +33,7 @@ FIRM, FEW = 1.5, 3
 """A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
 """Sentences: below this, goal and outcome tell a chat."""
+SMALL_TALK_WORDS = 6
 MANY_EDITS = 4
 """Where more files than that were edited before a command passed, nobody can say which of them mended it."""
 LEAST_RUN_WEIGHT = 0.6
@@ -98,15 +99,32 @@ class Maker:
             return
         first, *more = lead(reply) or [reply]
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more]
-        unfinished = bool(self._talk.current and self._talk.current.tools_after) or not tells_something(reply)
+        unfinished = (
+            bool(self._talk.current and self._talk.current.tools_after)
+            or not tells_something(reply)
+            or is_cut_off(reply)
+        )
         yield self._quote("outcome", first, LONG_CHARS, parts, **({"unfinished": True} if unfinished else {}))
 
     def outcome_reply(self) -> Clip | None:
         """Return the last reply worth the name: the end of the last turn, else the last text."""
         talk = self._talk
-        tried = [*(talk.current.replies if talk.current else []), *(reply for reply, _ in reversed(talk.finals))]
+        *earlier, last = talk.current.replies if talk.current and talk.current.replies else [None]
+        finals = [final.reply for final in reversed(talk.finals)]
+        tried = [reply for reply in (last, *finals, *reversed(earlier)) if reply is not None]
+        if self.is_chat and last is not None and lead(last, 1):
+            return last
+        if (worked := self._worked()) is not None:
+            tried.insert(0, worked)
         told = next((reply for reply in tried if words(reply.source[:400]) >= 4 and tells_something(reply)), None)
         return told or (tried[0] if tried else talk.last_reply)
+
+    def _worked(self) -> Clip | None:
+        """Return the last reply that ended work, where a short question about it came after and was only answered."""
+        current, finals = self._talk.current, self._talk.finals
+        if self.is_chat or current is None or current.calls or words(current.ask.raw) > SMALL_TALK_WORDS:
+            return None
+        return next((final.reply for final in reversed(finals) if final.calls), None)
 
     def _decisions(self) -> Iterator[Finding]:
         for question, answer in self._work.answers[:SECTION]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._text import (
     Clip,
@@ -9,22 +11,36 @@ from sessiontrackd.facts._text import (
     clip,
     fences,
     is_code,
+    is_structural,
     prose_words,
     sentences,
     sentences_of_text,
     words,
 )
 
+_PLAIN_FENCE = re.compile(
+    r"\s*(?:`{3,}|~{3,})[ \t]*(?:text|txt|plain|md|markdown|git-?commit|commit)?[ \t]*\n", re.IGNORECASE
+)
+"""What holds a text rather than a program."""
+LEAST_CUT_WORDS = 12
 LAST_CHARS = 400
 """A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
 
 def lead(reply: Clip, count: int = 4) -> list[Clip]:
     """Return what a reply says first that is worth reading: its lead sentence or two, then more, up to `count`."""
+    concluded = cues.conclusion(reply.source, (reply.start, reply.end))
+    found = _leading(reply, (concluded, reply.end), count) if concluded is not None else []
+    if not found or not _tells(found[0].raw):
+        found = _leading(reply, (reply.start, reply.end), count)
+    return found
+
+
+def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
     text = reply.source
     spare: Span | None = None
     good: list[Span] = []
-    for start, end in sentences(text, (reply.start, reply.end)):
+    for start, end in sentences(text, region):
         sentence = text[start:end]
         if _is_heading(text, start) or _says_nothing(sentence):
             continue
@@ -42,6 +58,8 @@ def lead(reply: Clip, count: int = 4) -> list[Clip]:
 def _inside_fence(reply: Clip, count: int) -> list[Span]:
     """Return the first sentences of fenced text: a reply may be nothing but the text that was asked for."""
     for start, end in fences(reply.source)[:1]:
+        if not _PLAIN_FENCE.match(reply.source, start):
+            break
         first = reply.source.find("\n", start, end)
         inner = (max(first, start), end)
         found = [span for span in sentences_of_text(reply.source, inner) if words(reply.source[span[0] : span[1]]) >= 5]
@@ -55,6 +73,16 @@ def tells_something(reply: Clip) -> bool:
     return bool(found) and _tells(found[0].raw)
 
 
+def is_cut_off(reply: Clip) -> bool:
+    """Say whether a reply of running English text ends in the middle of a sentence."""
+    text = reply.source.rstrip()
+    start = text.rfind("\n") + 1
+    ends_open = text[-1:].isalpha() and text[-1:].isascii()
+    return (
+        ends_open and not is_structural(text, start) and words(text[start:]) > LEAST_CUT_WORDS and ". " in text[start:]
+    )
+
+
 def _says_nothing(sentence: str) -> bool:
     return prose_words(sentence) < 3 or cues.is_pleasantry(sentence) or cues.is_offer(sentence) or is_code(sentence)
 
@@ -63,7 +91,9 @@ def _tells(sentence: str) -> bool:
     """Say whether a sentence tells something, rather than announces what comes."""
     if sentence.endswith("：") or (sentence.endswith(":") and cues.is_announcement(sentence)):
         return False
-    return not cues.is_narration(sentence) and not cues.is_agreement(sentence)
+    return (
+        not cues.is_narration(sentence) and not cues.is_agreement(sentence) and not cues.is_greeting_question(sentence)
+    )
 
 
 def _joined(good: list[Span]) -> list[Span]:
@@ -94,6 +124,7 @@ def questions(reply: Clip) -> list[Clip]:
         for start, end in sentences(text)
         if text[start:end].rstrip("*_\"')` ").endswith(("?", "？"))
         and end - start < 500
+        and words(text[start:end]) >= 3
         and len(text) - end <= LAST_CHARS
         and not _is_heading(text, start)
         and not cues.is_greeting_question(text[start:end])

@@ -6,6 +6,7 @@ import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._best import Best
@@ -52,12 +53,20 @@ class Segment:
     ask: Clip
     whole: str
     number: int
-    replies: deque[Clip] = field(default_factory=lambda: deque(maxlen=1))
+    replies: deque[Clip] = field(default_factory=lambda: deque(maxlen=3))
     tools_after: int = 0
     calls: int = 0
     last: int = 0
     thin: bool = False
     again: bool = False  # asked once more before anything was answered
+
+
+class Final(NamedTuple):
+    """The reply that ended a segment, the number of its ask, and how many tools were called for it."""
+
+    reply: Clip
+    number: int
+    calls: int
 
 
 class Talk:
@@ -74,7 +83,7 @@ class Talk:
         self.speakers: set[str] = set()
         self.first: list[Segment] = []
         self.current: Segment | None = None
-        self.finals: deque[tuple[Clip, int]] = deque(maxlen=4)
+        self.finals: deque[Final] = deque(maxlen=4)
         self.decisions: Best[Clip] = Best(60)
         self.causes: Best[Clip] = Best(30)
         self.links: dict[str, Clip] = {}
@@ -181,7 +190,7 @@ class Talk:
             return
         reply = segment.replies[-1]
         if segment.tools_after == 0 and words(reply.source[:400]) >= 4:
-            self.finals.append((reply, segment.number))
+            self.finals.append(Final(reply, segment.number, segment.calls))
             self._counted(reply.raw[:COUNTED_CHARS])
 
     def _counted(self, text: str) -> None:
@@ -227,9 +236,9 @@ class Talk:
     def left(self) -> list[Clip]:
         """Return the work that the last two replies at the end of a turn leave open, boxes and lists first."""
         found: list[Clip] = []
-        for reply, segment in self.finals:
-            if segment >= self.asks - 1:
-                found += _left(reply)
+        for final in self.finals:
+            if final.number >= self.asks - 1:
+                found += _left(final.reply)
         return sorted(found, key=lambda kept: (-kept.weight, -kept.message, kept.start))
 
     def _linked(self, text: str, index: int, holes: list[Span]) -> None:

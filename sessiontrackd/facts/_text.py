@@ -22,10 +22,11 @@ _ARTIFACT = re.compile(
 )
 """What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
 _CODE_LINE = re.compile(
-    r"\s*(?:</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
+    r"\s*(?:\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
     r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
     r"|export|interface|type|enum|struct|impl|fn|func|package|using|namespace|#include|@\w+)\b.*[;:{(=)\]}]\s*$|.*(?:[;{]|=>|\)\s*[:{])\s*$)"
 )
+_FRAMES = frozenset("│┃█╭╰├└")
 _JSON_LINE = re.compile(r"\s*\"[\w-]+\"\s*:")
 _SIGNS = re.compile(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
 _INLINE = re.compile(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
@@ -150,6 +151,8 @@ def fences(text: str) -> list[Span]:
 
 def is_code(sentence: str) -> bool:
     """Say whether a sentence is rather a line of a program, of mark-up or of data."""
+    if sentence[:1] in _FRAMES:
+        return True
     if not _SIGNS.search(sentence):
         return False
     if _JSON_LINE.match(sentence):
