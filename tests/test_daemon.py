@@ -18,6 +18,7 @@ from sessiontrackd import budget, config, privacy, queue
 from sessiontrackd.config import Home
 from sessiontrackd.model import Degraded, InsightLevel, Job, JobState
 from sessiontrackd.store import open_store
+from tests.busy import within_s
 from tests.counterpart import Counterpart, Fault
 
 SOON_S = 60.0  # far more than anything here takes, on a busy machine too
@@ -197,13 +198,14 @@ def test_sigterm_ends_daemon_and_worker_within_two_seconds(daemons: Daemons) -> 
     daemons.talk("a.jsonl")
     process = daemons.start()
     eventually((daemons.folder / "a.jsonl.insights.md").exists)
+    most_s = within_s(2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = children.read_text().split() if children.exists() else []
     began_s = time.monotonic()
     process.send_signal(signal.SIGTERM)
 
     assert process.wait(SOON_S) == 0
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < most_s
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
     assert config.heard(daemons.home) is None
 

@@ -29,6 +29,7 @@ from sessiontrackd.errors import (
 )
 from sessiontrackd.model import Job, JobState, Usage
 from sessiontrackd.pipeline import Note, Rooms, open_rooms
+from tests.busy import within_s
 from tests.desktop import StartDesktop
 
 TALK = "".join(
@@ -410,11 +411,11 @@ def test_sigterm_ends_it_within_two_seconds_even_in_the_middle_of_a_job(
     process = start(code=BUSY.format(pause=pause))
     assert process.stderr is not None
     assert process.stderr.readline() == b"begun\n"
-    began_s = time.monotonic()
+    most_s, began_s = within_s(2), time.monotonic()
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(10) == worker.KILLED
-    assert time.monotonic() - began_s < 2
+    assert process.wait(60) == worker.KILLED
+    assert time.monotonic() - began_s < most_s
     assert state_of(rooms, path) == (JobState.WAITING, None)
 
 
