@@ -121,6 +121,104 @@ def test_a_sub_agent_is_one_line_in_its_parents_note(rooms: Rooms, folder: Path,
     assert rooms.history.recorded()["total"]["calls"] == 3
 
 
+TASK = "Find where the token is set, in all of the settings files"
+PARENT, AGENT = "0199aaaa-0000-7000-8000-000000000004", "0199aaaa-0000-7000-8000-000000000104"
+
+
+def codex(session_id: str, ask: str, answer: str, **meta: object) -> str:
+    """Return a rollout of Codex with 1,020 tokens."""
+    about = {"id": session_id, "cwd": "/p", "source": "cli"} | meta
+    total = {"input_tokens": 1000, "output_tokens": 20, "total_tokens": 1020}
+    records: list[tuple[str, dict[str, object]]] = [
+        ("session_meta", about),
+        ("event_msg", {"type": "user_message", "message": ask}),
+        (
+            "response_item",
+            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": answer}]},
+        ),
+        ("event_msg", {"type": "token_count", "info": {"total_token_usage": total}}),
+    ]
+    lines = ({"timestamp": "2026-03-14T09:00:00Z", "type": kind, "payload": payload} for kind, payload in records)
+    return "".join(json.dumps(one) + "\n" for one in lines)
+
+
+def gemini(session_id: str, ask: str, answer: str, **more: object) -> str:
+    """Return a session of Gemini CLI with 1,020 tokens."""
+    at = "2026-03-14T09:00:00Z"
+    tokens = {"input": 1000, "output": 20}
+    reply = {"id": f"{session_id}-2", "timestamp": at, "type": "gemini", "content": answer, "tokens": tokens}
+    head = {"sessionId": session_id, "projectHash": "p", "startTime": at, "lastUpdated": at} | more
+    records = (head, {"id": "1", "timestamp": at, "type": "user", "content": ask}, reply)
+    return "".join(json.dumps(one) + "\n" for one in records)
+
+
+def opencode(session_id: str, ask: str, answer: str, **more: object) -> str:
+    """Return an export of OpenCode with 1,020 tokens."""
+    info = {"id": session_id, "directory": "/p", "time": {"created": 1, "updated": 2}} | more
+    spent = {"input": 1000, "output": 20}
+    messages = [
+        {"info": {"id": f"{session_id}1", "role": "user"}, "parts": [{"type": "text", "text": ask}]},
+        {
+            "info": {"id": f"{session_id}2", "role": "assistant", "tokens": spent},
+            "parts": [{"type": "text", "text": answer}],
+        },
+    ]
+    return json.dumps({"info": info, "messages": messages}, indent=1)
+
+
+SPAWNED = {"subagent": {"thread_spawn": {"parent_thread_id": PARENT, "depth": 1}}}
+FAMILIES = {
+    "codex": (
+        f"2026/03/14/rollout-2026-03-14T23-00-00-{PARENT}.jsonl",
+        codex(PARENT, "Why is the token never refreshed?", "It is read once at the start."),
+        f"2026/03/15/rollout-2026-03-15T00-10-00-{AGENT}.jsonl",
+        codex(AGENT, TASK, RESULT, source=SPAWNED),
+    ),
+    "gemini": (
+        "chats/session-2026-03-14T09-00-0199aaaa.jsonl",
+        gemini(PARENT, "Why is the token never refreshed?", "It is read once at the start."),
+        f"chats/{PARENT}/{AGENT}.jsonl",
+        gemini(AGENT, TASK, RESULT, kind="subagent"),
+    ),
+    "opencode": (
+        "parent.json",
+        opencode("ses_parent", "Why is the token never refreshed?", "It is read once at the start."),
+        "agent.json",
+        opencode("ses_agent", TASK, RESULT, parentID="ses_parent"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_sub_agents_of_other_tools_count_under_their_parents(rooms: Rooms, folder: Path, name: str) -> None:
+    """Where a file records its parent, or stands in its folder, it has a line there and no note of its own."""
+    parent_name, parent, agent_name, agent = FAMILIES[name]
+    agent_path, parent_path = written(folder, agent_name, agent), written(folder, parent_name, parent)
+    state, reason, _ = worked(rooms, agent_path)
+    notes = worked(rooms, parent_path)[2]
+
+    assert state is JobState.SKIPPED
+    assert "it counts under session" in str(reason)
+    assert notes[0].report_path is not None
+    text = notes[0].report_path.read_text("utf-8")
+    assert [one for one in text.splitlines() if "Find where the token is set" in one and "1,020 tokens" in one]
+    assert "session_input_tokens: 2000\n" in text
+    assert [path.name for path in folder.rglob("*.md")] == [notes[0].report_path.name]
+
+
+def test_a_fork_is_no_sub_agent(rooms: Rooms, folder: Path) -> None:
+    """A rollout that goes on from another one is a session of its own, with a note of its own."""
+    parent_name, parent, agent_name, _ = FAMILIES["codex"]
+    fork = codex(AGENT, "And now with a cache.", "Done.", forked_from_id=PARENT)
+    fork_path, parent_path = written(folder, agent_name, fork), written(folder, parent_name, parent)
+
+    notes = worked(rooms, parent_path)[2]
+
+    assert notes[0].report_path is not None
+    assert "session_input_tokens: 1000\n" in notes[0].report_path.read_text("utf-8")
+    assert worked(rooms, fork_path)[0] is JobState.DONE
+
+
 def test_the_front_matter_counts_and_prices_the_whole_family(rooms: Rooms, folder: Path) -> None:
     """3 replies of 1,000 tokens in, 20 + 40 + 20 out, at 3 and 15 USD a million."""
     written(folder, PLACES[1], side())

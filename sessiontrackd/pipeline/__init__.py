@@ -358,11 +358,14 @@ def agents_of(rooms: Rooms, work: Work, session: Session) -> list[SubAgent]:
             continue
         with contextlib.suppress(JobError):
             source = open_source(path)
-            if session.session_id.encode("utf-8", "replace") not in source.head:
+            if (
+                session.session_id != path.parent.name
+                and session.session_id.encode("utf-8", "replace") not in source.head
+            ):
                 continue
             for opened in readers.read(source).sessions:
                 agent = read_agent(opened, personal=work.folder.redact_notes == "all")
-                if agent.session.parent_id == session.session_id:
+                if agent.session.parent_id == session.session_id and agent.session.details.get("subagent"):
                     found.append(agent)
                     rooms.history.record_session(
                         agent.session, os.fsencode(path), folder=work.folder_name, project=work.folder.project

@@ -92,9 +92,9 @@ def is_data_set(source: Source) -> bool:
 def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
     """Yield the files in which a session's sub-agents may stand, where its format knows of such files."""
     reader = next((one for one in all_readers() if session.format == one.NAME), None)
-    find: Callable[[Source], Iterable[Path]] | None = getattr(reader, "subagent_paths", None)
+    find: Callable[[Source, Session], Iterable[Path]] | None = getattr(reader, "subagent_paths", None)
     if find is not None and not session.details.get("subagent"):
-        yield from find(source)
+        yield from (path for path in find(source, session) if path != source.path)
 
 
 def follow(source: Source, trail: Trail, name: str) -> Session | None:

@@ -21,26 +21,24 @@ from sessiontrackd.readers._claude_records import (
     SYNTHETIC,
     Block,
     Brief,
-    BriefTokens,
+    Counts,
     Queued,
     Record,
-    Tokens,
+    counts_of,
     cut_leading,
     has_counts,
-    hour_of,
     is_complete,
     is_machine,
     result_text,
-    sum_of,
     usage_of,
 )
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
-from sessiontrackd.records import as_text, count, decode_raw, parse_time
+from sessiontrackd.records import as_text, decode_raw, parse_time
 
 UUID_CHARS = 36
 LARGEST_MARK = 2**61 - 1  # a prime, so that ids of a pattern spread
-Spent = tuple[int, Tokens | BriefTokens, object, object, object, bool]
+Spent = tuple[int, Counts, object, object, object, bool]
 """All counts of a reply together, the counts, version, time and model of their record, and whether only side chains tell it."""
 
 
@@ -84,6 +82,7 @@ class Conversation:
         self.counted_turns: set[Any] = set()
         self.calls: tuple[set[str], set[str]] = (set(), set())
         self.results: set[str] = set()
+        self._words: dict[str, str] = {}
         self._keys_without_counts: set[tuple[Any, Any]] = set()
         self._titles: dict[str, str] = {}
         self._summaries: list[tuple[str, str]] = []
@@ -207,19 +206,27 @@ class Conversation:
             if tokens is not NO_TOKENS:
                 self._keys_without_counts.add(key)
             return
-        tokens_sum = sum_of(tokens)
+        counts = counts_of(tokens)
+        tokens_sum = sum(counts)
         if tokens_sum:
             self.counted_turns.add(turn)
         before = self.replies.get(key)
         if before is None:
-            self.counts["output_first_wins"] += count(tokens.output_tokens)
+            self.counts["output_first_wins"] += counts[1]
         elif before[0] > tokens_sum:
             self.replies[key] = (*before[:5], before[5] and sidechain)
             return
         else:
             del self.replies[key]  # a reply stands where its largest record does
         both = sidechain and (before is None or before[5])
-        self.replies[key] = (tokens_sum, tokens, record.version, record.timestamp, said.model, both)
+        self.replies[key] = (
+            tokens_sum,
+            counts,
+            self.same(record.version),
+            record.timestamp,
+            self.same(said.model),
+            both,
+        )
 
     def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
         blocks = self._blocks(record.message.content)
@@ -324,24 +331,25 @@ class Conversation:
         return figures.session(session_id, name, parent_id=parent_id, details=subagent, trail=trail)
 
     def usage_records(self) -> list[UsageRecord]:
-        """Return what each reply used, in the order of the records that tell it."""
-        return [
-            UsageRecord(*key, as_text(model), parse_time(at), usage_of(tokens, version), sidechain)
-            for key, (_, tokens, version, at, model, sidechain) in self.replies.items()
-        ]
+        """Take out what each reply used, in the order of the records that tell it."""
+        records = []
+        for key in list(self.replies):
+            _, counts, version, at, model, sidechain = self.replies.pop(key)
+            records.append(UsageRecord(*key, as_text(model), parse_time(at), usage_of(counts, version), sidechain))
+        return records
+
+    def same(self, word: object) -> object:
+        """Return the word as it was seen first, so that it is held once."""
+        return self._words.setdefault(word, word) if isinstance(word, str) else word
 
     def _sum(self, *, sidechain: bool = False) -> Usage | None:
         """Add up the replies, or those of side chains alone."""
-        sums, complete, some = [0, 0, 0, 0, 0], True, False
-        for _, tokens, version, _, _, is_side in self.replies.values():
+        sums, complete, some = [0] * 5, True, False
+        for _, counts, version, _, _, is_side in self.replies.values():
             if is_side or not sidechain:
                 some = True
-                written, hour = count(tokens.cache_creation_input_tokens), hour_of(tokens)
-                sums[0] += count(tokens.input_tokens)
-                sums[1] += count(tokens.output_tokens)
-                sums[2] += count(tokens.cache_read_input_tokens)
-                sums[3] += written - hour
-                sums[4] += hour
+                for place, number in enumerate(counts):
+                    sums[place] += number
                 complete = complete and is_complete(version)
         return Usage(sums[0], sums[1], sums[2], sums[3], sums[4], complete) if some else None
 

@@ -85,9 +85,9 @@ def _reply(talk: Conversation, record: Brief) -> None:
     """Count what a usual reply used, and its calls."""
     said, replies = record.message, talk.replies
     tokens, key = said.usage, (said.id, record.request_id)
-    output = tokens.output_tokens or 0
-    tokens_sum = output + (tokens.input_tokens or 0)
-    tokens_sum += (tokens.cache_creation_input_tokens or 0) + (tokens.cache_read_input_tokens or 0)
+    given, output = tokens.input_tokens or 0, tokens.output_tokens or 0
+    written, read = tokens.cache_creation_input_tokens or 0, tokens.cache_read_input_tokens or 0
+    tokens_sum = given + output + written + read
     before = replies.get(key)
     if before is None or before[5]:
         talk.turns[0].add(said.id)
@@ -98,7 +98,10 @@ def _reply(talk: Conversation, record: Brief) -> None:
     elif before[0] <= tokens_sum:
         del replies[key]  # a reply stands where its largest record does
     if before is None or before[0] <= tokens_sum:
-        replies[key] = (tokens_sum, tokens, record.version, record.timestamp, said.model, False)
+        parts = tokens.cache_creation
+        hour = min(written, parts.ephemeral_1h_input_tokens) if parts is not None else 0
+        counts = (given, output, read, written - hour, hour)
+        replies[key] = (tokens_sum, counts, talk.same(record.version), record.timestamp, talk.same(said.model), False)
     elif before[5]:
         replies[key] = (*before[:5], False)
     if tokens_sum:

@@ -108,6 +108,16 @@ class Record(Struct, gc=False, rename="camel"):
     data: Raw = _NOTHING
 
 
+Counts = tuple[int, int, int, int, int]
+"""Input, output, read from a cache, written for five minutes, written for an hour."""
+
+
+class BriefCreation(Struct, gc=False, frozen=True):
+    """The part of the tokens written to the cache that stays there for an hour."""
+
+    ephemeral_1h_input_tokens: Count = 0
+
+
 class BriefTokens(Struct, gc=False, frozen=True):
     """Counts that are counts."""
 
@@ -115,7 +125,7 @@ class BriefTokens(Struct, gc=False, frozen=True):
     output_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     cache_read_input_tokens: Count | None = None
-    cache_creation: dict[str, Any] | None = None
+    cache_creation: BriefCreation | None = None
 
 
 NO_BRIEF_TOKENS = BriefTokens()
@@ -181,35 +191,18 @@ def is_machine(text: str) -> bool:
     return not text or text.startswith(MACHINE_MARKERS)
 
 
-def sum_of(tokens: Tokens | BriefTokens) -> int:
-    """Return all counts together."""
-    return (
-        count(tokens.input_tokens)
-        + count(tokens.output_tokens)
-        + count(tokens.cache_creation_input_tokens)
-        + count(tokens.cache_read_input_tokens)
-    )
-
-
-def usage_of(tokens: Tokens | BriefTokens, version: object) -> Usage:
+def counts_of(tokens: Tokens) -> Counts:
     """Map what is recorded to buckets that never overlap."""
-    written, hour = count(tokens.cache_creation_input_tokens), hour_of(tokens)
-    return Usage(
-        count(tokens.input_tokens),
-        count(tokens.output_tokens),
-        count(tokens.cache_read_input_tokens),
-        written - hour,
-        hour,
-        is_complete(version),
-    )
+    written = count(tokens.cache_creation_input_tokens)
+    parts = tokens.cache_creation if isinstance(tokens.cache_creation, dict) else {}
+    hour = min(written, count(parts.get("ephemeral_1h_input_tokens")))
+    read = count(tokens.cache_read_input_tokens)
+    return count(tokens.input_tokens), count(tokens.output_tokens), read, written - hour, hour
 
 
-def hour_of(tokens: Tokens | BriefTokens) -> int:
-    """Return how many of the tokens written to the cache stay there for an hour."""
-    parts = tokens.cache_creation
-    if not isinstance(parts, dict):
-        return 0
-    return min(count(tokens.cache_creation_input_tokens), count(parts.get("ephemeral_1h_input_tokens")))
+def usage_of(counts: Counts, version: object) -> Usage:
+    """Return counts as usage."""
+    return Usage(counts[0], counts[1], counts[2], counts[3], counts[4], is_complete(version))
 
 
 def is_complete(version: object) -> bool:

@@ -43,7 +43,7 @@ def read(source: Source) -> Transcript:
     return one_session(source, NAME, _steps)
 
 
-def subagent_paths(source: Source) -> Iterator[Path]:
+def subagent_paths(source: Source, _: Session) -> Iterator[Path]:
     """Yield where sub-agents of a session may stand: beside it (2.0), or in a folder of the same name.
 
     One beside it may be of another session; what it records of its parent decides.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -43,6 +45,7 @@ INJECTED = (
 BUCKETS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
 ECHOES = 8  # an event repeats an item, or the other way round, within so many texts
 _EXIT = re.compile(r"(?:Process exited with code|^Exit code:) (-?\d+)", re.MULTILINE)
+_DAY = re.compile(r"/(\d{4})/(\d{2})/(\d{2})$")
 _NOTHING = Raw(b"")
 
 
@@ -108,6 +111,24 @@ def _is_bare(records: Sequence[dict[str, Any]]) -> bool:
 def read(source: Source) -> Transcript:
     """Return the transcript; its one session is read while it is iterated."""
     return one_session(source, NAME, _steps)
+
+
+def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
+    """Yield the rollouts that begin between a session's own beginning and the day after its end, on days of its folder."""
+    ended_at = session.ended_at or session.started_at
+    until = f"rollout-{ended_at + timedelta(days=1):%Y-%m-%d}" if ended_at is not None else ""
+    folders = [source.path.parent, *_next_days(source.path.parent)]
+    for folder in folders:
+        names = sorted(path.name for path in folder.glob("rollout-*.jsonl*"))
+        yield from (folder / name for name in names if source.path.name < name and name[: len(until)] <= until)
+
+
+def _next_days(folder: Path) -> Iterator[Path]:
+    """Yield the folder of the day after a folder YYYY/MM/DD."""
+    if found := _DAY.search(folder.as_posix()):
+        with contextlib.suppress(ValueError, OverflowError):
+            day = date(*map(int, found.groups())) + timedelta(days=1)
+            yield folder.parents[2] / f"{day:%Y/%m/%d}"
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
@@ -292,8 +313,8 @@ class Rollout:
         figures.tool_calls = counts["calls"]
         figures.usage = usage_of(self._tokens.own()) if self._tokens.seen else None
         session_id = (as_text(self._meta.id) if self._meta is not None else None) or stem
-        subagent = {"subagent": True} if self._is_subagent() else {}
         parent_id = self._parent_id()
+        subagent = {"subagent": True} if self._is_subagent() and parent_id not in (None, session_id) else {}
         return figures.session(
             session_id, NAME, parent_id=None if parent_id == session_id else parent_id, details=subagent
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from sessiontrackd.model import Origin, Role, Transcript, Usage, UsageRecord
+from sessiontrackd.model import Origin, Role, Session, Transcript, Usage, UsageRecord
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
@@ -21,6 +22,7 @@ BUCKETS = ("input", "output", "cached", "thoughts", "tool", "total")
 REPLY = re.compile(rb'"type"\s*:\s*"gemini"')
 Place = tuple[int, int]
 """The record of a line, and the number of a message in its list."""
+ID = re.compile(r"[0-9a-f-]{8,64}")
 FACTS = ("sessionId", "projectHash", "startTime", "lastUpdated", "kind", "summary")
 _NOTHING = Raw(b"")
 
@@ -89,6 +91,18 @@ def read(source: Source) -> Transcript:
     return one_session(source, NAME, _steps)
 
 
+def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
+    """Yield what stands in the folder that is called like the session."""
+    if ID.fullmatch(session.session_id):
+        yield from sorted((source.path.parent / session.session_id).glob("*.json*"))
+
+
+def _parent_id(source: Source, facts: dict[str, Any]) -> str | None:
+    """Return whose sub-agent it is: the folder is called like the parent."""
+    name = source.path.absolute().parent.name
+    return name if facts.get("kind") == "subagent" and ID.fullmatch(name) else None
+
+
 def _steps(source: Source, notes: Notes) -> Steps:
     shape = source.shape
     is_document = shape.kind == "object" and "messages" in shape.keys
@@ -109,9 +123,11 @@ def _steps(source: Source, notes: Notes) -> Steps:
     notes.details.update(usage_raw=sums, first_message_at=iso(times.started_at), last_message_at=iso(times.ended_at))
     if "kind" in facts:
         notes.details["kind"] = facts["kind"]
-    subagent = {"subagent": True} if facts.get("kind") == "subagent" else {}
     session_id = as_text(facts.get("sessionId")) or source.stem
-    return figures.session(session_id, NAME, details=subagent)
+    parent_id = _parent_id(source, facts)
+    if parent_id in (None, session_id):
+        return figures.session(session_id, NAME)
+    return figures.session(session_id, NAME, parent_id=parent_id, details={"subagent": True})
 
 
 def _of_document(source: Source, facts: dict[str, Any], notes: Notes) -> Iterator[Said]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from sessiontrackd.model import Origin, Role, Transcript, Usage, UsageRecord
+from sessiontrackd.model import Origin, Role, Session, Transcript, Usage, UsageRecord
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Document, Source, as_text, count, decode_raw, parse_time
 
 NAME = "opencode"
+MOST_BESIDE = 1_000  # files of a folder that are looked at
 
 
 class Info(Struct):
@@ -62,6 +66,12 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Transcript:
     """Return the transcript; its one session is read while it is iterated."""
     return one_session(source, NAME, _steps)
+
+
+def subagent_paths(source: Source, _: Session) -> Iterator[Path]:
+    """Yield the exports beside it: what one records of its parent decides."""
+    beside = (path for path in sorted(source.path.parent.iterdir()) if path.suffix in (".json", ".jsonl"))
+    yield from itertools.islice(beside, MOST_BESIDE)
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
