@@ -21,7 +21,8 @@ SessiontrackdError            a message for people: what happened, what it means
 │   │   ├── CircuitOpen       no request could succeed before a person mended something
 │   │   └── ConsentRequired
 │   └── Waiting               → waiting: tried again by itself, not before `delay_s`
-│       └── NotStable
+│       ├── NotStable
+│       └── Growing           the session goes on
 └── EngineError               one attempt of an engine
     ├── Refused               surely nothing was billed
     └── Unknown               may have been billed: counts as spent
@@ -157,6 +158,17 @@ class Waiting(JobError):
 
 class NotStable(Waiting):
     """The file is still being written."""
+
+
+class Growing(Waiting):
+    """The session goes on, so its insight waits; where it has a note that is good enough, that stays as it is."""
+
+    brief = "the session goes on"
+
+    def __init__(self, message: str, delay_s: float = 0.0, *, keeps_note: bool = True) -> None:
+        """Keep whether the note stays."""
+        super().__init__(message, delay_s)
+        self.keeps_note = keeps_note
 
 
 class EngineError(SessiontrackdError):

@@ -13,6 +13,7 @@ from sessiontrackd.model import Degraded, Fingerprint, InsightLevel, Job, JobSta
 from sessiontrackd.store import Lease, Schema, Store, is_held
 
 CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
+GROWING_LOOK_S = 20.0  # between two looks at what the transcript of a session that goes on records
 SWITCHES = {"paused": False, "ai": True}  # with their state on a new machine
 
 SCHEMA = Schema(
@@ -58,6 +59,7 @@ CREATE TABLE degraded (                -- what a transcript got less than was as
     cost_picousd INTEGER               -- the most that the rest may cost; NULL: nobody knows
 ) STRICT;
 """,
+        "ALTER TABLE job ADD COLUMN grows INTEGER NOT NULL DEFAULT 0; -- it waits because its session goes on\n",
     ),
 )
 
@@ -77,8 +79,9 @@ UPDATE job SET
     attempts = CASE state WHEN 'running' THEN attempts ELSE 0 END,
     crashes = CASE state WHEN 'running' THEN crashes ELSE 0 END,
     reason = CASE state WHEN 'running' THEN reason ELSE NULL END,
-    not_before_at = CASE WHEN state = 'waiting' AND NOT :asked
-        THEN max(not_before_at, :not_before_at) ELSE :not_before_at END,
+    not_before_at = CASE WHEN state != 'waiting' OR :asked THEN :not_before_at
+        WHEN grows THEN min(not_before_at, max(:not_before_at, finished_at + :look_ms))
+        ELSE max(not_before_at, :not_before_at) END,
     state = CASE state WHEN 'running' THEN 'running' ELSE 'waiting' END
 WHERE path = :path
 """
@@ -142,6 +145,7 @@ class Queue:
         values = {
             "path": path, "display": display, "fingerprint": seen, "folder": folder, "level": level, "engine": engine,
             "again": again, "named": named, "now": now, "not_before_at": self._due_ms(delay_s) if delay_s else 0,
+            "look_ms": int(GROWING_LOOK_S * 1000),
             "asked": named or again or level is not None or engine is not None,
         }  # fmt: skip
         with self._store.immediate() as connection:
@@ -185,6 +189,7 @@ class Queue:
         *,
         read: Fingerprint | None = None,
         content_sha256: str | None = None,
+        grows: bool = False,
     ) -> JobState:
         """End the work on a job, or put it off.
 
@@ -196,6 +201,7 @@ class Queue:
             read: how the file looked when it was read. Where that is how it was last seen, a change that was
                 noticed meanwhile is already in the work.
             content_sha256: of what was read.
+            grows: it waits because its session goes on; when its file changes it is looked at before its time.
 
         Returns:
             Where it went: a job whose file changed meanwhile waits again.
@@ -208,6 +214,8 @@ class Queue:
             if row is None:
                 return state
             is_put_off = state is JobState.WAITING
+            if grows and row["changed"]:
+                delay_s = min(delay_s, GROWING_LOOK_S)
             if _is_to_do_again(row, read) and not is_put_off:
                 state, reason = JobState.WAITING, None
             connection.execute(
@@ -215,13 +223,13 @@ class Queue:
                 "not_before_at = CASE WHEN :put_off THEN :due WHEN :waits THEN not_before_at ELSE 0 END, "
                 "attempts = CASE WHEN :put_off AND NOT changed OR :state IN ('failed', 'held') THEN attempts ELSE 0 END, "
                 "waiting_at = CASE WHEN :waits THEN :now ELSE waiting_at END, "
-                "named = named AND :waits, again = again AND :waits, finished_at = :now, "
+                "named = named AND :waits, again = again AND :waits, finished_at = :now, grows = :grows, "
                 "fingerprint = CASE WHEN :read IS NULL OR changed THEN fingerprint ELSE :read END, "
                 "content_sha256 = coalesce(:content_sha256, content_sha256) WHERE id = :id",
                 {
                     "state": state, "reason": reason, "put_off": is_put_off, "waits": state is JobState.WAITING,
                     "due": self._due_ms(delay_s), "now": now, "read": _written(read) if read else None,
-                    "content_sha256": content_sha256, "id": job.id,
+                    "content_sha256": content_sha256, "id": job.id, "grows": grows,
                 },
             )  # fmt: skip
         return state

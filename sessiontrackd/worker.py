@@ -21,7 +21,7 @@ from typing import Any
 
 from sessiontrackd import archive, channels, following, readers, templates, watch
 from sessiontrackd.config import Home, start_logging
-from sessiontrackd.errors import Busy, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
+from sessiontrackd.errors import Busy, Growing, JobError, LedgerDamaged, SessiontrackdError, StoreError, Waiting
 from sessiontrackd.insights import Calls
 from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
 from sessiontrackd.pipeline import (
@@ -60,6 +60,7 @@ class Outcome:
     state: JobState
     reason: str | None = None
     notes: tuple[Note, ...] = ()
+    grows: bool = False
 
 
 async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
@@ -78,7 +79,7 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
         rooms.queue.finish(job, JobState.WAITING)
         raise
     with rooms.store.immediate():
-        state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read)
+        state = rooms.queue.finish(job, outcome.state, outcome.reason, delay_s, read=read, grows=outcome.grows)
         if outcome.notes:
             rooms.queue.degrade(job, _degraded(outcome.notes))
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
@@ -119,10 +120,11 @@ async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Pr
     try:
         notes = tuple(await process(rooms, job))
         if shortfall := next((note.shortfall for note in notes if note.shortfall), None):
-            return Outcome(shortfall.state, str(shortfall), notes), _delay_s(shortfall)
+            grows = isinstance(shortfall, Growing)
+            return Outcome(shortfall.state, str(shortfall), notes, grows), _delay_s(shortfall)
         return Outcome(JobState.DONE, notes=notes), 0.0
     except JobError as error:
-        return Outcome(error.state, str(error)), _delay_s(error)
+        return Outcome(error.state, str(error), grows=isinstance(error, Growing)), _delay_s(error)
     except (StoreError, Busy) as error:
         return Outcome(JobState.WAITING, str(error)), STORE_RETRY_S
     except SessiontrackdError as error:

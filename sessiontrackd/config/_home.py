@@ -124,6 +124,9 @@ class Settings:
     command_argv: tuple[str, ...] = ()
     command_timeout_s: float = 300.0
     scan_interval_s: float = 300.0
+    note_every_min: float = 10.0
+    quiet_min: float = 30.0
+    ask_every_min: float = 120.0
     worker_idle_s: float = 60.0
     calls_at_once: int = 4
     watch_step_ms: int = 500

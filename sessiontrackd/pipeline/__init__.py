@@ -33,7 +33,16 @@ from sessiontrackd import (
 from sessiontrackd.config import Home, Lowered, Settings, load, lowered
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.engines.command import is_own_run
-from sessiontrackd.errors import DerivedCopy, Held, JobError, LedgerDamaged, NotAConversation, OverBudget, Skipped
+from sessiontrackd.errors import (
+    DerivedCopy,
+    Growing,
+    Held,
+    JobError,
+    LedgerDamaged,
+    NotAConversation,
+    OverBudget,
+    Skipped,
+)
 from sessiontrackd.insights import (
     LEVELS,
     AIInsightGenerator,
@@ -52,6 +61,7 @@ from sessiontrackd.pipeline._forget import Forgotten as Forgotten
 from sessiontrackd.pipeline._forget import Memory as Memory
 from sessiontrackd.pipeline._forget import forget as forget
 from sessiontrackd.pipeline._forget import memory_of as memory_of
+from sessiontrackd.pipeline._growth import Past, pause
 from sessiontrackd.pipeline._words import cited, remember
 from sessiontrackd.pricing import usd_text
 from sessiontrackd.records import Source, open_source
@@ -172,7 +182,10 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
                 keep_words(rooms, work, reading, heard)
                 done.append(Note(reading, None, None))
                 continue
-            insight, shortfall, less = await insight_of(rooms, work, generator, reading)
+            growing = None if is_one_of_many else pause_of(rooms, work, generator, reading)
+            if growing is not None and growing.keeps_note:
+                raise growing
+            insight, shortfall, less = await insight_of(rooms, work, generator, reading, growing)
             agents = agents_of(rooms, work, reading.session)
             content = notes.Content(reading.session, title, insight, agents, cited(heard, insight, work.folder))
             path = notes.write_note(rooms.history, shelf, content)
@@ -398,10 +411,30 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     return not of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
 
 
+def pause_of(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Growing | None:
+    """Return why the insight of a session that goes on has to wait; what a person named never does, nor does a copy."""
+    is_needed = not (work.named or work.again or rooms.history.is_derived(reading.session))
+    if not is_needed or generator.stored(reading, work.level) is not None:
+        return None
+    session, elsewhere = reading.session, generator.condense_for(work.level) is not None
+    noted = [each.at for each in rooms.history.notes.of(session.session_id, work.path)]
+    prior = prior_of(rooms, work, session.session_id) if elsewhere else None
+    past = Past(session.ended_at, max(noted, default=None), prior.made_at if prior else None)
+    return pause(past, rooms.settings, datetime.now(UTC), elsewhere=elsewhere)
+
+
+def prior_of(rooms: Rooms, work: Work, session_id: str) -> Insight | None:
+    """Return the latest insight that the engine made of this session, at this level."""
+    known = rooms.history.insights_of(session_id)
+    return next((each for each in known if (each.engine, each.level) == (work.engine, work.level)), None)
+
+
 async def insight_of(
-    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, growing: Growing | None = None
 ) -> tuple[Insight, JobError | None, Degraded | None]:
     """Return a session's insight, the stored one where there is one; else less, and why."""
+    if growing is not None:
+        return await by_local_engine(rooms, work, generator, reading, growing), growing, None
     try:
         if generator.is_paid and not work.named and rooms.history.is_derived(reading.session):
             raise DerivedCopy("a copy of a session that is read already")
