@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -346,3 +347,27 @@ def test_a_new_month_makes_again_what_the_old_one_had_no_room_for(daemons: Daemo
     assert "1 transcripts are made again" in daemons.run_until_idle()
     with open_store(daemons.home.db_path, queue.SCHEMA) as store:
         assert queue.Queue(store).degraded() == []
+
+
+def test_the_manager_hears_how_it_stands_and_why_settings_were_not_taken_up(
+    daemons: Daemons, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders, what waits, the month's money; wrong settings leave those before them in force."""
+    config.set_value(daemons.home, "budget.monthly", "50usd")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        manager.settimeout(SOON_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        process = daemons.start()
+
+        def hear(word: str) -> None:
+            while word not in manager.recv(4096).decode():
+                pass
+
+        hear("READY=1\nSTATUS=watching 1 folder, 0 waiting, $0 of $50\n")
+        daemons.home.config_path.write_text(daemons.home.config_path.read_text() + "colour = 1\n")
+        process.send_signal(signal.SIGHUP)
+        hear("RELOADING=1")
+        hear("STATUS=watching 1 folder, 0 waiting, $0 of $50; the changed settings are wrong, those before them hold")
+        process.send_signal(signal.SIGTERM)
+        hear("STOPPING=1")

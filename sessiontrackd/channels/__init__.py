@@ -119,7 +119,7 @@ class Teller:
             As `tell` does; nothing where the person asked for silence, so that it is not told again.
         """
         told: dict[str, str | None] = {}
-        until = self._notices.snoozed_until()
+        until = self._snoozed_until()
         if until is not None:
             log.warning("%s", alert.text)
             missed: str | None = f"silence was asked for until {until.astimezone(self._settings.zone):%Y-%m-%d %H:%M}"
@@ -134,10 +134,17 @@ class Teller:
                 self._notices.keep(alert.kind.value, alert.text, missed)
         return told
 
+    def _snoozed_until(self) -> datetime | None:
+        try:
+            return self._notices.snoozed_until()
+        except SessiontrackdError:  # better heard once too often
+            return None
+
     def ready(self, path: Path) -> None:
         """Note that a report is ready, where the person wants to be told of that."""
         if self._settings.alerts_reports:
-            self._notices.ready(path)
+            with contextlib.suppress(SessiontrackdError):  # a full disk must not fail the job whose note is written
+                self._notices.ready(path)
 
     def due_s(self) -> float:
         """Return in how many seconds `gather` has something to say; infinite where nothing is ready."""

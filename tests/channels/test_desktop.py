@@ -204,6 +204,18 @@ def test_a_text_is_one_line_that_a_server_takes(text: str) -> None:
 
 
 @pytest.mark.prove
+def test_a_frozen_server_is_given_up_with_buttons_too(start_desktop: StartDesktop, home: Path, mark: str) -> None:
+    """Within the time that a channel has, and no process of ours waits on."""
+    start_desktop().freeze()
+    began_s = time.monotonic()
+
+    with pytest.raises(Undelivered, match="does not answer"):
+        asyncio.run(DesktopChannel(Home.find(home)).send(alert()))
+
+    assert time.monotonic() - began_s < 2 * desktop.SEND_TIMEOUT_S
+
+
+@pytest.mark.prove
 def test_a_thousand_sends_leak_no_descriptor(start_desktop: StartDesktop) -> None:
     """Those that arrive, and those that fail because the server is gone."""
     there = start_desktop()

@@ -13,6 +13,7 @@ import pytest
 from sessiontrackd import channels
 from sessiontrackd.channels import Notices, Teller
 from sessiontrackd.config import Home, Settings
+from sessiontrackd.errors import StoreFull
 from sessiontrackd.model import Alert, AlertKind, BudgetStatus
 from sessiontrackd.store import open_store
 
@@ -132,3 +133,25 @@ def test_notices_stay_few(notices: Notices) -> None:
         notices.keep("budget", str(number), None)
 
     assert [notice.text for notice in notices.last(100)] == [str(number) for number in range(59, 9, -1)]
+
+
+class Failing(Notices):
+    """Notices whose database cannot be used."""
+
+    def keep(self, kind: str, text: str, missed: str | None) -> None:
+        raise StoreFull("no room")
+
+    def ready(self, path: Path) -> None:
+        raise StoreFull("no room")
+
+    def snoozed_until(self) -> datetime | None:
+        raise StoreFull("no room")
+
+
+def test_a_database_that_fails_keeps_nobody_from_telling(home: Path, notices: Notices, tmp_path: Path) -> None:
+    """Nothing is raised, and it is said."""
+    tell = teller(home, Failing(notices._store), tmp_path)
+    tell.ready(Path("/n/a.md"))
+    asyncio.run(tell(FAILED))
+
+    assert "401" in (tmp_path / "said").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 from importlib import resources
@@ -55,6 +56,7 @@ def test_the_daemon_looks_where_a_hint_says(home: Path, tmp_path: Path) -> None:
     talks.mkdir()
     assert main(["watch", "add", str(talks), "--yes"]) == 0
     shutil.copyfile(SAMPLE, talks / "a.jsonl")
+    os.utime(talks / "a.jsonl", (1_700_000_000, 1_700_000_000))
     hook.leave(str(home), "a", str(talks / "a.jsonl"))
     hook.leave(str(home), "b", "/elsewhere/b.jsonl")
 
