@@ -149,6 +149,7 @@ def test_the_sandbox_names_what_may_be_written(own: Home, tmp_path: Path) -> Non
     assert f"{tmp_path}/tool\n" not in text  # nothing is ever written there
     assert vault.is_dir()
     assert "ProtectSystem=strict\n" in text
+    assert f"InaccessiblePaths=-{tmp_path}/.ssh -{tmp_path}/.gnupg" in text
     assert "\nProtectKernelLogs" not in text
     assert "Left out, because this machine's manager refuses it: ProtectKernelLogs=yes" in text
     assert not services.install(Unit(own, Recorded()))  # it stays as it is installed, and nothing is asked again

@@ -17,7 +17,6 @@ MOUNTS = (
     "PrivateMounts=yes",
     "ProtectSystem=strict",
     "ProtectHome=read-only",
-    "InaccessiblePaths=-%h/.ssh -%h/.gnupg -%h/.aws",
     "PrivateTmp=yes",
     "PrivateDevices=yes",
     "ProtectKernelTunables=yes",
@@ -31,6 +30,7 @@ MOUNTS = (
     "RemoveIPC=yes",
     "KeyringMode=private",
 )
+SECRET = (".ssh", ".gnupg", ".aws")  # of the person's home: hidden; whole paths, for a probe knows no %h
 NEEDED = MOUNTS[:4]  # without these it is no sandbox
 TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - what PrivateTmp hides
 
@@ -60,7 +60,9 @@ def wanted(places: Iterable[Path]) -> list[str]:
     """Return the lines that make sense here: a program or folder in /tmp would be hidden from itself."""
     used = [*places, Path(sys.prefix)]
     hides = any(place.is_relative_to(temporary) for place in used for temporary in TEMPORARY)
-    return [line for line in MOUNTS if not (hides and line.startswith("PrivateTmp"))]
+    hidden = " ".join(path_word(Path.home() / name) for name in SECRET)
+    lines = [*MOUNTS, f"InaccessiblePaths={hidden}"]
+    return [line for line in lines if not (hides and line.startswith("PrivateTmp"))]
 
 
 def drop_in(places: Iterable[Path], without: Iterable[str], reload_line: str) -> bytes:
