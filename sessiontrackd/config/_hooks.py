@@ -89,6 +89,9 @@ def _change(which: ToolHook, ours: list[str] | None) -> bool:
         raise SettingsError(f"{path} is not as expected ({error}), so nothing was changed in it.") from error
     if after == before:
         return False
+    if ours is None and after.strip() in ("", "{}") and not which.path().is_symlink():
+        path.unlink()  # nothing else is in it: most likely we made it
+        return True
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, after.encode(), mode=mode)

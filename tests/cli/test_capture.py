@@ -38,7 +38,7 @@ def test_a_tool_calls_us_from_then_on_and_no_more(home: Path, person: Path, caps
     assert main(["capture", "install", "claude-code"]) == 0
     assert sys.executable in settings.read_text()
     assert main(["capture", "remove", "claude-code"]) == 0
-    assert json.loads(settings.read_text()) == {}
+    assert not settings.exists()  # there was none before
 
 
 def test_stdin_is_taken_where_a_person_pipes_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
