@@ -141,6 +141,8 @@ def test_the_sandbox_names_what_may_be_written(own: Home, tmp_path: Path) -> Non
     config.add_folder(own, tmp_path / "tool", preset="codex", output=f"vault:{vault}")
     runner = Recorded(ProtectKernelLogs=Answer(1, "226/NAMESPACE"))
 
+    assert not vault.exists()  # looking makes nothing
+    assert services.standing(hardened(own, runner))["installed"] is False
     assert services.install(hardened(own, runner))
 
     text = hardened(own, runner).drop_in_path.read_text()

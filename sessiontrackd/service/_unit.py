@@ -52,6 +52,7 @@ class Unit:
 
     def load(self) -> None:
         """Read it, enable it, and start it anew."""
+        self._make_places()
         self._tell("daemon-reload")
         self._tell("enable", UNIT)
         self._tell("restart", UNIT)
@@ -76,6 +77,7 @@ class Unit:
 
     def restart_soon(self) -> None:
         """Read its files again, and start it anew when whoever asks has ended: that may be its own reload."""
+        self._make_places()
         self._tell("daemon-reload")
         again = ["systemctl", "--user", "restart", UNIT]
         self._answer(["systemd-run", "--user", "--collect", "--quiet", f"--on-active={RESTART_IN}", *again])
@@ -93,9 +95,6 @@ class Unit:
 
     def _drop_in(self) -> bytes:
         places = _sandbox.writable(self._home, load(self._home))
-        for place in places:  # one that is not there could not be made from inside of the sandbox
-            if place.parent.is_dir():
-                place.mkdir(exist_ok=True)
         without = _sandbox.left_out(self.drop_in_path.read_bytes()) if self.drop_in_path.exists() else []
         if self._probes:
             lines = [*_sandbox.wanted(places), *(f"ReadWritePaths={_sandbox.path_word(place)}" for place in places)]
@@ -107,6 +106,12 @@ class Unit:
                 )
         reload_line = " ".join(_exec_word(word) for word in self._home.words("service", "reload"))
         return _sandbox.drop_in(places, without, reload_line)
+
+    def _make_places(self) -> None:
+        """Make what the daemon writes to: from inside of the sandbox it could not."""
+        for place in _sandbox.writable(self._home, load(self._home)) if self.is_hardened else ():
+            if place.parent.is_dir():
+                place.mkdir(exist_ok=True)
 
     def _can(self, lines: Sequence[str]) -> bool:
         """Ask the manager to run a command that way."""
