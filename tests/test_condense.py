@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from sessiontrackd.privacy import Redactor
 from sessiontrackd.tokens import sized
 
 LEVELS = list(InsightLevel)
+PLACEHOLDER = re.compile("⟦[^⟧]*⟧")
 WORDS = " ".join(f"word{number}" if number % 9 else f"word{number}\n" for number in range(9_000))
 CUTS = (64, 80, 90, 100, 120, 140, 200, 220, 240, 300, 400, 500, 700, 800, 1_000, 1_800, 3_000, 8_000, 16_000, 24_000)
 
@@ -114,6 +118,47 @@ def test_no_part_of_a_secret_is_left_at_any_offset(level: InsightLevel, secret: 
             before = WORDS[: max(0, cut + off)]
             for text in (f"{before} {written} {WORDS[:3_000]}", f"{WORDS[:3_000]} {written} {before}"):
                 assert runs_left(hidden, render(condensed(session_with(text), level))) == []
+
+
+def visible(shared: Path) -> list[tuple[str, list[str]]]:
+    """Return the texts of the shared set with a credential, and what of each redaction of the uncut text hides."""
+    with gzip.open(shared / "redaction" / "visible.jsonl.gz", "rt", encoding="utf-8") as lines:
+        texts = [row["text"] for row in map(json.loads, lines) if row["label"] == "pos"]
+    found = [
+        (text, [text[span.start : span.end] for span in Redactor().spans(f"word\n{text}\nword")]) for text in texts
+    ]
+    return [(text, hidden) for text, hidden in found if any(len(part) >= 8 for part in hidden)]
+
+
+def leaks(text: str, cut: int, off: int, level: InsightLevel) -> list[str]:
+    """Place a text so that a cut at head or tail falls `off` characters into it; return what is left of what must be hidden."""
+    before = WORDS[: max(0, cut - off)]
+    left = []
+    for whole in (f"{before}\n{text}\n{WORDS[:3_000]}", f"{WORDS[:3_000]}\n{text}\n{before}"):
+        shown = PLACEHOLDER.sub("", render(condensed(session_with(whole), level)))
+        kept = PLACEHOLDER.sub("\n", Redactor().redact(whole)) + WORDS
+        for span in Redactor().spans(whole):
+            left += [run for run in runs_left(whole[span.start : span.end], shown) if run not in kept]
+    return left
+
+
+def test_no_visible_secret_is_left_around_a_cut(shared: Path) -> None:
+    """A sample of the shared set, at offsets around every kind of cut, at every level."""
+    draw = random.Random(11)
+    for text, hidden in draw.sample(visible(shared), 25):
+        cut, level = draw.choice(CUTS), draw.choice(LEVELS)
+        off = draw.randrange(0, text.index(hidden[0][:8]) + len(hidden[0]) + 2) if hidden[0][:8] in text else 3
+        assert leaks(text, cut, off, level) == [], (level, cut, off)
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_visible_secret_is_left_at_many_offsets(shared: Path, level: InsightLevel) -> None:
+    """All of the shared set, each at six offsets around a cut; the made ones above are tried at every one."""
+    for number, (text, _) in enumerate(visible(shared)):
+        step = max(1, len(text) // 6)
+        for off in range(number % step, len(text) + 1, step):
+            assert leaks(text, CUTS[number % len(CUTS)], off, level) == [], (number, off)
 
 
 def test_numbers_stay() -> None:
