@@ -37,6 +37,7 @@ class Shelf:
         is_archive: it holds more than one session.
         named: a person named the transcript, so that a note that was deleted is written again.
         zone: the zone that times are shown in.
+        templates_dir: the folder of the user's own templates, which cover ours.
     """
 
     source: Source
@@ -47,6 +48,7 @@ class Shelf:
     is_archive: bool
     named: bool
     zone: tzinfo
+    templates_dir: Path | None = None
 
     @property
     def in_vault(self) -> bool:
@@ -124,6 +126,7 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
         cited=content.cited,
         note_path=path,
         zone=shelf.zone,
+        user_dir=shelf.templates_dir,
     )
     written = report.write(path, text, mode=shelf.mode, of_many=shelf.is_archive)
     known = history.notes.at(os.fsencode(written.path))
@@ -187,22 +190,23 @@ def say_gone(history: History, source: bytes) -> None:
             log.warning("%s", error)
 
 
-def write_indexes(history: History, zone: tzinfo, *, due_for_s: float = 0.0) -> None:
+def write_indexes(history: History, zone: tzinfo, *, due_for_s: float = 0.0, templates_dir: Path | None = None) -> None:
     """Write every index note whose lines changed; one that cannot be written now is tried again later.
 
     Args:
         history: where lines are kept.
         zone: the zone that dates are in.
         due_for_s: only those that are due for so long.
+        templates_dir: the folder of the user's own templates.
     """
     for folder in history.lines.due(due_for_s):
         try:
-            write_index(history, folder, zone)
+            write_index(history, folder, zone, templates_dir)
         except JobError as error:
             log.warning("%s", error)
 
 
-def write_index(history: History, folder: bytes, zone: tzinfo) -> None:
+def write_index(history: History, folder: bytes, zone: tzinfo, templates_dir: Path | None = None) -> None:
     """Write the index note of an archive, or of a project in a vault."""
     lines = history.lines.of(folder)
     place = Path(os.fsdecode(folder))
@@ -219,6 +223,7 @@ def write_index(history: History, folder: bytes, zone: tzinfo) -> None:
             source=None if in_vault else source,
             project=place.name if in_vault else None,
             zone=zone,
+            user_dir=templates_dir,
         )
         report.write(index_path, text, mode=reduce(int.__and__, (line.mode for line in lines)))
     history.lines.written(folder)

@@ -176,7 +176,8 @@ def try_(path: Path | None, level: str) -> None:
 
 
 def _preview(path: Path, level: InsightLevel) -> str:
-    return pipeline.preview(path.resolve(), level, config.load(current_home()).zone)
+    home = current_home()
+    return pipeline.preview(path.resolve(), level, config.load(home).zone, home.templates_dir)
 
 
 def _newest(level: InsightLevel) -> tuple[Path, str]:

@@ -98,7 +98,7 @@ class Maker:
         if reply is None:
             return
         first, *more = lead(reply) or [reply]
-        parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more]
+        parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(("?", "？"))]
         unfinished = (
             bool(self._talk.current and self._talk.current.tools_after)
             or not tells_something(reply)

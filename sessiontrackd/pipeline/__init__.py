@@ -206,7 +206,12 @@ def write_indexes(rooms: Rooms) -> None:
     """Write the index notes that are due: all of them when no work is left, else those that are due for a while."""
     due_at = rooms.queue.next_due()
     is_busy = due_at is not None and due_at <= datetime.now(UTC)
-    notes.write_indexes(rooms.history, rooms.settings.zone, due_for_s=INDEX_DELAY_S if is_busy else 0.0)
+    notes.write_indexes(
+        rooms.history,
+        rooms.settings.zone,
+        due_for_s=INDEX_DELAY_S if is_busy else 0.0,
+        templates_dir=rooms.home.templates_dir,
+    )
 
 
 async def move_batches(rooms: Rooms) -> bool:
@@ -225,7 +230,7 @@ def write_due_digest(rooms: Rooms) -> Path | None:
     return path
 
 
-def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
+def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None, templates_dir: Path | None = None) -> str:
     """Return the note of a transcript's newest session, made by the local engine; nothing is written or kept.
 
     Raises:
@@ -240,7 +245,9 @@ def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None) -> str:
         raise NotAConversation("there is no message in it yet")
     newest = max(found, key=_ended)
     insight = asyncio.run(AIInsightGenerator().insight(newest, level))
-    return report.render(newest.session, insight, source=path, source_sha256=source.sha256, zone=zone)
+    return report.render(
+        newest.session, insight, source=path, source_sha256=source.sha256, zone=zone, user_dir=templates_dir
+    )
 
 
 def _ended(reading: Reading) -> float:
@@ -391,7 +398,15 @@ def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:
     folder, output = work.folder, work.folder.output
     root = report.vault_root(output) if report.is_vault(output) else folder.path
     return notes.Shelf(
-        work.source, work.path, output, root, folder.project, is_archive, work.named, rooms.settings.zone
+        work.source,
+        work.path,
+        output,
+        root,
+        folder.project,
+        is_archive,
+        work.named,
+        rooms.settings.zone,
+        rooms.home.templates_dir,
     )
 
 

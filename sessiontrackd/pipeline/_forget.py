@@ -117,7 +117,7 @@ def forget(home: Home, settings: Settings, store: Store, memory: Memory) -> Forg
     for path in memory.notes:
         path.unlink(missing_ok=True)
     insights = _forget_rows(store, memory)
-    notes.write_indexes(History(store), settings.zone)
+    notes.write_indexes(History(store), settings.zone, templates_dir=home.templates_dir)
     for source in memory.sources:
         _leave(store, source)
     store.scrub()

@@ -116,7 +116,7 @@ def compiled(user_dir: Path | None = None) -> int:
         try:
             chosen.get_template(name)
         except (jinja2.TemplateError, ValueError) as error:
-            raise SettingsError(f"{place_of(error, name)}: {error}.") from error
+            raise SettingsError(f"{place_of(error, name)}: {str(error).rstrip('.')}.") from error
     return len(names)
 
 

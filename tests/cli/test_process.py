@@ -112,3 +112,22 @@ def test_what_a_person_asks_for_is_done_while_work_is_paused(home: Path, talk: P
     assert main(["process", str(talk.parent)]) == 0
 
     assert talk.with_name("tide.jsonl.insights.md").exists()
+
+
+def test_a_template_of_ones_own_is_used_and_its_mistake_is_named(
+    home: Path, talk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It changes one block of ours; a mistake in it fails the job with file and line, and nothing else."""
+    mine = home / "templates" / "standard.md.j2"
+    mine.parent.mkdir(parents=True)
+    mine.write_text('{% extends "!base/standard.md.j2" %}\n{% block title %}\n# Mine: {{ title }}\n{% endblock %}\n')
+
+    (result,) = results(capsys, str(talk))
+    note = Path(result["sessions"][0]["report"]).read_text()
+    mine.write_text('{% extends "!base/standard.md.j2" %}\n{% block title %}\n{{ titel }}\n{% endblock %}\n')
+    (failed,) = results(capsys, str(talk))
+
+    assert "\n# Mine: Tide import" in note
+    assert "## Asked" in note
+    assert failed["state"] == "failed"
+    assert f"{mine}, line 3: 'titel' is undefined." in failed["reason"]
