@@ -25,6 +25,7 @@ TYPES = (
     "inter_agent_communication_metadata",
 )  # fmt: skip
 BARE_ITEMS = ("message", "reasoning", "function_call", "function_call_output")
+BARE_KEYS = frozenset(("role", "call_id", "encrypted_content"))  # one of them stands in a bare item
 CALLS = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
 ANSWERS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output")
 LONE_CALLS = ("web_search_call", "image_generation_call")
@@ -105,7 +106,7 @@ def _is_bare(records: Sequence[dict[str, Any]]) -> bool:
         return False
     if "instructions" in head and ("git" in head or len(head) <= 4):
         return True
-    return len(head) <= 4 and any(one.get("type") in BARE_ITEMS and "payload" not in one for one in others)
+    return len(head) <= 4 and any(one.get("type") in BARE_ITEMS and not BARE_KEYS.isdisjoint(one) for one in others)
 
 
 def read(source: Source) -> Transcript:

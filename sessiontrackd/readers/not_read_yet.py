@@ -16,6 +16,11 @@ DATABASES = (
     ({"cursorDiskKV", "ItemTable"}, "Cursor's database of chats; export the chat as Markdown instead"),
     ({"session", "message", "part"}, "OpenCode's database; `opencode export` writes a session as JSON"),
 )
+OPENCODE = (
+    {"id", "projectID", "directory", "version", "time"},
+    {"id", "sessionID", "role", "time"},
+    {"id", "sessionID", "messageID", "type"},
+)
 TELEGRAM_ALL = {"about", "chats"}
 
 
@@ -40,6 +45,8 @@ def _what(source: Source) -> str | None:
         return next((what for names, what in DATABASES if names <= tables), None)
     if shape.kind == "object" and shape.keys >= TELEGRAM_ALL and b'"personal_information"' in source.head:
         return "an export of all of Telegram; export a single chat instead"
+    if shape.kind == "object" and any(names <= shape.keys for names in OPENCODE):
+        return "a part of OpenCode's storage; `opencode export` writes a session as JSON"
     objects = shape.objects if shape.kind == "lines" else ()
     agents = sum(one.get("role") in ("user", "assistant") and isinstance(one.get("message"), dict) for one in objects)
     if agents > 1 and agents == len(objects):

@@ -188,3 +188,31 @@ def test_subtitles_are_utf8_only_if_they_are_to_the_end(tmp_path: Path) -> None:
         document = inspect_document(path)
         assert document["details"]["utf8"] is False
         assert document["warnings"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"id": "ses_1", "version": "1.2.24", "projectID": "p", "directory": "/w", "title": "T", "time": {"created": 1}},
+        {"id": "msg_1", "sessionID": "ses_1", "role": "user", "time": {"created": 1}},
+        {"id": "prt_1", "sessionID": "ses_1", "messageID": "msg_1", "type": "text", "text": "Why?"},
+    ],
+)
+def test_the_files_of_opencodes_storage_say_what_to_do(tmp_path: Path, record: dict[str, Any]) -> None:
+    """One of them is no transcript; the reason names the command that writes one."""
+    path = tmp_path / "part.json"
+    path.write_text(json.dumps(record, indent=2))
+
+    document = inspect_document(path)
+
+    assert document["is_conversation"] is False
+    assert "opencode export" in document["warnings"][0]
+
+
+def test_a_log_that_begins_with_an_id_and_a_time_is_not_codex(tmp_path: Path) -> None:
+    """Items without a role or a call are somebody else's."""
+    path = lines(
+        tmp_path / "a.jsonl", {"id": "1", "timestamp": "2026-01-01T00:00:00Z"}, {"type": "message", "text": "x"}
+    )
+
+    assert inspect_document(path)["format"] is None
