@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sessiontrackd import config, watch, worker
+from sessiontrackd.budget import SCHEMA, Limit, TokenManager
 from sessiontrackd.config import Home, Settings
-from sessiontrackd.model import Job, JobState
+from sessiontrackd.engines.claude import ClaudeEngine
+from sessiontrackd.insights import AIInsightGenerator, open_messages, read_session, session_of
+from sessiontrackd.model import Insight, InsightLevel, Job, JobState
 from sessiontrackd.pipeline import Rooms, open_rooms
 from sessiontrackd.pipeline._growth import Past, pause
 from sessiontrackd.queue import Queue
+from sessiontrackd.store import open_store
 from tests.counterpart import Counterpart
-from tests.test_insights import KEY, answer
+from tests.test_insights import KEY, TALK, answer
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ASKS = ("Which database should we take for the field app?", "And what about the sync?", "Is it measured now?")
@@ -201,3 +207,96 @@ def test_an_insight_of_the_engine_stays_until_it_is_asked_again(opened: Opened, 
     rooms = opened(**{"growing.ask_every_min": 0})
     assert seen(later(rooms), 3, rested_at + timedelta(minutes=2)).state is JobState.DONE
     assert len(server.requests) == 2
+
+
+FILLER = " It has many tables, and each of them is read by the devices in the field and by the office at night." * 6
+DECIDED = {"kind": "decision", "text": "SQLite it is.", "quote": "Take SQLite with a nightly export", "messages": [2]}
+TO_DO = {"kind": "todo", "text": "Measure the sync.", "quote": "We still have to measure the sync", "messages": [3]}
+
+
+def grown(turns: int, first: str = "Take SQLite with a nightly export.") -> list[dict[str, str]]:
+    """Return a talk of so many messages, each long enough to be worth not sending again."""
+    texts = ["Which database should we take?", first, "Good. We still have to measure the sync."]
+    texts += [f"Turn {number}: the sync took {number} seconds." for number in range(4, turns + 1)]
+    return [{"role": ("user", "assistant")[n % 2], "content": text + FILLER} for n, text in enumerate(texts[:turns])]
+
+
+class Asked:
+    """A generator and its server, asked about a talk again and again."""
+
+    def __init__(self, server: Counterpart) -> None:
+        """Start without an insight."""
+        self.server = server
+        self.prior: Insight | None = None
+        self.money = TokenManager(store=open_store(None, SCHEMA), timezone="UTC")
+        self.money.set_limits(Limit(10**12))
+
+    def about(self, talk: list[dict[str, str]], *findings: dict[str, Any], outdated: Sequence[int] = ()) -> Insight:
+        """Return the insight of a talk, for which the model answers so."""
+        self.server.answer = lambda _: answer(*findings, outdated=list(outdated))
+
+        async def once() -> Insight:
+            engine = ClaudeEngine(model="claude-haiku-5-5", api_key=KEY, base_url=self.server.base_url)
+            generator = AIInsightGenerator(self.money, engine=engine, consent=lambda folder, provider: None)
+            reading = read_session(open_messages(session_of(talk)), InsightLevel.STANDARD)
+            async with contextlib.aclosing(generator):
+                return await generator.insight(reading, InsightLevel.STANDARD, prior=self.prior)
+
+        self.prior = asyncio.run(once())
+        return self.prior
+
+    @property
+    def sent(self) -> str:
+        """The last request."""
+        return str(json.loads(self.server.requests[-1])["messages"][0]["content"])
+
+
+def model_said(insight: Insight) -> list[str]:
+    return [finding.text for finding in insight.findings if finding.origin == "model" and finding.kind != "outcome"]
+
+
+def test_a_grown_session_is_asked_about_with_what_is_new(server: Counterpart) -> None:
+    """The insight before stands in for the turns it was made of; what no longer holds goes, and the receipt says so."""
+    asked = Asked(server)
+    whole = asked.about(grown(8), DECIDED, TO_DO)
+    assert "Turn 8" in asked.sent
+    new = {"kind": "decision", "text": "The sync is fast.", "quote": "the sync took 10 seconds", "messages": [10]}
+    patched = asked.about(grown(10), new, outdated=[2])
+
+    assert "Turn 9" in asked.sent
+    assert "Turn 8" not in asked.sent
+    assert '"number": 1, "kind": "decision", "text": "SQLite it is."' in asked.sent
+    assert (model_said(whole), model_said(patched)) == (
+        ["SQLite it is.", "Measure the sync."],
+        ["SQLite it is.", "The sync is fast."],
+    )
+    assert patched.provenance["note"] == "from the insight before and 2 new messages"
+    assert patched.cost_picousd < whole.cost_picousd
+    assert asked.money.status().spent_picousd == server.billed_picousd
+    assert server.invalid == []
+
+
+def test_every_eighth_time_the_whole_is_asked_about(server: Counterpart) -> None:
+    """So that small errors do not add up."""
+    asked = Asked(server)
+    counts = [asked.about(grown(turns), DECIDED).provenance.get("patches", 0) for turns in range(10, 20)]
+
+    assert counts == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
+
+
+def test_a_rewritten_session_is_asked_about_as_a_whole(server: Counterpart) -> None:
+    """Where a quote of the insight before stands no more, nothing of it is kept."""
+    asked = Asked(server)
+    asked.about(grown(8), DECIDED)
+    rewritten = asked.about(grown(10, "Take a server with a nightly dump."), DECIDED)
+
+    assert "patches" not in rewritten.provenance
+    assert model_said(rewritten) == []
+
+
+def test_a_short_session_is_asked_about_as_a_whole(server: Counterpart) -> None:
+    """Where the insight before is no shorter than what it was made of."""
+    asked = Asked(server)
+    asked.about(TALK[:2], DECIDED)
+
+    assert "patches" not in asked.about(TALK, DECIDED).provenance

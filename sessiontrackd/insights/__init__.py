@@ -21,6 +21,7 @@ from sessiontrackd.insights._models import AS_OF, LEVELS, known_model, manner
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
+from sessiontrackd.insights._since import last_message, since
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Session
 from sessiontrackd.pricing import STALE_DAYS, summed
 from sessiontrackd.privacy import Redactor
@@ -159,8 +160,16 @@ class AIInsightGenerator:
         session_id = reading.session.session_id
         return self._known(session_id, reading.content_sha256, level, self._engine.NAME, self._engine.price_model)
 
-    async def insight(self, reading: Reading, level: InsightLevel, purpose: Purpose = NO_PURPOSE) -> Insight:
+    async def insight(
+        self, reading: Reading, level: InsightLevel, purpose: Purpose = NO_PURPOSE, prior: Insight | None = None
+    ) -> Insight:
         """Make the insight of a session that was read.
+
+        Args:
+            reading: of the session.
+            level: how deep it goes.
+            purpose: what the work is for.
+            prior: what was made of the session when it was shorter; where that is cheaper, only what is new is sent.
 
         Raises:
             Held: nothing was sent (budget, price, consent), or what came back cannot be used; a person decides.
@@ -175,8 +184,16 @@ class AIInsightGenerator:
             asked(reading, part, level, self._engine.price_model, self._user_dir)
             for part in condense.parts(reading.condensed)
         ]
+        model, about = self._engine.price_model, {"upto": last_message(reading)}
+        new = since(reading, prior, asks, model, self._user_dir) if prior and not self._batches else None
+        if new is not None:
+            answer = await self._requests.answer(new.ask, purpose)
+            kept = new.kept(answer.checked.outdated)
+            return restored(
+                self._written(local, [answer], 1, reading.redactor, about=about | new.about, kept=kept), reading
+            )
         answers = self._collected(reading, asks, purpose) if self._batches else await self._answered(asks, purpose)
-        return restored(self._written(local, answers, len(asks), reading.redactor), reading)
+        return restored(self._written(local, answers, len(asks), reading.redactor, about=about), reading)
 
     async def _answered(self, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
         """Ask one after the other; what was paid for already is not thrown away."""
@@ -264,17 +281,36 @@ class AIInsightGenerator:
             made_at=self._now().replace(microsecond=0),
         )
 
-    def _written(self, local: Insight, answers: Sequence[Answer], parts: int, redactor: Redactor) -> Insight:
-        """Put the model's words into the extracted insight; its strings pass the redactor once more."""
-        found = [finding for answer in answers for finding in answer.checked.findings]
+    def _written(
+        self,
+        local: Insight,
+        answers: Sequence[Answer],
+        parts: int,
+        redactor: Redactor,
+        *,
+        about: Mapping[str, Any],
+        kept: Sequence[Finding] = (),
+    ) -> Insight:
+        """Put the model's words into the extracted insight; its strings pass the redactor once more.
+
+        Args:
+            local: what was extracted.
+            answers: to the parts of the session, or to the question about what is new.
+            parts: of the session.
+            redactor: of the session.
+            about: for the receipt and for the next time.
+            kept: findings of the insight before.
+        """
+        found = [*kept, *(finding for answer in answers for finding in answer.checked.findings)]
         by_model = {finding.kind for finding in found}
         summary = redactor.redact(answers[-1].checked.summary)
         extracted = [_told(one, summary) for one in local.findings if one.kind not in by_model]
         provenance: dict[str, Any] = {
             "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
-            "quotes_kept": len(found),
+            "quotes_kept": len(found) - len(kept),
             "request_id": answers[-1].request_id,
             **self._priced(),
+            **about,
         }
         replaced = {*answers[0].checked.replaced, *answers[-1].checked.replaced}
         if replaced:

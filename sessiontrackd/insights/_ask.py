@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,12 @@ def instructions(level: InsightLevel, user_dir: Path | None = None) -> str:
     Raises:
         Held: the user's words are no template.
     """
-    kinds = templates.Safe(", ".join(KINDS[level]))
+    return _words(level.value, {"kinds": templates.Safe(", ".join(KINDS[level]))}, user_dir)
+
+
+def _words(name: str, values: dict[str, Any], user_dir: Path | None) -> str:
     try:
-        return templates.render(f"prompts/{level.value}", {"kinds": kinds}, user_dir)
+        return templates.render(f"prompts/{name}", values, user_dir)
     except SettingsError as error:
         raise Held(f"{error} Nothing was sent; then `sessiontrackd retry`.") from error
 
@@ -72,12 +76,32 @@ def asked(
     )
 
 
+def asked_since(reading: Reading, new: Session, before: str, like: Ask, user_dir: Path | None = None) -> Ask:
+    """Return the ask about new messages behind what was known before them; quotes may be of the whole session.
+
+    Args:
+        reading: of the session.
+        new: the session with the new messages only.
+        before: what was known.
+        like: an ask about the whole.
+        user_dir: the folder of the user's own templates.
+
+    Raises:
+        Held: the user's own prompt cannot be used.
+    """
+    level = like.level
+    told = f"{instructions(level, user_dir)}\n{_words('growth', {}, user_dir)}"
+    text = _prompt(f"{before}\n\n{condense.render(new)}", told, secrets.token_hex(8))
+    schema = _schema(KINDS[level], outdated={"type": "array", "items": {"type": "integer"}})
+    return replace(like, session=reading.condensed or new, text=text, schema=schema)
+
+
 def sent_text(ask: Ask) -> str:
     """Return everything of an ask that a provider counts."""
     return f"{ask.text}\n{json.dumps(ask.schema)}"
 
 
-def _schema(kinds: tuple[str, ...]) -> dict[str, Any]:
+def _schema(kinds: tuple[str, ...], **more: dict[str, Any]) -> dict[str, Any]:
     """Return the JSON schema of an answer; lengths and counts are clamped by us, for the API does not enforce them."""
     text = {"type": "string"}
     finding = _object(
@@ -86,7 +110,7 @@ def _schema(kinds: tuple[str, ...]) -> dict[str, Any]:
         quote=text,
         messages={"type": "array", "items": {"type": "integer"}},
     )
-    return _object(title=text, summary=text, findings={"type": "array", "items": finding})
+    return _object(title=text, summary=text, findings={"type": "array", "items": finding}, **more)
 
 
 def _object(**properties: dict[str, Any]) -> dict[str, Any]:

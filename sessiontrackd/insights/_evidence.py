@@ -34,6 +34,7 @@ class Checked:
     findings: tuple[Finding, ...]
     quotes_checked: int
     replaced: tuple[str, ...] = ()  # of title and summary, what was not kept
+    outdated: tuple[int, ...] = ()  # numbers of earlier findings that no longer hold
 
     @property
     def quotes_kept(self) -> int:
@@ -58,7 +59,8 @@ def checked(ask: Ask, reply: Reply) -> Checked:
     }
     replaced = tuple(name for name, text in told.items() if not record.holds(text))
     kept = {name: "" if name in replaced else text for name, text in told.items()}
-    return Checked(kept["title"], kept["summary"], tuple(found), len(stated), replaced)
+    outdated = tuple(one for one in _list(answer.get("outdated")) if isinstance(one, int))
+    return Checked(kept["title"], kept["summary"], tuple(found), len(stated), replaced, outdated)
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -506,7 +506,8 @@ async def by_local_engine(
 async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
     """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
     purpose = Purpose(work.folder_name, work.folder.project, work.path, work.attempts)
-    insight = await generator.insight(reading, work.level, purpose)
+    prior = None if work.again or work.in_batch else prior_of(rooms, work, reading.session.session_id)
+    insight = await generator.insight(reading, work.level, purpose, prior)
     session_id = reading.session.session_id
     with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
