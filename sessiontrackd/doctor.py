@@ -221,6 +221,10 @@ def _budget(patient: Patient) -> Iterator[Check]:
     if is_set:
         amount = config.Amount(settings.monthly_budget_picousd, settings.monthly_budget_tokens)
         yield Check("budget", OK, f"{config.format_amount(amount)} a month")
+        kept = sum(folder.keep_picousd or 0 for folder in settings.folders)
+        if amount.picousd is not None and kept > amount.picousd:
+            text = f"{pricing.usd_shown(kept)} are kept for folders, more than the month has"
+            yield Check("kept", WARNING, text, "Lower `keep` of a folder in the settings, or raise the budget.")
     elif patient.has_paid_folders:
         text = "no monthly budget is set, so folders with a paid engine wait"
         yield Check("budget", WARNING, text, "Set one: sessiontrackd budget set 5usd")

@@ -210,6 +210,8 @@ class Folder:
     engine: str = "local"
     monthly_budget_picousd: int | None = None
     monthly_budget_tokens: int | None = None
+    keep_picousd: int | None = None  # of the month's budget, for this folder alone
+    keep_tokens: int | None = None
     project: str | None = None
     output: str = "beside"  # or vault:DIR
     redact_notes: str = "secrets"  # or all: notes keep the placeholders of personal data

@@ -24,7 +24,7 @@ from sessiontrackd import pricing
 from sessiontrackd.budget import SCHEMA, TOTAL, Ledger, Limit, TokenManager, backups, bounds, period_of, restore
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Busy, LedgerDamaged, OverBudget, SessiontrackdError, StoreError, Unpriced
-from sessiontrackd.model import Insight, InsightLevel, Reservation, Session, Usage
+from sessiontrackd.model import Folder, Insight, InsightLevel, Reservation, Session, Usage
 from sessiontrackd.pricing import FREE, Prices, usd_text
 from sessiontrackd.store import Store, open_store
 
@@ -139,6 +139,27 @@ def test_every_ancestor_is_asked(store: Store) -> None:
     with pytest.raises(OverBudget, match=r"the budget of project p .*0 tokens are left"):
         manager.reserve(MOST, project="p")
     assert manager.status(folder="/f").remaining_picousd == 0
+
+
+def test_what_is_kept_for_a_folder_no_other_uses(store: Store, clock: Clock) -> None:
+    """Until the last fifth of the month; what it used itself is no longer kept."""
+    clock.at = datetime(2026, 11, 2, tzinfo=UTC)
+    manager = TokenManager(store=store, timezone="UTC", now=clock)
+    a, b = Folder(Path("/a"), keep_picousd=2 * COST), Folder(Path("/b"), keep_tokens=5)
+    manager.hold_to(Settings(monthly_budget_picousd=4 * COST, folders=(a, b)))
+
+    manager.reserve(MOST, folder="/b")
+    manager.reserve(MOST)
+    assert not manager.can_process(1, 0, folder="/b")
+    with pytest.raises(OverBudget, match=r"is left.*keep for themselves"):
+        manager.reserve(Usage(1), folder="/b")
+    manager.settle(manager.reserve(MOST, folder="/a"), Usage(10_000))
+    with pytest.raises(OverBudget):
+        manager.reserve(Usage(1))
+    clock.at = datetime(2026, 11, 25, 1, tzinfo=UTC)
+    manager.reserve(MOST)
+    assert manager.summary()["folders"][0]["kept_usd"] == "0.010000"
+    manager.verify()
 
 
 def test_the_argument_can_only_tighten(store: Store) -> None:

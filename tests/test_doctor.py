@@ -206,6 +206,14 @@ def test_a_paid_folder_without_a_budget_is_a_warning(
     assert (check.state, check.text) == (OK, "5usd a month")
 
 
+def test_more_kept_than_there_is_is_a_warning(place: Home, tmp_path: Path) -> None:
+    """Then the folders that keep nothing get nothing."""
+    config.set_value(place, "budget.monthly", "1usd")
+    config.add_folder(place, tmp_path, keep="2usd")
+
+    assert found(place, "kept").state == WARNING
+
+
 def test_a_model_without_a_price_is_told(place: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing could be reserved for it."""
     assert found(place, "prices").state == OK

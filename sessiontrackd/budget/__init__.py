@@ -15,7 +15,7 @@ from sessiontrackd.budget import _usage
 from sessiontrackd.budget._backup import Restored, back_up_daily, backups, restore
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, least_left, scopes
 from sessiontrackd.budget._heading import heading
-from sessiontrackd.budget._ledger import Ledger
+from sessiontrackd.budget._ledger import KEEP, Ledger
 from sessiontrackd.budget._pace import Pace, in_flight, may_fit, pace
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
@@ -325,7 +325,11 @@ class TokenManager:
         ledger, period = self._ledger, self._ledger.period()
         limits = ledger.limits()
         limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
+        kept = {scope.removeprefix(KEEP): limits.pop(scope) for scope in list(limits) if scope.startswith(KEEP)}
+        limits |= {scope: Limit() for name in kept if (scope := f"folder:{name}") not in limits}
         shown = {scope: _usage.shown(ledger.balance(scope, period), limit) for scope, limit in sorted(limits.items())}
+        for name, keep in kept.items():
+            shown[f"folder:{name}"] |= _usage.kept(keep)
         parts: dict[str, list[dict[str, Any]]] = {"folder": [], "project": []}
         for kind, _, name in (scope.partition(":") for scope in shown if scope != TOTAL):
             parts[kind].append({kind: name, **shown[f"{kind}:{name}"]})
@@ -447,10 +451,9 @@ class TokenManager:
     def _left(self, folder: str | None, project: str | None) -> tuple[int | None, int | None]:
         """Return what is left in the tightest budget, in pico-USD and in tokens; None where nothing limits."""
         ledger = self._ledger
-        period, limits = ledger.period(), ledger.limits(must_hold=True)
-        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
+        period = ledger.period()
         held = {scope: ledger.balance(scope, period, must_hold=True) for scope in scopes(folder, project)}
-        return least_left(held, limits)
+        return least_left(held, ledger.in_force(held, self._argument, period))
 
 
 def limits_of(settings: Settings) -> dict[str, Limit]:
@@ -458,6 +461,7 @@ def limits_of(settings: Settings) -> dict[str, Limit]:
     limits = {TOTAL: Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)}
     for folder in settings.folders:
         limits[f"folder:{folder.path}"] = Limit(folder.monthly_budget_picousd, folder.monthly_budget_tokens)
+        limits[f"{KEEP}{folder.path}"] = Limit(folder.keep_picousd, folder.keep_tokens)
     limits |= {f"project:{name}": Limit(*amount) for name, amount in settings.project_budgets}
     return {scope: limit for scope, limit in limits.items() if limit.is_set}
 

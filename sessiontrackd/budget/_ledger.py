@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from sessiontrackd.budget._entries import (
     least_left,
     problem,
 )
-from sessiontrackd.budget._period import period_of
+from sessiontrackd.budget._period import period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following_by
 from sessiontrackd.errors import LedgerDamaged, OverBudget, StoreDamaged
 from sessiontrackd.store import Store
@@ -39,6 +39,11 @@ REMEDY = (
 _INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _KEEP = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
 _START = b"sessiontrackd ledger"
+KEEP = "keep:"  # the scope of what is kept for a folder
+KEPT = (
+    " What other folders keep for themselves (`keep`) is not counted as left until four fifths of the month are over."
+)
+KEPT_SHARE = 0.8  # of the month; after it, what was kept and not used is anyone's
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,8 +82,7 @@ class Ledger:
             self._verify_tail(connection)
             entry = self._dated(entry)
             held = {scope: self.balance(scope, entry.period, must_hold=True) for scope in entry.scopes}
-            limits = self.limits(held, must_hold=True)
-            limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(argument)
+            limits = self.in_force(held, argument, entry.period)
             left = least_left(held, limits)[0]
             if hard and left is not None and left < edge_picousd:
                 entry = self._dated(hard)
@@ -202,6 +206,35 @@ class Ledger:
                 raise LedgerDamaged(f"A limit ({row['scope']!r}) is damaged. {REMEDY}")
             found[row["scope"]] = Limit(row["picousd"], row["tokens"])
         return found
+
+    def in_force(self, held: Mapping[str, Balance], argument: Limit, period: str) -> dict[str, Limit]:
+        """Return the limits that a reservation has to fit, the total without what is kept for other folders.
+
+        Args:
+            held: the scopes that it counts against.
+            argument: a limit of the caller's own, which can only tighten the total.
+            period: of the reservation.
+
+        Raises:
+            LedgerDamaged: a row is not what was written.
+        """
+        limits = self.limits(must_hold=True)
+        total = limits.get(TOTAL, Limit()).tighter(argument)
+        kept = self.kept(limits, held, period)
+        limits[TOTAL] = Limit(_less(total.picousd, kept.picousd), _less(total.tokens, kept.tokens))
+        return limits
+
+    def kept(self, limits: Mapping[str, Limit], held: Collection[str], period: str) -> Limit:
+        """Return what is kept for folders that are not among those of a reservation, and that they have not used yet."""
+        money = tokens = 0
+        if share_passed(self._now(), period, self.zone) < KEPT_SHARE:
+            for scope, keep in limits.items():
+                folder = f"folder:{scope.removeprefix(KEEP)}"
+                if scope.startswith(KEEP) and folder not in held:
+                    balance = self.balance(folder, period, must_hold=True)
+                    money += max(0, (keep.picousd or 0) - balance.used_picousd)
+                    tokens += max(0, (keep.tokens or 0) - balance.used_tokens)
+        return Limit(money, tokens)
 
     def attempt(self, attempt_id: int) -> Attempt:
         """Return one attempt.
@@ -339,7 +372,12 @@ def _check(entry: Entry, held: dict[str, Balance], limits: dict[str, Limit]) -> 
     for scope, balance in held.items():
         why = problem(scope, balance, limits.get(scope, Limit()), entry)
         if why:
-            raise OverBudget(why, entry.picousd)
+            kept = any(name.startswith(KEEP) for name in limits) and scope == TOTAL
+            raise OverBudget(why + (KEPT if kept else ""), entry.picousd)
+
+
+def _less(limit: int | None, kept: int | None) -> int | None:
+    return None if limit is None else max(0, limit - (kept or 0))
 
 
 def _chained(before: bytes, values: tuple[Any, ...]) -> bytes:

@@ -99,6 +99,11 @@ def shown(balance: Balance, limit: Limit) -> dict[str, Any]:
     }
 
 
+def kept(keep: Limit) -> dict[str, Any]:
+    """Say what of the month's budget is kept for a folder."""
+    return {"kept_usd": None if keep.picousd is None else usd_text(keep.picousd), "kept_tokens": keep.tokens}
+
+
 def record(
     ledger: Ledger,
     now: datetime,

@@ -128,6 +128,16 @@ def _print(document: dict[str, Any]) -> None:
     print_table(headers, [_row(name, each) for name, each in scopes], right=range(4))
     if document["pace"]:
         _print_pace(document["pace"])
+    for each in document["folders"]:
+        if "kept_usd" in each:
+            amounts = (
+                each["kept_usd"] and money(each["kept_usd"]),
+                each["kept_tokens"] and f"{each['kept_tokens']:,} tok",
+            )
+            what = ", ".join(filter(None, amounts))
+            click.echo(
+                f"{what} is kept for {safe(each['folder'])}; what it leaves is anyone's in the month's last fifth."
+            )
     heading = document["forecast"]
     if float(heading["expected_usd"]):
         low, expected, high = (money(heading[f"{name}_usd"]) for name in ("low", "expected", "high"))

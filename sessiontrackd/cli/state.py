@@ -108,6 +108,11 @@ def _untouched_budget(settings: Settings) -> dict[str, Any]:
         "reserved_usd": usd_text(0),
         "assumed_usd": usd_text(0),
         "remaining_usd": None if limit is None else usd_text(limit),
+        "over_by_usd": None,
+        "limit_tokens": settings.monthly_budget_tokens,
+        "used_tokens": 0,
+        "remaining_tokens": settings.monthly_budget_tokens,
+        "over_by_tokens": None,
         "thresholds": list(settings.thresholds),
         "folders": [],
         "projects": [],
@@ -180,11 +185,21 @@ def _queue_line(counts: dict[str, int]) -> str:
 
 
 def _budget_line(held: dict[str, Any]) -> str:
-    if held["limit_usd"] is None:
+    limits = [money(held["limit_usd"])] if held["limit_usd"] is not None else []
+    limits += [f"{held['limit_tokens']:,} tokens"] if held["limit_tokens"] is not None else []
+    if not limits:
         return f"budget   none set, so nothing paid runs; {_spent(held)}"
-    parts = [f"{money(held['limit_usd'])} for {held['period']}", _spent(held)]
+    parts = [f"{' and '.join(limits)} for {held['period']}", _spent(held)]
     parts += [f"{money(held[f'{name}_usd'])} {name}" for name in ("reserved", "assumed") if float(held[f"{name}_usd"])]
-    return f"budget   {', '.join(parts)}; {money(held['remaining_usd'])} left"
+    return f"budget   {', '.join(parts)}; {_left(held)}"
+
+
+def _left(held: dict[str, Any]) -> str:
+    left = [f"{money(held['remaining_usd'])} left"] if held["limit_usd"] is not None else []
+    left += [f"{held['remaining_tokens']:,} tokens left"] if held["limit_tokens"] is not None else []
+    left += [f"over by {money(held['over_by_usd'])}"] if held["over_by_usd"] else []
+    left += [f"over by {held['over_by_tokens']:,} tokens"] if held["over_by_tokens"] else []
+    return ", ".join(left)
 
 
 def _spent(held: dict[str, Any]) -> str:

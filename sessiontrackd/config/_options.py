@@ -561,6 +561,14 @@ OPTIONS: tuple[Option, ...] = (
         "monthly_budget",
     ),
     Option(
+        "keep",
+        "folder",
+        "amount",
+        "",
+        "What of the month's budget no other folder may use; what it leaves is anyone's in the last fifth of the month.",
+        parse_amount,
+    ),
+    Option(
         "mode",
         "folder",
         "one of " + ", ".join(MODES),

@@ -166,3 +166,17 @@ def test_status_tells_of_a_newer_version_beside_an_edited_note(
     note.unlink()
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["edited"] == []
+
+
+def test_a_budget_in_tokens_and_what_is_over_stand_in_the_status(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything was spent, and when a limit was lowered below what was."""
+    config.set_value(Home.find(home), "budget.monthly", "2Mtok")
+    assert main(["status"]) == 0
+    assert "2,000,000 tokens for" in capsys.readouterr().out
+    TokenManager(home=home).record_token_usage(1_000_000, 0)
+    assert main(["budget", "set", "0.1usd, 1ktok"]) == 0
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "$0 left, 0 tokens left, over by $0.40, over by 999,000 tokens" in capsys.readouterr().out
