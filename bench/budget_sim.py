@@ -1,6 +1,6 @@
 """A million simulated calls against the ledger's own code: is any month overspent, and how much of it stays unused?
 
-python bench/budget_sim.py [--calls 1000000] [--file-calls 10000] [--rows FILE] [--json]
+python bench/budget_sim.py [--calls 1000000] [--file-calls 10000] [--rows FILE] [--seed N] [--json]
 
 Prompts are sums of real tool results, so that the estimates err as they really do; answers are as long as real ones. Each
 month has one budget and more work than it pays for; it ends when none of five waiting calls fits and nothing is on its
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -387,11 +388,13 @@ def chunk(job: tuple[int, int, int]) -> tuple[int, Tally]:
     return concurrency, World(MATERIAL[0].source(seed), concurrency).run(calls)
 
 
-def in_memory(calls: int) -> dict[int, Tally]:
+def in_memory(calls: int, seed: int) -> dict[int, Tally]:
     """Run all chunks on both cores."""
+    share = math.ceil(calls / len(CONCURRENCY))
+    chunks = max(1, round(share / CHUNK))
     jobs = [
-        (concurrency, min(CHUNK, calls // len(CONCURRENCY)), 1_000 * concurrency + number)
-        for number in range(max(1, calls // len(CONCURRENCY) // CHUNK))
+        (concurrency, math.ceil(share / chunks), 1_000_000 * seed + 1_000 * concurrency + number)
+        for number in range(chunks)
         for concurrency in CONCURRENCY
     ]
     tallies = {concurrency: Tally() for concurrency in CONCURRENCY}
@@ -435,6 +438,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1_000_000)
     parser.add_argument("--file-calls", type=int, default=10_000)
     parser.add_argument("--rows", type=Path, default=ROWS)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     rows = read(chosen.rows)
@@ -443,7 +447,7 @@ def main() -> None:
     for model in PRICES:
         NEVER_OLD.tariff(model, month_start(0))  # so that no process has to import the price package
     began_s = time.monotonic()
-    found = {f"memory × {number}": tally for number, tally in in_memory(chosen.calls).items()}
+    found = {f"memory × {number}": tally for number, tally in in_memory(chosen.calls, chosen.seed).items()}
     memory_s = time.monotonic() - began_s
     found |= {f"file × {number}": tally for number, tally in on_files(chosen.file_calls, MATERIAL[0]).items()}
     whole_s = time.monotonic() - began_s

@@ -200,6 +200,11 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
         yield Check(
             "overruns", WARNING, text, "Compare the prices: the model may have become dearer than is known here."
         )
+    now = budget.period_of(patient.now, patient.settings.zone)
+    if status.period > now:
+        text = f"the account is in {status.period} already, while the clock says {now}: it was ahead once"
+        remedy = "What is spent counts there, for a closed month never opens again. To go back to a copy from before: "
+        yield Check("month", WARNING, text, f"{remedy}sessiontrackd budget restore")
     left = status.remaining_picousd
     if left is not None and left <= 0:
         yield Check("spent", WARNING, f"the budget of {status.period} is used up; notes go on with the local engine",
@@ -225,6 +230,8 @@ def _budget(patient: Patient) -> Iterator[Check]:
         if amount.picousd is not None and kept > amount.picousd:
             text = f"{pricing.usd_shown(kept)} are kept for folders, more than the month has"
             yield Check("kept", WARNING, text, "Lower `keep` of a folder in the settings, or raise the budget.")
+    elif patient.has_paid_folders and _is_free(patient):
+        yield Check("budget", OK, "none is set, and none is needed: what is asked costs nothing, as you stated")
     elif patient.has_paid_folders:
         text = "no monthly budget is set, so folders with a paid engine wait"
         yield Check("budget", WARNING, text, "Set one: sessiontrackd budget set 5usd")
@@ -264,6 +271,16 @@ def _leaves_machine(engine: str) -> bool:
     with suppress(UsageError):
         return engine_class(engine).leaves_machine
     return False
+
+
+def _is_free(patient: Patient) -> bool:
+    """Say whether the model in use is free by the user's word."""
+    model, seller = patient.settings.claude_model or budget.DEFAULT_MODEL, provider_of("claude", patient.settings)
+    try:
+        tariff = pricing.prices_of(patient.settings).tariff(model, patient.now, provider=seller)
+    except Unpriced:
+        return False
+    return tariff == pricing.FREE_BY_USER
 
 
 def _prices(patient: Patient) -> Iterator[Check]:

@@ -206,6 +206,24 @@ def test_a_paid_folder_without_a_budget_is_a_warning(
     assert (check.state, check.text) == (OK, "5usd a month")
 
 
+def test_a_clock_that_was_ahead_is_told(place: Home, manager: TokenManager) -> None:
+    """A month that was closed by mistake does not open again by itself."""
+    early = TokenManager(store=manager.store, now=lambda: datetime.now(UTC) + timedelta(days=70))
+    early.record_token_usage(1, 1)
+
+    assert found(place, "month").state == WARNING
+
+
+def test_what_is_free_needs_no_budget(place: Home, tmp_path: Path) -> None:
+    """By the user's own word for the server that is asked."""
+    config.add_folder(place, tmp_path, engine="claude")
+    assert found(place, "budget").state == WARNING
+    with place.config_path.open("a") as file:
+        file.write("[claude]\nbase_url = 'http://127.0.0.1:9'\n[[prices]]\nprovider = '127.0.0.1:9'\nfree = true\n")
+
+    assert (found(place, "budget").state, found(place, "prices").state) == (OK, OK)
+
+
 def test_more_kept_than_there_is_is_a_warning(place: Home, tmp_path: Path) -> None:
     """Then the folders that keep nothing get nothing."""
     config.set_value(place, "budget.monthly", "1usd")

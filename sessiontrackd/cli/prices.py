@@ -11,10 +11,12 @@ from sessiontrackd import config
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._screen import print_json, print_table
 from sessiontrackd.config import Settings
+from sessiontrackd.engines import provider_of
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.insights import LEVELS
 from sessiontrackd.pricing import BUCKETS, STALE_DAYS, UNFIT_DAYS, Prices, data_date, package, prices_of, told_age
 
+VENDOR = "anthropic"  # sells the models of the engine 'claude' where no other server is named
 HEADERS = ("model", "prompt above", "input", "output", "cache read", "write 5 min", "write 1 h", "source")
 
 
@@ -44,11 +46,11 @@ def prices(context: click.Context, models: tuple[str, ...], as_json: bool) -> No
 def _document(settings: Settings, models: tuple[str, ...], now: datetime) -> dict[str, Any]:
     known = prices_of(settings)
     asked: dict[tuple[str | None, str | None], None] = {}
-    for model in (settings.claude_model or None, *(level.model for level in LEVELS.values()), *models):
-        asked.setdefault((model, None))
+    seller = provider_of("claude", settings)
+    for model in filter(None, (settings.claude_model, *(level.model for level in LEVELS.values()), *models)):
+        asked.setdefault((model, None if seller == VENDOR else seller))
     for one in known.overrides:
         asked.setdefault((one.model, one.provider))
-    asked.pop((None, None), None)
     compared = data_date()
     return {
         "package": package(),

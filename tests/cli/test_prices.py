@@ -43,6 +43,16 @@ def test_the_models_in_use_have_their_prices(home: Path, capsys: pytest.CaptureF
     assert "every model at 127.0.0.1:11434" in said
 
 
+def test_a_model_at_ones_own_server_has_that_servers_price(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not its vendor's."""
+    (home / "config.toml").write_text(
+        '[claude]\nmodel = "llama"\nbase_url = "http://127.0.0.1:9"\n[[prices]]\nprovider = "127.0.0.1:9"\nfree = true\n'
+    )
+    first = read(capsys, "prices")["prices"][0]
+
+    assert (first["model"], first["provider"], first["input"]) == ("llama", "127.0.0.1:9", "0")
+
+
 def test_old_prices_are_confirmed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
