@@ -168,7 +168,9 @@ def set_project_budget(home: Home, project: str, value: str | None) -> Settings:
 def show(settings: Settings) -> str:
     """Print what is in force the way the file would say it, each option with its text."""
     lines: list[str] = []
-    for option in options("global").values():
+    known = list(options("global").values())
+    tables = [option.name.rpartition(".")[0] for option in known]
+    for option in sorted(known, key=lambda each: tables.index(each.name.rpartition(".")[0])):  # a table is named once
         table, _, key = option.name.rpartition(".")
         if table and f"[{table}]" not in lines:
             lines += [f"[{table}]"]
