@@ -45,6 +45,11 @@ class Fault:
 Answer = Callable[[dict[str, Any]], str]
 
 
+def tokens_of(request: dict[str, Any]) -> int:
+    """Count a prompt as this server does."""
+    return len(json.dumps(request["messages"]).encode()) // BYTES_PER_TOKEN + 1
+
+
 def echo_answer(request: dict[str, Any]) -> str:
     """Answer with a well-formed insight that claims nothing."""
     return json.dumps({"title": "A talk", "summary": "They talked.", "findings": []})
@@ -56,6 +61,7 @@ class Counterpart:
     Attributes:
         requests: the body of every request received, whole, as bytes; those about batches aside.
         bill: what was charged.
+        counted: how often it was asked to count tokens; `counts` False: it cannot.
         invalid: what the SDK's own types say is wrong with a request.
         batches: the requests of each batch.
         batch_looks: how often a batch is asked about before it has ended.
@@ -67,6 +73,7 @@ class Counterpart:
     def __init__(self, answer: Answer = echo_answer) -> None:
         """Prepare; nothing listens yet."""
         self.requests: list[bytes] = []
+        self.counted, self.counts = 0, True
         self.headers: list[bytes] = []
         self.bill: list[Charge] = []
         self.invalid: list[str] = []
@@ -140,7 +147,7 @@ class Counterpart:
         if not head:
             return False
         body = await reader.readexactly(_length(head))
-        if b"/batches" not in head[0]:
+        if b"/batches" not in head[0] and b"/count_tokens" not in head[0]:
             self.requests.append(body)
         self.headers.append(b"\n".join(head))
         return await self._respond(head[0].decode(), body, writer)
@@ -149,6 +156,10 @@ class Counterpart:
         """Answer one request as the script says; return whether the connection stays open."""
         if "/batches" in request_line:
             return await self._batch(request_line, body, writer)
+        if "/count_tokens" in request_line:
+            self.counted += 1
+            told = json.dumps({"input_tokens": tokens_of(json.loads(body))}).encode()
+            return await _send(writer, 200 if self.counts else 404, told if self.counts else _error("not_found_error"))
         fault = self.script.popleft() if self.script else Fault()
         if fault.delay_s:
             await asyncio.sleep(fault.delay_s)
@@ -219,7 +230,7 @@ class Counterpart:
         if errors:
             return None
         text = self.answer(request)
-        input_tokens = len(json.dumps(request["messages"]).encode()) // BYTES_PER_TOKEN + 1
+        input_tokens = tokens_of(request)
         output_tokens = min(len(text.encode()) // BYTES_PER_TOKEN + 1, request["max_tokens"])
         rate_in, rate_out = RATES[request["model"]]
         cost = input_tokens * rate_in + output_tokens * rate_out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from sessiontrackd.errors import CircuitOpen, ConsentRequired, Failed, Held, Ove
 from sessiontrackd.insights import AIInsightGenerator, Purpose, open_messages, read_session, session_of
 from sessiontrackd.model import InsightLevel
 from sessiontrackd.store import Store, open_store
-from tests.counterpart import Counterpart, Fault
+from tests.counterpart import Counterpart, Fault, tokens_of
 from tests.engines.test_claude import FAULTS
 
 KEY = "not-a-real-key"
@@ -92,6 +93,27 @@ def test_the_ledger_equals_the_bill_and_the_insight_is_the_models(money: TokenMa
     assert (made["title"], made["summary"], made["engine"]) == ("A database", "They take SQLite.", "claude")
     decided = [finding for finding in made["findings"] if finding["kind"] == "decision"]
     assert [(one["quote"], one["messages"], one["origin"]) for one in decided] == [(FOUNDED["quote"], [2], "model")]
+
+
+def test_near_the_end_the_providers_own_count_decides(money: TokenManager) -> None:
+    """Where the hard bound does not fit; a server that cannot count, or a prompt that never fits, is refused."""
+    with Counterpart(lambda _: answer(FOUNDED)) as server:
+        generated(server, money)
+        counted = tokens_of(json.loads(server.requests[0]))
+        spent = money.status().spent_picousd
+        by_count = (math.ceil(counted * 1.02) + 50) * 100_000 + 1_500 * 500_000
+        money.set_limits(Limit(spent + by_count))
+        server.counts = False
+        with pytest.raises(OverBudget):
+            generated(server, money)
+        server.counts = True
+        generated(server, money)
+        with pytest.raises(OverBudget):
+            generated(server, money)
+
+    assert (server.counted, len(server.requests)) == (2, 2)
+    assert money._ledger.attempts()[-1].reserve.picousd == by_count
+    assert states(money) == ["settled", "settled"]
 
 
 def test_what_is_not_founded_is_dropped_and_counted(money: TokenManager) -> None:

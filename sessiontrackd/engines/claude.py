@@ -89,6 +89,20 @@ class ClaudeEngine:
             answer: object = await client.messages.create(**_request(ask))
         return _reply(answer)
 
+    async def count_tokens(self, ask: Ask) -> int:
+        """Return how many tokens the server counts in the prompt; the text is sent for it, and nothing is billed.
+
+        Raises:
+            EngineError: it does not tell.
+        """
+        request = {name: value for name, value in _request(ask).items() if name != "max_tokens"}
+        with self._told_apart() as client:
+            told: object = await client.messages.count_tokens(**request)
+        counted = getattr(told, "input_tokens", None)
+        if not isinstance(counted, int) or counted <= 0:
+            raise Unknown("the answer is no count of tokens")
+        return counted
+
     async def submit(self, asks: Mapping[str, Ask]) -> str:
         """Send many requests as one batch, to be answered within a day at half the price.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
-from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, Refused, Waiting
+from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, OverBudget, Refused, Waiting
 from sessiontrackd.insights._ask import sent_text
 from sessiontrackd.insights._evidence import Checked, Shapeless, Unusable, checked
 from sessiontrackd.model import Ask, Reply, Reservation, Usage
@@ -24,6 +25,7 @@ JOB_ATTEMPTS_MOST = 3  # a job whose requests end in nobody-knows is put off so 
 PATIENCE_S = 10.0  # what a server asks to wait for up to here is waited for; else the job is put off
 PAUSE_S = 1.0  # before the second attempt, doubled before the third, where the server names no time
 RETRY_S, RETRY_MOST_S = 60.0, 3600.0  # a job is put off so long, doubled each time
+COUNT_FACTOR, COUNT_TOKENS = 1.02, 50  # what a prompt may have beside the provider's own count
 REPAIR = "\nYour answer must be one JSON object as described, and nothing before or after it.\n"
 
 Consent = Callable[[str | None, str], None]
@@ -214,7 +216,10 @@ class Requests:
         """Reserve, send and settle one request; usage is booked before anything reads the answer."""
         money = self._open(purpose)
         counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
-        held = self._reserved(money, ask, counts, purpose)
+        try:
+            held = self._reserved(money, ask, counts, purpose)
+        except OverBudget as refusal:
+            held = await self._by_count(money, ask, counts, purpose, refusal)
         money.send(held)
         try:
             with self._calls.counted():
@@ -249,13 +254,20 @@ class Requests:
         return self._money
 
     def _reserved(
-        self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose, *, is_batch: bool = False
+        self,
+        money: TokenManager,
+        ask: Ask,
+        counts: Counts,
+        purpose: Purpose,
+        *,
+        is_batch: bool = False,
+        hard_tokens: int | None = None,
     ) -> Reservation:
-        text, output = sent_text(ask), ask.max_output_tokens or 0
+        output = ask.max_output_tokens or 0
         return money.reserve(
             Usage(counts.most, output),
             expected=Usage(counts.expected, output),
-            hard=Usage(hard_bound(text), output),
+            hard=Usage(hard_tokens or hard_bound(sent_text(ask)), output),
             model=ask.model,
             folder=purpose.folder,
             project=purpose.project,
@@ -266,6 +278,28 @@ class Requests:
             session_id=ask.session.session_id,
             source=purpose.source,
         )
+
+    async def _by_count(
+        self, money: TokenManager, ask: Ask, counts: Counts, purpose: Purpose, refusal: OverBudget
+    ) -> Reservation:
+        """Reserve by the provider's own count where the hard bound is too much for what is left.
+
+        The count costs nothing and sends the text, which consent for the request allows; where half of what is expected does
+        not fit either, it is not asked for.
+
+        Raises:
+            OverBudget: that does not fit either, or the engine cannot count.
+        """
+        count, output = getattr(self._engine, "count_tokens", None), ask.max_output_tokens or 0
+        place = {"folder": purpose.folder, "project": purpose.project}
+        may_fit = money.can_process(counts.expected // 2, output, model=ask.model, provider=self.provider, **place)
+        if count is None or not may_fit:
+            raise refusal
+        try:
+            counted = math.ceil(await count(ask) * COUNT_FACTOR) + COUNT_TOKENS
+        except EngineError:
+            raise refusal from None
+        return self._reserved(money, ask, counts._replace(most=counted), purpose, hard_tokens=counted)
 
     def _learn(self, ask: Ask, counts: Counts, usage: Usage) -> None:
         """Take in what the prompt was billed with."""
