@@ -52,6 +52,9 @@ CLASSES = 10
 _LATIN = (0, 1)
 _CJK = 7
 _FOREIGN = (_CJK, 8)
+_REST = 5  # other ASCII: what is no other class
+_ALL_KINDS = tuple(kind for kind in range(CLASSES) if kind != _REST)
+_ASCII_KINDS = tuple(kind for kind in range(_REST))
 
 
 def _table() -> bytes:
@@ -128,7 +131,12 @@ def family(model: str | None) -> str:
 def byte_classes(text: str) -> tuple[int, ...]:
     """Count the UTF-8 bytes of each class."""
     kinds = text.encode("utf-8", "surrogatepass").translate(_TABLE)
-    return tuple(kinds.count(kind) for kind in range(CLASSES))
+    known = _ASCII_KINDS if len(kinds) == len(text) else _ALL_KINDS  # each count is a pass over the text
+    counts = [0] * CLASSES
+    for kind in known:
+        counts[kind] = kinds.count(kind)
+    counts[_REST] = len(kinds) - sum(counts)
+    return tuple(counts)
 
 
 def expected_tokens(classes: Sequence[int], model_family: str, *, cl100k: int | None = None, blocks: int = 1) -> float:

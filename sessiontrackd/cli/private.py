@@ -36,11 +36,11 @@ def condense(path: Path, level: str) -> None:
 
 @command("redact", example="sessiontrackd redact < talk.md\nsessiontrackd redact --jsonl < texts.jsonl")
 @click.option("--jsonl", is_flag=True, help='Read {"id","text"} a line; print {"id","text","spans"}.')
-@click.option("--personal", is_flag=True, help="Replace personal data too, not only credentials.")
-def redact(jsonl: bool, personal: bool) -> None:
+@click.option("--secrets-only", is_flag=True, help="Leave personal data as it is.")
+def redact(jsonl: bool, secrets_only: bool) -> None:
     """Print stdin with its private parts replaced: the same rules as for notes and requests."""
     given, out = sys.stdin.buffer, sys.stdout.buffer
-    redactor = Redactor(personal=personal)
+    redactor = Redactor(personal=not secrets_only)
     if not jsonl:
         text = given.read().decode("utf-8", "surrogateescape")
         out.write(redactor.redact(text).encode("utf-8", "surrogateescape"))

@@ -46,6 +46,19 @@ def test_lines_come_back_with_their_spans(
     assert [(span["start"], span["end"]) for span in line["spans"]] == [(2, 2 + len(TOKEN))]
 
 
+@pytest.mark.parametrize(("options", "is_found"), [([], True), (["--secrets-only"], False)])
+def test_personal_data_is_private_too(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], options: list[str], is_found: bool
+) -> None:
+    """Unless only credentials are wanted."""
+    given(monkeypatch, json.dumps({"id": 1, "text": "write to ada@acme.example"}).encode())
+
+    assert main(["redact", "--jsonl", *options]) == 0
+
+    kinds = [span["kind"] for span in json.loads(capfdbinary.readouterr().out)["spans"]]
+    assert kinds == (["email"] if is_found else [])
+
+
 def test_a_line_of_another_shape_is_wrong_usage(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
