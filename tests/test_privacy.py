@@ -89,6 +89,9 @@ def test_personal_data_is_found_in_parentheses_too(value: str, kind: str, frame:
         'smtp.login("bob@acme.example", "{}")', 'new mysqli("localhost", "root", "{}", "app")', 'user.setPassword("{}")',
         "root:{}@tcp(db:3306)/x", "db.acme.example:5432:*:bob:{}", "username bob password 0 {}", "enable secret {}",
         "Use password {} to log in.", "the root password was changed to `{}`", "Here is the password:\n{}\n", "| password | {} |",
+        '{{"key": "password", "value": "{}"}}', '<input type="password" name="p" value="{}">', 'Dim password As String = "{}"',
+        "INSERT INTO users (name, password) VALUES ('bob', '{}');", "user,password\nbob,{}\n", "| User | Password |\n|---|---|\n| bob | {} |",
+        "SET PASSWORD FOR 'bob' = '{}';", "net user bob {} /add", 'pw = os.getenv("PW") or "{}"', "Password - {}",
         "   12→password: {}", "new password → {}", '<Pass encoding="plain">{}</Pass>', r"{{\"password\": \"{}\"}}",
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ Each rule is an anchor that is looked for in lower case and a bounded pattern th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sessiontrackd.privacy._values import (
     has_mark,
@@ -39,6 +39,10 @@ def _quoted(value: bytes) -> bool:
     return looks_like_password(value, quoted=True)
 
 
+def _random(value: bytes) -> bool:
+    return looks_random(value, 16)
+
+
 def _key(value: bytes) -> bool:
     return looks_random(value, 10) or looks_mixed(value)
 
@@ -69,14 +73,18 @@ RULES: tuple[tuple[str, str, Check], ...] = (
     ("rabbitmqctl ", rf"rabbitmqctl (?:add_user|change_password) [^\s]{{1,60}} {_BARE}", _anything),
     ("smbclient |rpcclient |smbmap |smbget ", rf"[a-z]+[^\n|;&\0]{{0,120}}?-[uU][ \t]?[\"']?[^\s%\"'\0]{{1,60}}%{_BARE}", _anything),
     ("freerdp|rdesktop ", rf"[a-z]+[^\n|;&\0]{{0,120}}? (?:/p:|-p ?){_BARE}", _anything),
+    ("sp_addlogin ", rf"sp_addlogin [^\n,]{{1,60}},[ \t]?N?{_TEXT}", _quoted),
+    ("net user ", rf"net user [^\s]{{1,40}} {_BARE}", _anything),
+    ("wpa-psk ", rf"wpa-psk (?:ascii [0-9] )?{_BARE}", _anything),
+    ("getenv(", rf"getenv\([^()\n]{{1,60}}\)[ \t]{{0,2}}(?:or|\|\||\?\?|\?:)[ \t]{{0,2}}{_TEXT}", lambda value: looks_strong(value) or _key(value)),
     ("vault login ", r"vault login (?P<value>[^\s=-][^\s=]{9,100})", _anything),
     ("assword:", r"assword:[^\n\0]{0,20}\n?[^\n\0]{0,20}send[ \t](?:--[ \t])?\\?[\"'](?P<value>[^\s\"'\\\0]{4,60})\\{1,2}[rn]", _anything),
     ("send ", r"send (?:-- )?\\?[\"']?(?P<value>[^\s\"'\\\0]{4,60})\\{1,2}r", lambda value: looks_strong(value) or looks_random(value, 10)),
     ("sqlplus |sqlldr |expdp |impdp |jdbc:oracle:", r"[a-z:]{4,20}[^\s/]{0,40}[ \t]?(?:-[a-zA-Z]+ )?[^\s/\0]{0,40}/(?P<value>[^@\s/\0]{3,60})@", _anything),
-    ("login(|basicauth(|basic_auth(|auth=(|auth = (|.auth(|authenticate(|credential(|credentials(|passwordauthentication(",
+    ("credentials = (|credentials=(|creds = (|login(|basicauth(|basic_auth(|auth=(|auth = (|.auth(|authenticate(|credential(|credentials(|passwordauthentication(",
      rf"[A-Za-z_. =]{{4,40}}\({_BY_TWO}", _quoted),
     ("mysqli|mysql_connect|getconnection|oci_connect|ftp_login|pdo(|mysqldb.connect|pymysql.connect", rf"[A-Za-z_.0-9]{{3,30}}{_BY_THREE}", _quoted),
-    ("setpassword(|set_password(|.password(|withpassword(|with_password(|passphrase(", rf"[A-Za-z_.]{{9,20}}\([ \t]?{_TEXT}", _quoted),
+    ("password(|withpassword(|with_password(|passphrase(", rf"[A-Za-z_.]{{8,20}}\([ \t]?{_TEXT}", _quoted),
     ("securestring ", rf"securestring (?:-String )?{_TEXT}", _quoted),
     ("createhmac(|hmac.new(|jwt.sign(|jwt.encode(|jwt.verify(|jwt.decode(|fernet(|secretkeyspec(|aes.new(|cipher(", rf"[A-Za-z_.]{{5,20}}\({_SIGNED}", _key),
     ("enable secret |enable password ", rf"enable (?:secret|password) (?:[05789] )?{_BARE}", looks_strong),
@@ -89,7 +97,20 @@ RULES: tuple[tuple[str, str, Check], ...] = (
     (":5432:|:3306:|:1433:|:27017:|:1521:", r":[0-9]{4,5}:(?:[^:\s\0]{1,60}:)?[A-Za-z0-9_.-]{1,60}:(?P<value>[^\s:\"'\0]{4,100})", lambda value: not value.isdigit() and not is_no_value(value)),
     ("/with/key/", r"/with/key/(?P<value>[A-Za-z0-9_-]{16,64})", _anything),
 )  # fmt: skip
+_RANDOM_RULES = (
+    ("stripe(|github(|bot(|login(|twilio(|octokit(|openai(|anthropic(|session(|oauthhandler(", rf"[A-Za-z0-9]{{3,20}}\({_SIGNED}"),
+    ("/reset-password/|/reset/|/verify/|/invite/|/confirm/|/activate/|/magic/|/unsubscribe/", r"/[a-z-]{5,14}/(?P<value>[A-Za-z0-9_-]{20,200})"),
+    ("?code=|&code=|?t=|sessionid=|&signature=|?signature=|sessid=", r"[?&]?[A-Za-z]{1,12}=(?P<value>[A-Za-z0-9_%.-]{20,200})"),
+)  # fmt: skip
 _AT_SERVER = re.compile(rb"[A-Za-z0-9_.-]{1,40}:(?P<value>[^\s\"'`/\0]{2,100})$")
+_TABLE_HEAD = re.compile(rb"(?m)^[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}$|^passw(?:or)?d[,|\t;][^\n]{0,200}$")
+_TABLE_ROWS = 200
+_AROUND = b" \t\r\"'`"
+_COLUMNS = frozenset((b"password", b"passwd", b"pass", b"pwd", b"passwort", b"user_password", b"passphrase"))
+_INSERT = re.compile(
+    rb"(?i)insert into [^\s(]{1,60}[ ]?\((?P<names>[^()\n]{1,300})\)\s{0,4}values\s{0,4}\((?P<values>[^\n]{1,600})"
+)
+_LITERAL = re.compile(rb"N?'(?P<text>[^'\n]{0,200})'|[^,()'\n]{1,60}(?=[,)])")
 _SPEAKS = ("password ", "passcode ", "passphrase ", "pw ", "pwd ", "pass ")
 
 
@@ -106,6 +127,44 @@ def _rule(pattern: str, check: Check) -> Callable[[bytes, int, int, bytes], Foun
     return find
 
 
+def tables(data: bytes, low: bytes) -> Iterator[Found]:
+    """Yield the passwords of a table whose head names such a column, separated by commas, bars, tabs or semicolons."""
+    for head in _TABLE_HEAD.finditer(low) if b"passw" in low else ():
+        mark = max(b",|\t;", key=head.group().count)
+        names = [name.strip(b" \t\"'`*") for name in head.group().split(bytes([mark]))]
+        column = next((at for at, name in enumerate(names) if name in _COLUMNS), None)
+        if column is not None and len(names) > 1:
+            yield from _column(data, head.end() + 1, bytes([mark]), (column, len(names)))
+
+
+def _column(data: bytes, at: int, mark: bytes, place: tuple[int, int]) -> Iterator[Found]:
+    for _ in range(_TABLE_ROWS):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        cells = data[at:end].split(mark)
+        if len(cells) != place[1]:
+            return
+        cell = cells[place[0]]
+        first = at + sum(len(one) + 1 for one in cells[: place[0]]) + len(cell) - len(cell.lstrip(_AROUND))
+        value = cell.strip(_AROUND)
+        if len(value) >= 4 and b" " not in value and value.strip(b"-: ") and not is_no_value(value):
+            yield first, first + len(value), "password"
+        at = end + 1
+
+
+def _inserted(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
+    """Return the password of `INSERT INTO users (name, password) VALUES ('bob', 'x')`."""
+    match = _INSERT.match(data, start)
+    if match is None:
+        return None
+    names = [name.strip(b" \t\"'`[]").lower() for name in match["names"].split(b",")]
+    values = list(_LITERAL.finditer(data, *match.span("values")))
+    column = next((at for at, name in enumerate(names) if name in _COLUMNS), None)
+    if column is None or column >= len(values) or values[column]["text"] is None:
+        return None
+    return *values[column].span("text"), "password"
+
+
 def _before_server(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
     """Return the password of `user:password@tcp(host)`."""
     match = _AT_SERVER.search(data[max(0, start - 120) : start])
@@ -116,10 +175,10 @@ def _before_server(data: bytes, start: int, _end: int, _word: bytes) -> Found | 
 
 def _spoken(data: bytes, start: int, end: int, _word: bytes) -> Found | None:
     """Return what follows the word password in a sentence or a line of settings, where it can be nothing else."""
-    if start and (data[start - 1 : start].isalnum() or data[start - 1 : start] in (b"-", b"_", b".")):
-        return None
     match = _SENTENCE.match(data, end)
-    if match is None:
+    if match is None or (start and data[start - 1 : start].isalnum()):
+        return None
+    if data[start - 1 : start] in (b"-", b"_", b".") and data[match.end() : match.end() + 1] not in (b"", b"\n", b"\r"):
         return None
     first = match.start("value")
     value = match["value"].rstrip(_ENDS)
@@ -128,7 +187,9 @@ def _spoken(data: bytes, start: int, end: int, _word: bytes) -> Found | None:
 
 ANCHORED: tuple[tuple[bytes, Callable[[bytes, int, int, bytes], Found | None]], ...] = (
     *((anchor.encode(), rule) for anchors, pattern, check in RULES for rule in [_rule(pattern, check)] for anchor in anchors.split("|")),
+    *((anchor.encode(), rule) for anchors, pattern in _RANDOM_RULES for rule in [_rule(pattern, _random)] for anchor in anchors.split("|")),
     (b"@tcp(", _before_server),
     (b"@unix(", _before_server),
+    (b"insert into ", _inserted),
     *((word.encode(), _spoken) for word in _SPEAKS),
 )  # fmt: skip

@@ -22,10 +22,10 @@ _ABOUT = re.compile(
     rb"title|text|message|error|_dir$|ttl|budget|s_used|version|algorithm|format|rotation|arn$|ref$|_env$|provider|manager|reset|strength"
 )
 _OPERATOR = (
-    rb"(?P<op>[ \t]{0,20}(?:::?:?=|=>|->|\?=|\.=|\|\|[=:]|\+=|<=|={1,3}|:{1,2}|>|,)|"
-    rb"[ \t]{0,4}(?::[ \t]{0,4}|[ \t])(?:&?'?(?:static )?str|string|String|SecretStr|text|char ?\*)[ \t]{0,4}:?=|"
-    rb"[ \t]{0,3}\{[^{}\0]{0,200}?default[ \t]{0,20}=|:-|[ \t]{1,2}for [A-Za-z0-9@. '_-]{1,40}?(?:is|:)[ \t]|"
-    rb"[ \t]{1,4}value=|[ \t]{0,4}\r?\n[ \t0-9+>|-]{1,40}value[ \t]{0,4}:|"
+    rb"(?P<op>[ \t]{0,3},[ \t\r\n]{0,20}\\{0,3}[\"']value\\{0,3}[\"'][ \t]{0,4}:|[ \t]{0,20}(?:::?:?=|=>|->|\?=|\.=|\|\|[=:]?|\?\?=?|\+=|<=|={1,3}|:{1,2}|>|,)|"
+    rb"[ \t]{0,4}(?::[ \t]{0,4}|[ \t](?:As[ \t])?)(?:&?'?(?:static )?str|string|String|SecretStr|text|char ?\*)[ \t]{0,4}:?=|"
+    rb"[ \t]{0,3}\{[^{}\0]{0,200}?default[ \t]{0,20}=|:-|[ \t]{1,2}(?i:for) [A-Za-z0-9@. '_-]{1,40}?(?:is|:|=)[ \t]|"
+    rb"(?:[ \t][a-z-]{1,20}=\"[^\"<>\n\0]{0,40}\"){0,4}[ \t]{1,4}value=|[ \t]-[ \t]|[ \t]{0,4}\r?\n[ \t0-9+>|-]{1,40}value[ \t]{0,4}:|"
     rb"[ \t]{1,4}(?:(?:is|was|has been|will be)[ \t](?:now[ \t])?)?(?:changed|set|reset|updated)[ \t]to:?[ \t]|"
     rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t]|[ \t]{1,4}\|(?=[ \t])|</key>[ \t\r\n]{0,40}<string>|[ \t][a-z:-]{2,20}=\"[^\"<>\n\0]{0,40}\">|"
     rb":?[ \t]{0,4}(?=\r?\n[ \t]{0,20}(?:```[a-z]{0,10}\r?\n)?[^\s`]{8,200}[ \t]{0,4}(?:\r?\n|\Z)))"
@@ -47,7 +47,7 @@ _SETTER = re.compile(
 )
 _STATES = (b"session", b"key", b"auth", b"cookie", b"cred")
 _SETTING_WORDS = (b"env", b"arg", b"setx", b"set", b"setenv", b"secret", b"--secret")
-_SPOKEN = (b"is", b"was", b"to", b"as", b"are", b"|")
+_SPOKEN = (b"is", b"was", b"to", b"as", b"are", b"|", b"||", b"??", b"-")
 _GROUPS = ("double", "single", "tick", "escaped", "bare")
 
 
@@ -87,7 +87,7 @@ def _given(data: bytes, start: int, match: re.Match[bytes], word: bytes) -> Foun
         return None
     if (word in _STATES and rest.endswith(b"id")) or (word == b"pass" and data[max(0, start - 4) : start] == b"--- "):
         return None
-    spoken = operator in _SPOKEN or operator.startswith(b"for ") or operator.endswith(b" to")
+    spoken = operator in _SPOKEN or operator[:4].lower() == b"for " or operator.endswith(b" to")
     if (
         spoken
         and (rest or not quoted)
@@ -150,7 +150,11 @@ def _credible(value: bytes, weight: str, *, quoted: bool, about: bool, setting: 
 
 def _may_break(operator: bytes, *, quoted: bool) -> bool:
     """Say whether the value may stand on the line after the operator."""
-    return operator in (b">", b"=>") or operator.endswith((b"value:", b"<string>")) or (quoted and operator != b"")
+    return (
+        operator in (b">", b"=>")
+        or operator.endswith((b"value:", b'value":', b"<string>"))
+        or (quoted and operator != b"")
+    )
 
 
 def _stands_alone(data: bytes, match: re.Match[bytes], weight: str, value: bytes) -> bool:

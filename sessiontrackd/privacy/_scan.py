@@ -148,6 +148,7 @@ def find(data: bytes) -> list[Found]:
         *_discord(data),
         *_kubernetes(data, low),
         *_loose(data, low),
+        *_given.tables(data, low),
     ]
     for at, anchor, rule in _telling().hits(low):
         hit = rule(data, at, at + len(anchor.rstrip()), anchor)
