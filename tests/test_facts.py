@@ -331,6 +331,40 @@ def test_the_deepest_level_tells_everything() -> None:
     assert sum(int(problem.details["times"]) for problem in facts.of("problem")) == 30
 
 
+@pytest.mark.parametrize(
+    ("asked", "reply", "outcome", "keyword"),
+    [
+        (
+            "Wohin mit dem Kühlschrank in der Küche? Der Kühlschrank ist breit.",
+            "Der Kühlschrank steht am besten neben der Tür. Soll ich die Küche zeichnen?",
+            "Der Kühlschrank steht am besten neben der Tür.",
+            "kühlschrank",
+        ),
+        (
+            "吉他怎么学？我只有一把木吉他，没有电吉他。",
+            "计划如下：先买木吉他，每天练习和弦二十分钟。您想要我推荐型号吗？",
+            "计划如下：先买木吉他，每天练习和弦二十分钟。",
+            "吉他",
+        ),
+        (
+            "Buenos días, ¿dónde ponemos el proyector? El proyector es grande.",
+            "El proyector queda en la biblioteca porque la sala está ocupada.",
+            "El proyector queda en la biblioteca porque la sala está ocupada.",
+            "proyector",
+        ),
+    ],
+)
+def test_other_languages_have_asks_outcome_and_keywords(asked: str, reply: str, outcome: str, keyword: str) -> None:
+    """Structure needs no English cue; words without a meaning of their own are no keywords, questions no outcome."""
+    facts = Talk().human(asked).model(reply).facts()
+
+    assert len(facts.of("ask")) == 1
+    assert facts.of("outcome")[0].text == outcome
+    assert not facts.of("outcome")[0].parts
+    assert keyword in facts.keywords
+    assert not {"der", "die", "el", "la", "ist"} & set(facts.keywords)
+
+
 def test_a_cut_result_is_not_quoted_near_its_cut() -> None:
     """Where the middle of a result was left out a secret may be torn: 4,096 characters on each side stay unquoted."""
     head, tail = "x\n" * 8_192, "y\n" * 7_000 + "Error: torn here" + "\n" * 10

@@ -24,7 +24,7 @@ from sessiontrackd.facts._human import gist, recorded_title, shortened, spoken, 
 from sessiontrackd.facts._scorer import Unit, keywords, phrase, ranked, scores, select
 from sessiontrackd.facts._talk import Talk
 from sessiontrackd.facts._text import Cutter, clip, outside, quoted, sentences
-from sessiontrackd.facts._words import NO_TERM, STOP_WORDS, stem, tokens
+from sessiontrackd.facts._words import STOP_WORDS, may_be_keyword, stem, tokens
 from sessiontrackd.facts._work import SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 
@@ -179,7 +179,7 @@ def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
             for part in finding.parts:
                 shown.update(tokens(part.text))
     telling = {
-        term for term in shown if len(term) > 2 and term not in NO_TERM and not term.isdigit() and "'" not in term
+        term for term in shown if may_be_keyword(term) and (term.isascii() or len(term) > 2 or talk.counts[term] > 1)
     }
     counts = {term: talk.counts[term] for term in telling if term in talk.counts}
     return tuple(_distinct(keywords(counts, talk.spread, max(talk.units, 1))))

@@ -59,7 +59,7 @@ _SLASH = re.compile(r"/([a-z][\w:-]*)(?:[ \t]+|$)(?=(.*))", re.DOTALL)
 _TOOL_SLASH = frozenset(("add", "drop", "model", "models", "help", "run", "test", "lint", "tokens", "clear", "reset", "exit", "quit", "undo", "diff", "commit", "map", "map-refresh", "git", "ls", "settings", "voice", "web", "clip", "paste", "read-only", "save", "load", "editor", "report", "weak-model", "chat-mode", "copy", "compact", "config", "init", "login", "logout", "mcp", "memory", "resume", "status", "cost", "context", "usage", "theme", "hooks", "ide", "new", "approvals", "stats"))  # fmt: skip
 """Commands that only steer the tool."""
 _GREETING = re.compile(
-    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
+    r"(?:(?:hi|hello|hey|hallo|hola|buen(?:os|as) (?:d[ií]as|tardes|noches)|buenas|guten (?:tag|morgen|abend)|moin|servus|ciao|buongiorno|ol[áa]|bom dia|boa tarde|bonjour|bonsoir|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
     r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much))*"
     r"|你好|您好|こんにちは|안녕하세요)[\s,.!。，！:–-]*",
     re.IGNORECASE,

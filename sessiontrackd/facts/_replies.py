@@ -45,7 +45,7 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
         if _is_heading(text, start) or _says_nothing(sentence):
             continue
         spare = spare or (start, end)
-        if _tells(sentence):
+        if _tells(sentence) and not (good and sentence.endswith(("?", "？"))):
             good.append((start, end))
             if len(good) > count:
                 break

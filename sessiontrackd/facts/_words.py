@@ -30,11 +30,41 @@ NO_KEYWORD = _set(
 )
 """Words of every working session, which say nothing about this one."""
 
-NO_TERM = STOP_WORDS | NO_KEYWORD
+FOREIGN = _set(
+    """
+    der die das den dem des ein eine einen einem einer und oder aber ist sind war waren wird werden wurde hat haben hatte
+    kann können soll sollen muss ich du er sie es wir ihr mich mir dich dir uns euch sein ihre ihren nicht kein keine auch
+    noch nur schon dann wenn weil dass damit daß wie was wer wo von vom zum zur mit bei nach aus auf für über unter durch
+    gegen ohne als bis seit hier dort bitte danke gut ja nein mal
+    le la les un une des du et ou mais est sont était être ai as avons avez ont je tu il elle nous vous ils elles ce cet
+    cette ces mon ton son sa ses notre votre leur leurs que qui quoi dont où pas plus ne dans sur sous avec sans pour par
+    comme si quand aussi très bien oui non merci alors donc peut faire
+    el los las una unos unas y o pero es son era ser estar está están fue ha han he hay yo tú él ella nosotros ustedes
+    ellos mi tu su sus nuestro que qué quien cual cómo cuando donde no sí más muy también ya con sin para por de del al en
+    entre sobre desde hasta como si porque así entonces esto eso este esta ese esa buenos gracias bien
+    il lo gli uno e ed ma è sono era essere ho hai ha abbiamo hanno io tu lui lei noi voi loro che chi cosa come dove
+    quando non più molto anche già con senza per di da dal della delle dei nel nella sul sulla tra fra se perché così
+    questo questa quello quella grazie bene
+    os as um uma uns umas mas são foi ter tem têm eu você ele ela nós eles meu minha seu sua dele dela não sim mais muito
+    também já com sem para por do da dos das no na nos nas ao aos entre sobre desde até porque então isso este esta esse
+    essa obrigado bem
+    het een en maar zijn was waren heeft hebben ik jij hij zij wij jullie mijn jouw zijn hun dat dit deze die wie wat waar
+    niet geen ook nog al dan als omdat met zonder voor door van naar uit op over onder bij
+    """
+)
+"""Words without a meaning of their own in German, French, Spanish, Italian, Portuguese and Dutch."""
+
+NO_TERM = STOP_WORDS | NO_KEYWORD | FOREIGN
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _WIDE_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
 _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
+
+
+def may_be_keyword(term: str) -> bool:
+    """Say whether a term may name a subject; of a script without spaces a pair of characters may."""
+    least = 2 if _WIDE_RUN.match(term) else 3
+    return len(term) >= least and term not in NO_TERM and not term.isdigit() and "'" not in term
 
 
 def stem(word: str) -> str:
