@@ -25,7 +25,8 @@ def begin(history: History, source: Source, session: Session, folder: str | None
     """
     path, trail = os.fsencode(source.path), session.trail
     if trail is None or not _is_timed(session):
-        history.cursors.drop(path)
+        if history.cursors.of(path) is not None:
+            history.cursors.drop(path)
         return
     about = (path, session.format, session.session_id, session.project, folder, project)
     history.cursors.keep(Cursor(*about, source.fingerprint, source.sha256_before(trail.offset_bytes), trail))
