@@ -164,6 +164,14 @@ def test_a_damaged_database_is_told_with_the_remedy(tmp_path: Path) -> None:
         open_store(path, NOTES)
 
 
+def test_text_that_is_no_utf8_is_damage(tmp_path: Path) -> None:
+    """Bytes that were overwritten are told like other damage, whatever reads them."""
+    with open_store(tmp_path / "state.db", NOTES) as store:
+        for read in (store.read, store.one):
+            with pytest.raises(StoreDamaged, match="budget restore"):
+                read("SELECT CAST(x'ff' AS TEXT)")
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A folder that is a file gives one clear sentence."""
     (tmp_path / "home").write_text("a file")

@@ -22,6 +22,7 @@ __all__ = ["Lease", "Schema", "Store", "is_held", "open_store", "private_folder"
 
 BUSY_TIMEOUT_S = 30.0  # a writer holds the lock for milliseconds; longer means that something hangs
 WORKERS = "workers"  # the folder of the leases, beside the database
+READING = (sqlite3.Error, UnicodeDecodeError)  # what damaged bytes raise while they are read
 RETRY_S = 0.02  # switching to WAL answers "locked" at once, whatever the timeout
 
 
@@ -51,7 +52,7 @@ class Store:
         self._notice_fork()
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            with self._told((sqlite3.Error, OSError)):
+            with self._told((*READING, OSError)):
                 connection = self._own.connection = self._connect()
             self._own.synchronous = None
             self._all.append(connection)
@@ -60,13 +61,13 @@ class Store:
     def read(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """Return all rows of a query."""
         connection = self.connection
-        with self._told():
+        with self._told(READING):
             return connection.execute(sql, args).fetchall()
 
     def one(self, sql: str, args: Sequence[Any] | dict[str, Any] = ()) -> sqlite3.Row | None:
         """Return the first row of a query, or None."""
         connection = self.connection
-        with self._told():
+        with self._told(READING):
             row: sqlite3.Row | None = connection.execute(sql, args).fetchone()
             return row
 
@@ -324,7 +325,8 @@ def _for_people(error: Exception, path: Path | None) -> SessiontrackdError | Non
         return StoreFull(
             f"The disk that holds {path} is full, so nothing was written. Free some space; work goes on by itself."
         )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8")
+    if undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreDamaged(
             f"{path} is damaged ({error}), so nothing was changed. Go back to the newest daily copy: "
             "`sessiontrackd budget restore`; it keeps the damaged file beside it."
