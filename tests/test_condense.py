@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sessiontrackd import readers
 from sessiontrackd.condense import Condenser, parts, render
+from sessiontrackd.insights import sent_around
 from sessiontrackd.model import InsightLevel, Message, Origin, Role, Session, ToolCall
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.tokens import sized
@@ -272,6 +273,16 @@ def test_parts_are_bounded() -> None:
     assert "".join(message.text for part in found for message in part.messages) == "".join(
         message.text for message in session.messages
     )
+
+
+def test_a_whole_request_stays_below_the_price_step() -> None:
+    """With what stands around the text: above 100,000 tokens every one of them is five times dearer."""
+    messages = [agent(at, f"reply {at} with {{some}} marks; " * 900) for at in range(1, 12)]
+
+    found = parts(condensed([human(1, "go"), *messages], InsightLevel.COMPREHENSIVE))
+
+    assert len(found) > 1
+    assert all(sized(sent_around(InsightLevel.COMPREHENSIVE) + render(part)).most <= 95_000 for part in found)
 
 
 def test_a_sub_agents_own_file_is_a_conversation() -> None:

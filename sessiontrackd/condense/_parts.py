@@ -9,8 +9,9 @@ from dataclasses import replace
 from sessiontrackd.model import Message, Session
 from sessiontrackd.tokens import sized
 
-MOST_TOKENS = 95_000
-"""The most a request may hold by its upper bound: one token above 100,000 makes all of them five times dearer."""
+MOST_TOKENS = 93_000
+"""The most text of a request by its upper bound, so that the whole of it stays at 95,000 with what stands around the text: one token above
+100,000 makes all of them five times dearer."""
 
 _HEADING = re.compile(r"^\[m(?=\d+\])", re.MULTILINE)
 

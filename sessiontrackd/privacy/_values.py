@@ -15,7 +15,7 @@ _PAIRS = (
     "ib tl ny ki rk ys ob mm fu ph og ms ye ud mb ip ub oi rl gu dr hr cc tw ft wn nu af hu nn eo vo rv nf xp gn sm fl iz "
     "ok nl my gl aw ju oa sy sl ps jo lf nv je nk kn gs dy hy ze ks xt bs ik dd pt rp sk xi oe oy ws lv db js py tm ml "
 )
-_COMMON = frozenset(_PAIRS.upper().encode().split()) | frozenset(_PAIRS.encode().split())
+_COMMON = frozenset((pair[0], pair[1]) for pair in _PAIRS.encode().split())
 _JUDGED = 200  # characters of a long value that are enough to judge it by
 _HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
@@ -57,12 +57,12 @@ def _is_random(value: bytes) -> bool:
         return kinds >= 6
     if kinds < min(9, len(value) // 2):
         return False
-    switches, share = len(_SWITCH.findall(value)), _share_of_common_pairs(value)
+    switches = len(_SWITCH.findall(value))
     if digits == 0:
-        return len(value) >= 20 and switches >= len(value) // 8 and share < 0.5
+        return len(value) >= 20 and switches >= len(value) // 8 and _share_of_common_pairs(value) < 0.5
     if digits >= len(value) // 5 and switches >= 4 and not _LONG_WORD.search(value):
         return True
-    return share < 0.62 and switches >= 2 + len(value) // 24
+    return switches >= 2 + len(value) // 24 and _share_of_common_pairs(value) < 0.62
 
 
 def looks_mixed(value: bytes) -> bool:
@@ -75,9 +75,9 @@ def looks_mixed(value: bytes) -> bool:
 def _share_of_common_pairs(value: bytes) -> float:
     pairs = common = 0
     for run in _LETTERS.findall(value):
-        for i in range(len(run) - 1):
-            pairs += 1
-            common += run[i : i + 2].lower() in _COMMON
+        low = run.lower()
+        pairs += len(low) - 1
+        common += sum(map(_COMMON.__contains__, zip(low, low[1:], strict=False)))
     # A string of single letters between digits has no pairs at all: random. Few pairs prove little, so lean to random.
     return common / (pairs + 2)
 
