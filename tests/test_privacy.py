@@ -91,6 +91,7 @@ def test_personal_data_is_found_in_parentheses_too(value: str, kind: str, frame:
         "Use password {} to log in.", "the root password was changed to `{}`", "Here is the password:\n{}\n", "| password | {} |",
         '{{"key": "password", "value": "{}"}}', '<input type="password" name="p" value="{}">', 'Dim password As String = "{}"',
         "INSERT INTO users (name, password) VALUES ('bob', '{}');", "user,password\nbob,{}\n", "| User | Password |\n|---|---|\n| bob | {} |",
+        'cy.get("#password").type("{}")', 'bcrypt.hashSync("{}", 10)', "login: bob / {}", 'ssh-keygen -N "{}" -f x',
         "SET PASSWORD FOR 'bob' = '{}';", "net user bob {} /add", 'pw = os.getenv("PW") or "{}"', "Password - {}",
         "   12→password: {}", "new password → {}", '<Pass encoding="plain">{}</Pass>', r"{{\"password\": \"{}\"}}",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 # The commonest pairs of letters in English prose and in identifiers: a random string holds few of them.
 _PAIRS = (
@@ -77,7 +78,7 @@ def _share_of_common_pairs(value: bytes) -> float:
     for run in _LETTERS.findall(value):
         low = run.lower()
         pairs += len(low) - 1
-        common += sum(map(_COMMON.__contains__, zip(low, low[1:], strict=False)))
+        common += sum(map(_COMMON.__contains__, pairwise(low)))
     # A string of single letters between digits has no pairs at all: random. Few pairs prove little, so lean to random.
     return common / (pairs + 2)
 
