@@ -30,8 +30,8 @@ def test_chaos_overspends_no_month(tmp_path: Path) -> None:
 @pytest.mark.prove
 @pytest.mark.parametrize("processes", [1, 4, 16])
 def test_chaos_for_long(tmp_path: Path, processes: int) -> None:
-    """The same with thousands of requests."""
-    assert Chaos(tmp_path, USD, processes).run(calls=3_000, seed=processes).holds
+    """The same with a thousand requests, by one process, four and sixteen."""
+    assert Chaos(tmp_path, USD, processes).run(calls=1_000, seed=processes).holds
 
 
 def test_a_verdict_names_what_is_broken() -> None:
