@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from sessiontrackd.errors import (
     Waiting,
 )
 from sessiontrackd.model import Job, JobState, Usage
-from sessiontrackd.pipeline import Note, Rooms, open_rooms
+from sessiontrackd.pipeline import Note, Rooms, open_rooms, process_job
 from tests.busy import within_s
 from tests.desktop import StartDesktop
 
@@ -162,6 +163,24 @@ def test_a_threshold_that_a_job_passes_is_told_once(rooms: Rooms, folder: Path, 
     (shown,) = there.shown()
     assert shown["body"].startswith("50 % of the budget for ")
     assert "$6.00 of $10.00" in shown["body"]
+
+
+def test_reports_that_are_ready_are_told_in_one(rooms: Rooms, folder: Path, tmp_path: Path) -> None:
+    """When nothing else is to be done; who named a transcript sees its report anyway."""
+    said = tmp_path / "said"
+    tells = replace(
+        rooms.settings,
+        alerts_reports=True,
+        alerts_desktop=False,
+        alerts_command=("/bin/sh", "-c", f"cat >> {said}; echo >> {said}"),
+    )
+    for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
+        offer(rooms, talk(folder, name), named=name == "c.jsonl")
+    work(replace(rooms, settings=tells), process_job)
+
+    (line,) = said.read_text().splitlines()
+    assert "2 reports are ready" in json.loads(line)["text"]
+    assert json.loads(line)["report"].endswith(".insights.md")
 
 
 def test_an_engine_that_refuses_everything_is_told_of_once(
