@@ -155,6 +155,7 @@ class Daemon:
         self._reload = False
         self._worker = _WorkerProcess(home, self._wake)
         self._hinted: dict[Path, set[bytes]] = {}
+        self._ended: set[bytes] = set()  # transcripts of which a tool said that their session does not go on
         self._seen: dict[Path, _Seen] = {}
         self._watchers: dict[Folder, asyncio.Task[None]] = {}
         self._settings_mark = self._mark()
@@ -292,8 +293,10 @@ class Daemon:
             self._drift_s = drift_s
             self._scan_all_soon()
         for told in take_hints(self._home, self._settings.folders):
-            if holding := self._settings.folder_of(told):
-                self._hinted.setdefault(holding.path, set()).add(os.fsencode(told))
+            if holding := self._settings.folder_of(told.path):
+                self._hinted.setdefault(holding.path, set()).add(os.fsencode(told.path))
+                if told.has_ended:
+                    self._ended.add(os.fsencode(told.path))
         hinted, self._hinted = self._hinted, {}
         for folder in self._settings.folders:
             if not folder.enabled or self._stopping:
@@ -304,6 +307,7 @@ class Daemon:
             else:
                 for place in places:
                     await self._look(folder, place)
+        self._ended.clear()
 
     def _of(self, folder: Folder) -> _Seen:
         """Return what is known of a folder; a new one is scanned when its watch stands, so that once is enough."""
@@ -333,7 +337,7 @@ class Daemon:
             there.add(found.path)
             known = self._queue.job(found.path)
             new += known is None
-            is_news = known is None or known.fingerprint != found.fingerprint
+            is_news = known is None or known.fingerprint != found.fingerprint or found.path in self._ended
             if is_news and lowered(folder, found.path).left_alone is None:
                 batch.append(found)
             if len(batch) >= BATCH or files % BREATH == 0:
@@ -374,6 +378,7 @@ class Daemon:
                     found.fingerprint,
                     os.fspath(folder.path),
                     delay_s=rest_s + MARGIN_S if rest_s else 0.0,
+                    ended=found.path in self._ended,
                 )
         if news:
             await self._see_to_the_worker()

@@ -56,7 +56,7 @@ def _take(given: str | None, state: str) -> int:
         name, path = told.get("session_id") or told.get("thread-id"), told.get("transcript_path")
         if not isinstance(name, str) or not name or not isinstance(path, str | None):
             return _say("the JSON names no session, so there is nothing to look for", 1)
-        leave(state, name, path)
+        leave(state, name, path, ended=told.get("hook_event_name") == "SessionEnd")
     except (ValueError, AttributeError, RecursionError):
         return _say("what the tool gave is no JSON object, so there is nothing to look for", 1)
     except OSError as error:
@@ -64,7 +64,7 @@ def _take(given: str | None, state: str) -> int:
     return 0
 
 
-def leave(state: str, name: str, path: str | None) -> None:
+def leave(state: str, name: str, path: str | None, *, ended: bool = False) -> None:
     """Leave a hint for the daemon; one of the same session is replaced, so that they stay few."""
     folder = os.path.join(state, "hints")
     os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -72,7 +72,7 @@ def leave(state: str, name: str, path: str | None) -> None:
     partial = os.path.join(folder, f".{safe}.{os.getpid()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(handle, json.dumps({"id": name, "path": path}).encode())
+        os.write(handle, json.dumps({"id": name, "path": path, "ended": ended}).encode())
     finally:
         os.close(handle)
     os.replace(partial, os.path.join(folder, safe))

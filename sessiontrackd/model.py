@@ -253,6 +253,7 @@ class Job:
     again: bool = False
     named: bool = False  # a person named this path
     crashes: int = 0  # workers that died over it
+    ended: bool = False  # a tool said that its session does not go on
 
 
 @dataclass(frozen=True, slots=True)

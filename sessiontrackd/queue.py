@@ -14,6 +14,7 @@ from sessiontrackd.store import Lease, Schema, Store, is_held
 
 CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
 GROWING_LOOK_S = 20.0  # between two looks at what the transcript of a session that goes on records
+UNFINISHED = ("waiting", "running")
 SWITCHES = {"paused": False, "ai": True}  # with their state on a new machine
 
 SCHEMA = Schema(
@@ -60,12 +61,15 @@ CREATE TABLE degraded (                -- what a transcript got less than was as
 ) STRICT;
 """,
         "ALTER TABLE job ADD COLUMN grows INTEGER NOT NULL DEFAULT 0; -- it waits because its session goes on\n",
+        "ALTER TABLE job ADD COLUMN ended INTEGER NOT NULL DEFAULT 0; -- a tool said that its session does not go on\n",
     ),
 )
 
 _OFFER = """
-INSERT INTO job (path, display, fingerprint, folder, state, not_before_at, waiting_at, level, engine, again, named)
-VALUES (:path, :display, :fingerprint, :folder, 'waiting', :not_before_at, :now, :level, :engine, :again, :named)
+INSERT INTO job
+    (path, display, fingerprint, folder, state, not_before_at, waiting_at, level, engine, again, named, ended)
+VALUES
+    (:path, :display, :fingerprint, :folder, 'waiting', :not_before_at, :now, :level, :engine, :again, :named, :ended)
 """
 _OFFER_ANEW = """
 UPDATE job SET
@@ -79,7 +83,8 @@ UPDATE job SET
     attempts = CASE state WHEN 'running' THEN attempts ELSE 0 END,
     crashes = CASE state WHEN 'running' THEN crashes ELSE 0 END,
     reason = CASE state WHEN 'running' THEN reason ELSE NULL END,
-    not_before_at = CASE WHEN state != 'waiting' OR :asked THEN :not_before_at
+    ended = max(ended, :ended),
+    not_before_at = CASE WHEN state != 'waiting' OR :asked OR :ended THEN :not_before_at
         WHEN grows THEN min(not_before_at, max(:not_before_at, finished_at + :look_ms))
         ELSE max(not_before_at, :not_before_at) END,
     state = CASE state WHEN 'running' THEN 'running' ELSE 'waiting' END
@@ -121,6 +126,7 @@ class Queue:
         again: bool = False,
         named: bool = False,
         delay_s: float = 0.0,
+        ended: bool = False,
     ) -> bool:
         """Let a transcript wait for its turn if it is new, has changed, or a person asked for it.
 
@@ -136,6 +142,7 @@ class Queue:
             again: make the insight anew.
             named: a person asked for this path; it goes first, and an unchanged one is offered too.
             delay_s: not before then, because the file is not yet at rest.
+            ended: its session does not go on, so that nothing is to be waited for.
 
         Returns:
             Whether it now waits (or will, when the present work on it is done).
@@ -145,14 +152,14 @@ class Queue:
         values = {
             "path": path, "display": display, "fingerprint": seen, "folder": folder, "level": level, "engine": engine,
             "again": again, "named": named, "now": now, "not_before_at": self._due_ms(delay_s) if delay_s else 0,
-            "look_ms": int(GROWING_LOOK_S * 1000),
+            "look_ms": int(GROWING_LOOK_S * 1000), "ended": ended,
             "asked": named or again or level is not None or engine is not None,
         }  # fmt: skip
         with self._store.immediate() as connection:
-            known = connection.execute("SELECT fingerprint FROM job WHERE path = ?", (path,)).fetchone()
+            known = connection.execute("SELECT fingerprint, state FROM job WHERE path = ?", (path,)).fetchone()
             if known is None:
                 connection.execute(_OFFER, values)
-            elif known["fingerprint"] != seen or values["asked"]:
+            elif known["fingerprint"] != seen or values["asked"] or (ended and known["state"] in UNFINISHED):
                 connection.execute(_OFFER_ANEW, values)
             else:
                 return False
@@ -224,6 +231,7 @@ class Queue:
                 "attempts = CASE WHEN :put_off AND NOT changed OR :state IN ('failed', 'held') THEN attempts ELSE 0 END, "
                 "waiting_at = CASE WHEN :waits THEN :now ELSE waiting_at END, "
                 "named = named AND :waits, again = again AND :waits, finished_at = :now, grows = :grows, "
+                "ended = ended AND :waits, "
                 "fingerprint = CASE WHEN :read IS NULL OR changed THEN fingerprint ELSE :read END, "
                 "content_sha256 = coalesce(:content_sha256, content_sha256) WHERE id = :id",
                 {
@@ -422,6 +430,7 @@ def _job(row: sqlite3.Row) -> Job:
         again=bool(row["again"]),
         named=bool(row["named"]),
         crashes=row["crashes"],
+        ended=bool(row["ended"]),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sessiontrackd import budget, config, privacy, queue
+from sessiontrackd import budget, config, hook, privacy, queue
 from sessiontrackd.config import Home
 from sessiontrackd.model import Degraded, InsightLevel, Job, JobState
 from sessiontrackd.store import open_store
@@ -371,3 +371,20 @@ def test_the_manager_hears_how_it_stands_and_why_settings_were_not_taken_up(
         hear("STATUS=watching 1 folder, 0 waiting, $0 of $50; the changed settings are wrong, those before them hold")
         process.send_signal(signal.SIGTERM)
         hear("STOPPING=1")
+
+
+def test_the_note_of_a_session_that_its_tool_ended_is_made_at_once(daemons: Daemons) -> None:
+    """Though it was made a moment ago, and although the last message is new."""
+    path, now = daemons.folder / "a.jsonl", time.strftime("%Y-%m-%dT%H:%M:", time.gmtime())
+    path.write_text(talk(1).replace("2026-03-14T09:00:", now), encoding="utf-8")
+    daemons.start()
+    note = daemons.folder / "a.jsonl.insights.md"
+    eventually(note.exists)
+    path.write_text(talk(1, "What is a lease?", "And a lock?", "Is that all?").replace("2026-03-14T09:00:", now))
+    eventually(lambda: daemons.jobs()["a.jsonl"].state is JobState.WAITING and daemons.jobs()["a.jsonl"].reason)
+    assert "Is that all" not in note.read_text()
+
+    hook.leave(str(daemons.home.state_dir), "s1", str(path), ended=True)
+
+    eventually(lambda: daemons.jobs()["a.jsonl"].state is JobState.DONE)
+    assert "Is that all" in note.read_text()

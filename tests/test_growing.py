@@ -300,3 +300,20 @@ def test_a_short_session_is_asked_about_as_a_whole(server: Counterpart) -> None:
     asked.about(TALK[:2], DECIDED)
 
     assert "patches" not in asked.about(TALK, DECIDED).provenance
+
+
+def test_a_session_that_its_tool_ended_waits_for_nothing(opened: Opened, server: Counterpart) -> None:
+    """Neither its note nor the engine; what is done and unchanged is not done again."""
+    rooms = opened()
+    path = rooms.settings.folders[0].path / "talk.jsonl"
+    assert seen(rooms, 2, datetime.now(UTC)).state is JobState.WAITING
+    name, now = os.fsencode(path), watch.fingerprint(os.fsencode(path))
+    assert now is not None
+
+    assert rooms.queue.offer(name, str(path), now, str(path.parent), ended=True)
+    asyncio.run(worker.Worker(rooms, 0.0).run())
+
+    assert rooms.queue.jobs()[0].state is JobState.DONE
+    assert len(server.requests) == 1
+    assert not rooms.queue.jobs()[0].ended
+    assert not rooms.queue.offer(name, str(path), now, str(path.parent), ended=True)

@@ -44,7 +44,7 @@ def test_it_leaves_a_hint_in_a_tenth_of_a_second(words: list[str], home: Path) -
     status, took_s = call([sys.executable, *words, "--home", str(home)], json.dumps(ENDED))
 
     assert (status, took_s < MOST_S) == (0, True), took_s
-    assert config.take_hints(Home.find(home), ()) == [Path("/t/5f0c.jsonl")]
+    assert config.take_hints(Home.find(home), ()) == [(Path("/t/5f0c.jsonl"), True)]
     assert config.take_hints(Home.find(home), ()) == []
 
 
@@ -59,7 +59,7 @@ def test_codex_gives_its_json_as_a_word_and_whom_it_called_before_is_still_calle
 
     day = datetime.fromtimestamp(0x01980A4E5C00 / 1000).strftime("%Y/%m/%d")  # noqa: DTZ006 - as Codex does
     folders = (Folder(Path("/c/sessions"), preset="codex"), Folder(Path("/d")))
-    assert config.take_hints(Home.find(home), folders) == [Path("/c/sessions") / day]
+    assert config.take_hints(Home.find(home), folders) == [(Path("/c/sessions") / day, False)]
     assert json.loads((tmp_path / "got").read_text()) == TURN
 
 
@@ -81,7 +81,7 @@ def test_a_sessions_name_is_no_path(name: str, home: Path) -> None:
     (home / "hints" / "broken").write_text("{")
 
     assert [path.parent for path in home.rglob("*") if path.is_file()] == [home / "hints"] * 2
-    assert config.take_hints(Home.find(home), ()) == [Path("/t/x.jsonl")]
+    assert config.take_hints(Home.find(home), ()) == [(Path("/t/x.jsonl"), False)]
 
 
 @pytest.mark.parametrize("chosen", [None, "/h"])

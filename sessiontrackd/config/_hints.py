@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from sessiontrackd.config._home import Home
 from sessiontrackd.model import Folder
@@ -16,7 +17,14 @@ MOST = 200  # hints taken in one go
 UUID_WITH_TIME = 7
 
 
-def take_hints(home: Home, folders: Iterable[Folder]) -> list[Path]:
+class Hint(NamedTuple):
+    """A place to look at; with `has_ended` it is the transcript of a session that does not go on."""
+
+    path: Path
+    has_ended: bool = False
+
+
+def take_hints(home: Home, folders: Iterable[Folder]) -> list[Hint]:
     """Return the places to look at, and forget the hints.
 
     Args:
@@ -31,18 +39,18 @@ def take_hints(home: Home, folders: Iterable[Folder]) -> list[Path]:
     return list(dict.fromkeys(places))
 
 
-def _places(hint: Path, folders: Iterable[Folder]) -> Iterator[Path]:
+def _places(hint: Path, folders: Iterable[Folder]) -> Iterator[Hint]:
     try:
         said = json.loads(hint.read_bytes())
         hint.unlink()
-        path, name = said["path"], said["id"]
-    except (OSError, ValueError, KeyError, TypeError):
+        path, name, has_ended = said["path"], said["id"], said.get("ended") is True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
     if isinstance(path, str):
-        yield Path(os.path.normpath(path))
+        yield Hint(Path(os.path.normpath(path)), has_ended)
     elif isinstance(name, str):
         day = _day(name)
-        yield from (folder.path / day for folder in folders if day and folder.preset == "codex")
+        yield from (Hint(folder.path / day) for folder in folders if day and folder.preset == "codex")
 
 
 def _day(name: str) -> str | None:

@@ -112,6 +112,7 @@ class Work:
     attempts: int
     degrade: str
     in_batch: bool = False
+    has_ended: bool = False
 
     @property
     def folder_name(self) -> str | None:
@@ -282,6 +283,7 @@ def plan(settings: Settings, job: Job) -> Work:
         again=job.again,
         named=job.named,
         attempts=job.attempts,
+        has_ended=job.ended,
         degrade=folder.degrade or settings.degrade,
         in_batch=not job.named and _may_wait(folder.mode, job),
     )
@@ -434,7 +436,8 @@ def pause_of(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: R
     session, elsewhere = reading.session, generator.condense_for(work.level) is not None
     noted = [each.at for each in rooms.history.notes.of(session.session_id, work.path)]
     prior = prior_of(rooms, work, session.session_id) if elsewhere else None
-    past = Past(session.ended_at, max(noted, default=None), prior.made_at if prior else None)
+    last_at = None if work.has_ended else session.ended_at
+    past = Past(last_at, max(noted, default=None), prior.made_at if prior else None)
     return pause(past, rooms.settings, datetime.now(UTC), elsewhere=elsewhere)
 
 

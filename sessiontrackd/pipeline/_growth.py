@@ -14,7 +14,8 @@ class Past:
     """What is known of a session so far.
 
     Attributes:
-        ended_at: of its last message; None where the transcript has no times, which tells nothing of going on.
+        ended_at: of its last message; None where the transcript has no times, which tells nothing of going on, and where
+            a tool said that the session is over.
         noted_at: when its note was last made.
         asked_at: when the engine that is asked elsewhere last made its insight; None for the local engine.
     """

@@ -47,7 +47,7 @@ def test_stdin_is_taken_where_a_person_pipes_it(home: Path, monkeypatch: pytest.
 
     assert main(["capture"]) == 0
 
-    assert config.take_hints(Home.find(home), ()) == [Path("/t/a")]
+    assert config.take_hints(Home.find(home), ()) == [(Path("/t/a"), False)]
 
 
 def test_the_daemon_looks_where_a_hint_says(home: Path, tmp_path: Path) -> None:
