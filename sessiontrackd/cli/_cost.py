@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessiontrackd import engines
 from sessiontrackd.cli._command import current_home
@@ -13,6 +13,7 @@ from sessiontrackd.errors import Held
 from sessiontrackd.estimate import Planned, Range, Total
 from sessiontrackd.insights import LEVELS
 from sessiontrackd.model import FLAT_RATE, InsightLevel
+from sessiontrackd.pricing import usd_text
 
 PAID = "claude"  # whose price is told where the local engine would do the work
 
@@ -58,3 +59,14 @@ def scaled_text(total: Total) -> str:
     if total.read == total.files:
         return ""
     return f"{total.read:,} of {count(total.files, 'transcript')}, spread over their sizes, were read; the rest is scaled from them."
+
+
+def as_range(value: Range) -> dict[str, Any]:
+    """Return a range for JSON."""
+    return {"low": value.low, "expected": value.expected, "max": value.most}
+
+
+def money(total: Total) -> dict[str, Any]:
+    """Return the range of a cost for JSON; what a plan covers has none."""
+    cost = as_range(total.cost_picousd)
+    return {name: None if total.is_flat_rate else usd_text(amount) for name, amount in cost.items()}

@@ -18,9 +18,9 @@ from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, safe
 from sessiontrackd.config import Settings
 from sessiontrackd.errors import JobError, NotAConversation
-from sessiontrackd.estimate import SAMPLE, Estimates, Planned, Range, Total
+from sessiontrackd.estimate import SAMPLE, Estimates, Planned, Total
 from sessiontrackd.model import Folder, InsightLevel
-from sessiontrackd.pricing import prices_of, usd_text
+from sessiontrackd.pricing import prices_of
 from sessiontrackd.records import open_source
 
 
@@ -93,8 +93,8 @@ def _document(chosen: Sequence[_Chosen], total: Total, paid: Total) -> dict[str,
         "transcripts": total.transcripts,
         "sessions": total.sessions,
         "model": ", ".join(sorted(models)) or None,
-        "input_tokens": _range(total.input_tokens),
-        "cost_usd": _money(paid),
+        "input_tokens": _cost.as_range(total.input_tokens),
+        "cost_usd": _cost.money(paid),
         "read": total.read,
         "files": total.files,
     }
@@ -102,19 +102,8 @@ def _document(chosen: Sequence[_Chosen], total: Total, paid: Total) -> dict[str,
         document["flat_rate"] = True
     if not models:
         others = {each.planned.model for each in chosen}
-        document["paid"] = {"model": ", ".join(sorted(others)) or None, "cost_usd": _money(total)}
+        document["paid"] = {"model": ", ".join(sorted(others)) or None, "cost_usd": _cost.money(total)}
     return document
-
-
-def _range(value: Range) -> dict[str, Any]:
-    return {"low": value.low, "expected": value.expected, "max": value.most}
-
-
-def _money(total: Total) -> dict[str, Any]:
-    """Return the range of a cost; what a plan covers has none."""
-    return {
-        name: None if total.is_flat_rate else usd_text(amount) for name, amount in _range(total.cost_picousd).items()
-    }
 
 
 def _print(chosen: Sequence[_Chosen], total: Total, paid: Total) -> None:

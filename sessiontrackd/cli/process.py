@@ -6,21 +6,24 @@ import asyncio
 import heapq
 import os
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sessiontrackd import config, pipeline, readers, worker
+from sessiontrackd import config, engines, pipeline, readers, worker
+from sessiontrackd.cli import _cost
 from sessiontrackd.cli._command import command, current_home, json_option, known_engine
 from sessiontrackd.cli._named import Named, expanded
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
 from sessiontrackd.config import PRESETS
 from sessiontrackd.errors import JobError, NotAConversation, Skipped
+from sessiontrackd.estimate import Estimates, Planned
 from sessiontrackd.model import FLAT_RATE, Folder, InsightLevel
-from sessiontrackd.pricing import picousd
+from sessiontrackd.pricing import picousd, prices_of
 from sessiontrackd.watch import scan
 
 LEVELS = [level.value for level in InsightLevel]
@@ -61,11 +64,17 @@ def process(
         _print_notes(named, level)
         return
     asked = {"level": level, "engine": engine}
-    results = _rehearsed(named, **asked) if dry_run else _results(named, **asked, again=again)
+    cost = ""
+    if dry_run:
+        results, cost = _rehearsed(named, **asked)
+    else:
+        results = _results(named, **asked, again=again)
     if as_json:
         print_json({"results": results})
+    elif dry_run:
+        _print_rehearsal(results, cost)
     else:
-        (_print_rehearsal if dry_run else _print_results)(results)
+        _print_results(results)
     if any(_has_failed(result, each.by_name) for result, each in zip(results, named, strict=True)):
         click.get_current_context().exit(1)
 
@@ -83,10 +92,15 @@ def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:
     return results
 
 
-def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> list[dict[str, Any]]:
-    """Say of each transcript what would be done; nothing is made, not even a state folder."""
+def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> tuple[list[dict[str, Any]], str]:
+    """Say of each transcript what would be done, and what all would cost; nothing is made, not even a state folder.
+
+    Raises:
+        Unpriced: nobody knows what a model costs that would be asked.
+    """
     settings = config.load(current_home())
-    results = []
+    results, planned = [], list[Planned]()
+    estimates = Estimates(prices_of(settings), datetime.now(UTC))
     with Progress("looking", len(named)) as progress:
         for each in named:
             folder = settings.folder_of(each.path) or Folder(each.path.parent)
@@ -94,8 +108,12 @@ def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> lis
             maker = "local" if lower.kept_local else engine or folder.engine
             chosen = {"level": level or lower.level.value, "engine": maker, "output": folder.output}
             results.append(_rehearsal(each.path) | chosen)
+            if results[-1]["state"] == "waiting" and engines.engine_class(maker).leaves_machine:
+                asked = _cost.asked_of(maker, settings, depth := InsightLevel(chosen["level"]))
+                planned.append(_cost.planned(each.path, depth, asked, named=each.by_name))
+                results[-1]["cost_usd"] = _cost.money(estimates.total(planned[-1:]))
             progress.step(each.path.name)
-    return results
+    return results, _cost.about(estimates.total(planned)) if planned else "$0"
 
 
 def _rehearsal(path: Path) -> dict[str, Any]:
@@ -142,7 +160,7 @@ def _print_total(results: list[dict[str, Any]]) -> None:
         click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {plan}.")
 
 
-def _print_rehearsal(results: list[dict[str, Any]]) -> None:
+def _print_rehearsal(results: list[dict[str, Any]], cost: str) -> None:
     rows = []
     for result in results:
         does = result["reason"] or f"{count(len(result['sessions']), 'session')}, {result['level']}"
@@ -150,7 +168,7 @@ def _print_rehearsal(results: list[dict[str, Any]]) -> None:
     print_table(("transcript", "what would be done"), rows)
     working = [result for result in results if result["state"] == "waiting"]
     sends = sorted({result["engine"] for result in working} - {"local"})
-    said = f"sent by {', '.join(sends)}" if sends else "nothing would be sent, $0 spent"
+    said = f"sent by {', '.join(sends)}, {cost}" if sends else "nothing would be sent, $0 spent"
     click.echo(f"\n{count(len(working), 'transcript')} would be worked on; {said}. Nothing was done.")
 
 

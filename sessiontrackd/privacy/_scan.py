@@ -50,7 +50,7 @@ _SECRET_WORD = re.compile(
 _SECRET_KIND = re.compile(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
 _SECRET_DATA = re.compile(rb"(?m)^[ \t0-9+>|]{0,16}(?:stringData|data):[ \t]{0,4}\r?$")
 _SECRET_ENTRY = re.compile(
-    rb"(?m)^[ \t0-9+>|]{1,24}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,1000}={0,2}[\"']?)"
+    rb"(?m)^[ \t0-9+>|]{1,24}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,20000}={0,2}[\"']?)"
 )
 
 

@@ -131,3 +131,14 @@ def test_a_template_of_ones_own_is_used_and_its_mistake_is_named(
     assert "## Asked" in note
     assert failed["state"] == "failed"
     assert f"{mine}, line 3: 'titel' is undefined." in failed["reason"]
+
+
+def test_a_dry_run_tells_what_would_be_spent(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With an engine that is paid: the range of each transcript, and of all."""
+    assert main(["process", "--dry-run", "--engine", "claude", "--json", str(talk)]) == 0
+    cost = json.loads(capsys.readouterr().out)["results"][0]["cost_usd"]
+    assert main(["process", "--dry-run", "--engine", "claude", str(talk)]) == 0
+
+    assert 0 < float(cost["low"]) < float(cost["expected"]) < float(cost["max"])
+    assert "would be worked on; sent by claude, about $0.00" in capsys.readouterr().out
+    assert list(home.iterdir()) == []
