@@ -17,8 +17,9 @@ FEWEST_WORDS = 3  # values of settings have fewer
 FEWEST_ALONE = 3  # turns of a talk whose text has more lines before it than a title
 TITLE_LINES = 3
 _NAMES = "|".join(map(re.escape, sorted((*ASKERS, *ANSWERERS), key=len, reverse=True)))
+_STAMP = r"[\[(]?(?:\d{4}-\d{2}-\d{2}[ T])?\d{1,2}:\d{2}(?::\d{2})?(?:[ ][AP]M)?[\])]?"
 _TURN = re.compile(
-    rf"^[ ]{{0,3}}(?P<heading>#{{1,6}}[ ]+)?(?:\*\*|__)?(?P<name>{_NAMES})(?P<said>[ ]said|[ ]wrote)?"
+    rf"^[ ]{{0,3}}(?P<heading>#{{1,6}}[ ]+)?(?:{_STAMP}[ ]*(?:[-–—][ ]*)?)?(?:\*\*|__)?(?P<name>{_NAMES})(?P<said>[ ]said|[ ]wrote)?"
     r"(?:[ ][\[(][^\])]{1,40}[\])])?(?:\*\*|__)?(?P<colon>:)?(?:\*\*|__)?(?:[ \t]+(?P<text>\S.*))?[ \t]*$",
     re.IGNORECASE,
 )

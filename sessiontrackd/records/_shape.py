@@ -16,6 +16,9 @@ SAMPLE_LINES = 20
 SAMPLE_BYTES = 8 * 1024 * 1024
 BINARY_NULS = 0.3  # this share of NUL bytes in the head means that it is no text
 PADDING = b" \t\r\n\0"
+_ARRAY = re.compile(
+    rb'\[[\s\0]*(?:[]{["]|true|false|null|NaN|-?Inf|-?\d[\d.eE+-]*[\s\0]*(?:[,\]]|\Z)|\Z)'
+)  # not a text that begins with [10:03]
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
 
 
@@ -40,7 +43,7 @@ class Shape:
 def shape_of(head: bytes, opener: Callable[[], BinaryIO]) -> Shape:
     """Look at the head, and at some more lines where it begins like JSON lines."""
     start = head.lstrip(PADDING)
-    if start[:1] == b"[":
+    if _ARRAY.match(start):
         return Shape("array", _keys(start, 2))
     if start[:1] == b"{":
         return _shape_of_braces(start, opener)

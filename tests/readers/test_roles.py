@@ -14,6 +14,7 @@ TALKS = {
     "bold inside": "**Human**: How do I list files?\n\n**Claude**: Use ls.\n",
     "pasted": "You said:\nHow do I list files?\n\nChatGPT said:\nUse ls.\n\nNote: it sorts by name.\n",
     "lower": "human: how do i list files\nai: use ls\n",
+    "stamped": "[10:03] User: How do I list files?\n[2026-01-01 10:04:10] Assistant: Use ls.\n",
     "headings": "# List files\n\n## User\n\nHow do I list files?\n\n## Assistant\n\nUse ls.\n",
     "prompts": "# List files\n\n## Prompt:\nHow do I list files?\n\n## Response:\nUse ls.\n",
     "title": "Files and how to list them\n\nUser: How do I list files?\nAssistant: Use ls.\n",
