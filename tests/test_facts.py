@@ -365,6 +365,15 @@ def test_other_languages_have_asks_outcome_and_keywords(asked: str, reply: str, 
     assert not {"der", "die", "el", "la", "ist"} & set(facts.keywords)
 
 
+def test_an_ask_repeated_without_an_answer_is_one_ask_with_both_places() -> None:
+    """Asked twice, told once, and both messages are named."""
+    talk = (
+        Talk().human("where does the old pump stand").human("where does the old pump stand now").model("In the shed.")
+    )
+
+    assert [finding.messages for finding in talk.facts().of("ask")] == [(2, 1)]
+
+
 def test_a_cut_result_is_not_quoted_near_its_cut() -> None:
     """Where the middle of a result was left out a secret may be torn: 4,096 characters on each side stay unquoted."""
     head, tail = "x\n" * 8_192, "y\n" * 7_000 + "Error: torn here" + "\n" * 10

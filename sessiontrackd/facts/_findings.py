@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 from sessiontrackd.facts import _cues as cues
@@ -91,7 +92,7 @@ class Maker:
         segments = [segment for segment in self._talk.segments.top(TIMELINE) if not segment.again]
         said = [segment for segment in segments if not segment.thin] or segments[:1]
         for segment in said:
-            yield self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number)
+            yield _also(self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number), segment)
 
     def _outcome(self) -> Iterator[Finding]:
         reply = self.outcome_reply()
@@ -265,9 +266,10 @@ class Maker:
         told = segment.replies and tells_something(segment.replies[-1])
         found = lead(segment.replies[-1], 1) if told else []
         parts = [self._quote("answer", kept, LONG_CHARS) for kept in found]
-        return self._quote(
+        finding = self._quote(
             "segment", segment.ask, SHORT_CHARS, parts, number=segment.number, calls=segment.calls, until=segment.last
         )
+        return _also(finding, segment)
 
     def _points(self) -> Iterator[Finding]:
         if not self.is_chat or not self._talk.chat:
@@ -313,6 +315,11 @@ def _one_each(worth: list[float]) -> list[int]:
     count = min(SECTION - 1, len(worth))
     edges = [len(worth) * part // count for part in range(count + 1)] if count else []
     return [max(range(low, high), key=lambda at: (worth[at], -at)) for low, high in pairwise(edges) if high > low]
+
+
+def _also(finding: Finding, segment: Segment) -> Finding:
+    """Name the messages, too, in which the same was asked before without an answer."""
+    return replace(finding, messages=(*finding.messages, *segment.also)) if segment.also else finding
 
 
 def _problem_weight(problem: Problem) -> float:

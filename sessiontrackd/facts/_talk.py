@@ -59,6 +59,7 @@ class Segment:
     last: int = 0
     thin: bool = False
     again: bool = False  # asked once more before anything was answered
+    also: tuple[int, ...] = ()  # where the same was asked before
 
 
 class Final(NamedTuple):
@@ -141,6 +142,7 @@ class Talk:
         self.current = Segment(ask, whole, self.asks, last=ask.message, thin=weight == 0)
         if before and not before.replies and not before.calls:
             before.again = _alike(before.ask.raw, self.current.ask.raw)
+            self.current.also = (*before.also, before.ask.message) if before.again else ()
         if len(self.first) < 12:
             self.first.append(self.current)
         self.segments.offer(weight + 10 * (self.asks == 1), self.current)
