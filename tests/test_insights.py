@@ -171,6 +171,21 @@ def test_an_answer_that_ended_early_is_paid_and_not_asked_for_again(money: Token
     assert states(money) == ["settled"]
 
 
+def test_without_room_to_ask_again_an_answer_without_the_shape_is_not_asked_for_anew(money: TokenManager) -> None:
+    """It was paid for; to begin from the start would pay for it again."""
+
+    def spoil(_: dict[str, Any]) -> str:
+        money.set_limits(Limit(1))
+        return "I cannot."
+
+    with Counterpart(spoil) as server:
+        with pytest.raises(Held, match="it was paid for") as caught:
+            generated(server, money)
+
+        assert not isinstance(caught.value, OverBudget)
+        assert len(server.requests) == 1
+
+
 def test_prose_around_the_answer_is_left_out(money: TokenManager) -> None:
     """Servers that ignore the schema put words around it."""
     with Counterpart(lambda _: f"Here it is:\n```json\n{answer(FOUNDED)}\n```") as server:

@@ -141,8 +141,11 @@ class Requests:
         try:
             try:
                 return _answer(ask, paid)
-            except Shapeless:
-                paid.append(await self._patient(replace(ask, text=ask.text + REPAIR), purpose))
+            except Shapeless as problem:
+                try:
+                    paid.append(await self._patient(replace(ask, text=ask.text + REPAIR), purpose))
+                except OverBudget:  # who waits for room would pay for the first answer again
+                    raise problem from None
                 return _answer(ask, paid)
         except Unusable as problem:
             raise _unusable(problem, ", also when it was asked again" if len(paid) > 1 else "") from problem

@@ -10,7 +10,7 @@ from dataclasses import replace
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.errors import OverBudget, Waiting
 from sessiontrackd.model import Degraded, Insight, InsightLevel
-from sessiontrackd.pricing import usd_text
+from sessiontrackd.pricing import usd_shown
 
 ROOM_LOOK_S = 0.1  # between two looks whether requests in flight have ended
 ROOM_PATIENCE_S = 600.0  # twice the longest that a request takes
@@ -69,7 +69,7 @@ def hold_back(money: TokenManager, most_ahead: float, degrade: str, folder: str 
 def instead(insight: Insight, less: Degraded) -> Insight:
     """Say in the note that it is less than was asked for."""
     maker = "by the local engine" if insight.engine == "local" else f"at the level {insight.level}"
-    price = "" if less.cost_picousd is None else f", which may cost up to ${usd_text(less.cost_picousd)}"
+    price = "" if less.cost_picousd is None else f", which may cost up to {usd_shown(less.cost_picousd)}"
     text = f"Made {maker}: the budget of {less.period} had no room for {less.engine} at the level {less.level}{price}."
     return replace(insight, provenance={**insight.provenance, "instead": text})
 
