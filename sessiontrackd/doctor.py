@@ -88,6 +88,7 @@ def examine(home: Home, *, notify: bool = True, service: dict[str, Any] | None =
         yield from look(patient)
     if service is not None:
         yield _service(service)
+        yield from _service_key(patient, service)
     if notify:
         yield _notification(patient)
 
@@ -370,7 +371,9 @@ def _key(patient: Patient) -> Iterator[Check]:
     except SettingsError as error:
         yield Check("key", FAILURE, str(error), "Do what it says, or: sessiontrackd key set")
         return
-    if key is None:
+    if key is None and provider_of("claude", patient.settings) != "anthropic":
+        yield Check("key", OK, "there is none; a server of your own may need none")
+    elif key is None:
         yield Check("key", WARNING, "there is no key, so notes are made locally", "Keep one: sessiontrackd key set")
     else:
         yield Check("key", OK, "there is one; whether it is valid only a request would tell, and none was made")
@@ -396,6 +399,19 @@ def _service(standing: dict[str, Any]) -> Check:
         return Check("service", FAILURE, f"systemd gave it up: {state}", "Why: systemctl --user status sessiontrackd")
     is_up = state.startswith(("active", "activating", "reloading", "running"))
     return Check("service", OK if is_up else WARNING, state, None if is_up else "Start it: sessiontrackd service start")
+
+
+def _service_key(patient: Patient, standing: dict[str, Any]) -> Iterator[Check]:
+    """Say whether the installed service finds a key: it does not see what stands in this shell only."""
+    asks = any(folder.engine == "claude" for folder in patient.sending_folders)
+    if not (standing["installed"] and asks and config.KEY_VARIABLE in os.environ):
+        return
+    with suppress(SettingsError):  # told of elsewhere
+        if standing["key_given"] or config.find_key(patient.home, {}):
+            yield Check("service key", OK, "the service finds a key without this shell")
+        else:
+            text = f"the key stands in {config.KEY_VARIABLE} of this shell, which the service does not see"
+            yield Check("service key", FAILURE, text, "Keep it where the service looks: sessiontrackd key set")
 
 
 def _daemon(patient: Patient) -> Iterator[Check]:

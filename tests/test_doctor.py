@@ -101,6 +101,23 @@ def test_a_model_that_is_gone_or_unknown_is_told(place: Home, tmp_path: Path, na
     assert found(place, "model").state == state or (state is None and "2026-11-30" in found(place, "model").text)
 
 
+def test_a_key_of_this_shell_only_is_none_for_the_service(
+    place: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The installed service starts without it, so doctor looks as it would."""
+    config.add_folder(place, tmp_path, engine="claude")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+
+    def state(given: bool) -> str:
+        standing = {"installed": True, "state": "active", "problem": None, "key_given": given}
+        checks = examine(place, notify=False, service=standing)
+        return next(check.state for check in checks if check.name == "service key")
+
+    assert (state(False), state(True)) == (FAILURE, OK)
+    config.keep_key(place, "y")
+    assert state(False) == OK
+
+
 def test_a_folder_that_is_gone_is_a_warning(place: Home, tmp_path: Path) -> None:
     """It may be on a disk that is not mounted."""
     config.add_folder(place, tmp_path / "gone")
@@ -387,7 +404,7 @@ def test_a_stale_hook_is_told_with_the_line_that_mends_it(place: Home, person: P
 )
 def test_the_service_is_looked_at(place: Home, installed: bool, state: str, problem: str | None, how: str) -> None:
     """In the platform's words, each with what to do."""
-    standing = {"installed": installed, "state": state, "problem": problem}
+    standing = {"installed": installed, "state": state, "problem": problem, "key_given": False}
     (check,) = [each for each in examine(place, notify=False, service=standing) if each.name == "service"]
 
     assert check.state == how

@@ -75,6 +75,20 @@ def test_a_moved_program_is_noticed(own: Home) -> None:
     assert "service install" in services.standing(unit)["problem"]
 
 
+@pytest.mark.parametrize(
+    ("answers", "given"),
+    [
+        ({}, False),
+        ({"show-environment": Answer(0, "PATH=/bin\nANTHROPIC_API_KEY=x\n")}, True),
+        ({"show-environment": Answer(0, "MY_ANTHROPIC_API_KEY=x\n")}, False),
+        ({"LoadCredential": Answer(0, "LoadCredential=anthropic-api-key:/etc/key")}, True),
+    ],
+)
+def test_it_is_known_whether_the_service_is_given_a_key(own: Home, answers: dict[str, Answer], given: bool) -> None:
+    """By the manager's environment, or a credential of the unit."""
+    assert Unit(own, Recorded(**answers)).is_given_a_key() is given
+
+
 def test_a_refusal_of_the_platform_is_told(own: Home) -> None:
     """With its words, and no file stays behind; and a machine without systemctl says so."""
     unit = Unit(own, Recorded(systemctl=Answer(1, "Failed to connect to bus")))
@@ -110,7 +124,7 @@ def test_an_agent_is_loaded_and_forgotten(own: Home) -> None:
     assert services.standing(agent)["state"] == "running"
     services.uninstall(agent)
 
-    assert [line.split()[1] for line in runner.asked] == ["bootout", "bootstrap", "print", "bootout"]
+    assert [line.split()[1] for line in runner.asked] == ["bootout", "bootstrap", "print", "getenv", "bootout"]
     assert not agent.path.exists()
 
 

@@ -15,27 +15,30 @@ from sessiontrackd.errors import UsageError
 @click.group("key", cls=Group, epilog="sessiontrackd key set\nsessiontrackd key status")
 @home_option
 def key() -> None:
-    """Keep the API key of the engine 'claude' in a file that only you can read."""
+    """Keep the API key of the engine 'claude' in a file that only you can read, or in the system keyring."""
 
 
 @subcommand(key, "set", example="sessiontrackd key set\nsessiontrackd key set < key.txt")
-def set_() -> None:
+@click.option("--keyring", "in_keyring", is_flag=True, help="In the system keyring; needs sessiontrackd[keyring].")
+def set_(in_keyring: bool) -> None:
     """Read the key from stdin, unseen on a terminal, and keep it."""
     given = click.prompt("API key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
     value = given.strip()
     if not value or not value.isascii() or any(char.isspace() for char in value):
         raise UsageError("That is no API key: it is one word of letters, digits and dashes.")
-    click.echo(f"Kept in {config.keep_key(current_home(), value)}.")
+    if in_keyring:
+        config.keep_key_in_keyring(current_home(), value)
+        click.echo("Kept in the system keyring. Without an unlocked one, notes are made locally.")
+    else:
+        click.echo(f"Kept in {config.keep_key(current_home(), value)}.")
     config.poke(current_home())
 
 
 @subcommand(key, "remove", example="sessiontrackd key remove")
 def remove() -> None:
-    """Delete the file; a key in the environment stays where it is."""
-    place = config.key_path(current_home())
-    existed = place.exists()
-    place.unlink(missing_ok=True)
-    click.echo("Removed." if existed else "There was none.")
+    """Delete it from file and keyring; a key in the environment stays where it is."""
+    click.echo("Removed." if config.remove_key(current_home()) else "There was none.")
+    config.poke(current_home())
 
 
 @subcommand(key, "status", example="sessiontrackd key status")

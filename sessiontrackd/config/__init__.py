@@ -15,7 +15,16 @@ from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._hints import take_hints
 from sessiontrackd.config._home import Home, Settings
 from sessiontrackd.config._hooks import HOOKS, ToolHook
-from sessiontrackd.config._key import condition, find_key, keep_key, key_path
+from sessiontrackd.config._key import (
+    KEY_CREDENTIAL,
+    KEY_VARIABLE,
+    condition,
+    find_key,
+    keep_key,
+    keep_key_in_keyring,
+    key_path,
+    remove_key,
+)
 from sessiontrackd.config._log import start_logging
 from sessiontrackd.config._lowered import Lowered, lowered
 from sessiontrackd.config._options import (
@@ -45,6 +54,8 @@ __all__ = [
     "EXAMPLE",
     "HOME_VARIABLE",
     "HOOKS",
+    "KEY_CREDENTIAL",
+    "KEY_VARIABLE",
     "LOG_LEVELS",
     "OPTIONS",
     "PERIODS",
@@ -71,6 +82,7 @@ __all__ = [
     "heard",
     "hold",
     "keep_key",
+    "keep_key_in_keyring",
     "key_path",
     "load",
     "lowered",
@@ -80,6 +92,7 @@ __all__ = [
     "parse_amount",
     "poke",
     "remove_folder",
+    "remove_key",
     "set_project_budget",
     "set_value",
     "show",

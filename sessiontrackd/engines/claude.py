@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from sessiontrackd.config import Home, Settings, find_key
-from sessiontrackd.errors import EngineError, Refused, Unknown
+from sessiontrackd.errors import EngineError, Refused, SettingsError, Unknown
 from sessiontrackd.model import Ask, Reply, Usage
 
 if TYPE_CHECKING:
@@ -48,29 +48,44 @@ class ClaudeEngine:
         api_key: sent as the only credential; the environment and profiles on disk are not searched.
         base_url: the server.
         unencrypted: send to another machine without TLS, because the user said so.
+        key_problem: why there is a key that cannot be read.
     """
 
     NAME = "claude"
     leaves_machine = True
 
-    def __init__(self, *, model: str, api_key: str | None, base_url: str, unencrypted: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        model: str,
+        api_key: str | None,
+        base_url: str,
+        unencrypted: bool = False,
+        key_problem: str | None = None,
+    ) -> None:
         """Keep the address and the key; nothing is opened before the first attempt."""
         self.price_model: str | None = model
         self.provider = provider_name(base_url)
         self._api_key = api_key
         self._base_url = base_url
         self._unencrypted = unencrypted
+        self._key_problem = key_problem
         self._client: anthropic.AsyncAnthropic | None = None
 
     @classmethod
     def configured(cls, home: Home, settings: Settings, model: str) -> Self:
         """Make the engine that the settings describe; without a key it refuses every attempt."""
-        found = find_key(home)
+        found, problem = None, None
+        try:
+            found = find_key(home)
+        except SettingsError as error:
+            problem = str(error)
         return cls(
             model=settings.claude_model or model,
             api_key=found[0] if found else None,
             base_url=settings.claude_base_url,
             unencrypted=settings.claude_unencrypted,
+            key_problem=problem,
         )
 
     @classmethod
@@ -173,6 +188,8 @@ class ClaudeEngine:
                 "Write https in claude.base_url, or claude.unencrypted = true where that network is your own.",
                 circuit=True,
             )
+        if self._key_problem:
+            raise Refused(f"{self._key_problem} Then `sessiontrackd retry`.", circuit=True)
         if self._api_key is None and self.provider == ANTHROPIC:
             raise Refused(
                 "The engine 'claude' needs an API key, and there is none. Give it one: `sessiontrackd key set`, then "

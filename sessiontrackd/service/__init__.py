@@ -116,4 +116,5 @@ def standing(service: Service) -> dict[str, Any]:
         "hardened": installed and service.is_hardened,
         "state": service.state() if installed else "not installed",
         "problem": problem,
+        "key_given": installed and service.is_given_a_key(),
     }

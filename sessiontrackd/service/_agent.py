@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
 
-from sessiontrackd.config import Home
+from sessiontrackd.config import KEY_VARIABLE, Home
 from sessiontrackd.errors import Failed, SessiontrackdError
 from sessiontrackd.service._platform import Runner, shipped
 
@@ -62,6 +62,11 @@ class Agent:
         answer = self._run(["launchctl", "print", f"{self._domain}/{LABEL}"])
         lines = [line.strip() for line in answer.text.splitlines()] if answer.status == 0 else []
         return next((line.partition("= ")[2] for line in lines if line.startswith("state = ")), "not loaded")
+
+    def is_given_a_key(self) -> bool:
+        """Say whether launchd hands the API key to the agent; the key itself is not kept."""
+        answer = self._run(["launchctl", "getenv", KEY_VARIABLE])
+        return answer.status == 0 and bool(answer.text.strip())
 
     def _tell(self, *words: str) -> None:
         answer = self._run(["launchctl", *words])

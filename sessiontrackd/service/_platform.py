@@ -75,6 +75,10 @@ class Service(Protocol):
         """Return how it stands, in the platform's words."""
         ...
 
+    def is_given_a_key(self) -> bool:
+        """Say whether the manager hands the API key to the service; the key itself is not kept."""
+        ...
+
 
 def shipped(name: str) -> bytes:
     """Return a file of systemd/ or launchd/: in the installed package, else in the checkout."""

@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 from pathlib import Path
 
-from sessiontrackd.config import Home, load
+from sessiontrackd.config import KEY_CREDENTIAL, KEY_VARIABLE, Home, load
 from sessiontrackd.errors import Failed
 from sessiontrackd.service import _sandbox
 from sessiontrackd.service._platform import Runner, shipped
@@ -88,6 +88,15 @@ class Unit:
         answer = self._run(["systemctl", "--user", "show", UNIT, *(f"-p{field}" for field in fields)])
         found = dict(line.partition("=")[::2] for line in answer.text.splitlines())
         return ": ".join(value for field in fields if (value := found.get(field)))
+
+    def is_given_a_key(self) -> bool:
+        """Say whether the manager hands the API key to the unit; the key itself is not kept."""
+        fields = ("Environment", "LoadCredential", "LoadCredentialEncrypted", "SetCredential")
+        own = self._run(["systemctl", "--user", "show", UNIT, *(f"-p{field}" for field in fields)])
+        everybodys = self._run(["systemctl", "--user", "show-environment"])
+        names = (f"{KEY_VARIABLE}=", KEY_CREDENTIAL)
+        is_own = own.status == 0 and any(name in own.text for name in names)
+        return is_own or (everybodys.status == 0 and f"\n{KEY_VARIABLE}=" in f"\n{everybodys.text}")
 
     def _filled(self, name: str, *command: str) -> bytes:
         line = " ".join(_exec_word(word) for word in self._home.words(*command))

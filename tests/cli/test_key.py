@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
+from sessiontrackd import config
 from sessiontrackd.cli.main import main
 from sessiontrackd.config import Home, find_key
-from sessiontrackd.errors import SettingsError
+from sessiontrackd.engines.claude import ClaudeEngine
+from sessiontrackd.errors import Refused, SettingsError
 
 VALUE = "not-a-real-key-17"
 
@@ -65,3 +69,88 @@ def test_what_is_no_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     assert main(["--home", str(tmp_path), "key", "set"]) == 2
     assert not (tmp_path / "api-key").exists()
+
+
+class Keyring(types.ModuleType):
+    """A keyring in memory, which can be locked."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        super().__init__("keyring")
+        self.kept: dict[tuple[str, str], str] = {}
+        self.is_locked = False
+
+    def _open(self) -> None:
+        if self.is_locked:
+            raise KeyringError
+
+    def set_password(self, service: str, user: str, value: str) -> None:
+        self._open()
+        self.kept[service, user] = value
+
+    def get_password(self, service: str, user: str) -> str | None:
+        self._open()
+        return self.kept.get((service, user))
+
+    def delete_password(self, service: str, user: str) -> None:
+        self._open()
+        del self.kept[service, user]
+
+
+class KeyringError(Exception):
+    pass
+
+
+@pytest.fixture
+def keyring(monkeypatch: pytest.MonkeyPatch) -> Keyring:
+    made, errors = Keyring(), types.ModuleType("keyring.errors")
+    errors.KeyringError = KeyringError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", made)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    return made
+
+
+def test_places_are_looked_at_in_order(home: Path, tmp_path: Path, keyring: Keyring) -> None:
+    """Environment, credentials of systemd, keyring, file; each covers those after it."""
+    place = Home.find(home)
+    config.keep_key(place, "of-the-file")
+    assert config.find_key(place, {}) == ("of-the-file", str(config.key_path(place)))
+    keyring.kept["sessiontrackd", str(place.config_path)] = "nobody-asked"
+    assert config.find_key(place, {}) == ("of-the-file", str(config.key_path(place)))
+
+    config.keep_key_in_keyring(place, "of-the-keyring")
+    assert config.find_key(place, {}) == ("of-the-keyring", "the system keyring")
+    assert not config.key_path(place).exists()
+    (tmp_path / "anthropic-api-key").write_text("of-systemd\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert (config.find_key(place, environ) or ("",))[0] == "of-systemd"
+    assert (config.find_key(place, environ | {"ANTHROPIC_API_KEY": "of-the-shell"}) or ("",))[0] == "of-the-shell"
+
+    assert config.remove_key(place)
+    assert (config.find_key(place, {}), keyring.kept, config.remove_key(place)) == (None, {}, False)
+
+
+def test_a_locked_keyring_is_told_and_no_other_place_answers(home: Path, keyring: Keyring) -> None:
+    """Nothing is sent then, and the reason says what to do."""
+    place = Home.find(home)
+    config.keep_key_in_keyring(place, "of-the-keyring")
+    keyring.is_locked = True
+
+    with pytest.raises(SettingsError, match="cannot be used"):
+        config.find_key(place, {})
+    engine = ClaudeEngine.configured(place, config.load(place), "claude-haiku-5-5")
+    with pytest.raises(Refused, match="Unlock it") as caught:
+        engine._check()
+    assert caught.value.circuit
+
+
+def test_without_the_extra_the_command_says_how_to_get_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And keeps nothing."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a-key\n"))
+
+    assert main(["key", "set", "--keyring"]) == 1
+    assert "sessiontrackd[keyring]" in capsys.readouterr().err
+    assert config.find_key(Home.find(home), {}) is None
