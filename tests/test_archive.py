@@ -62,7 +62,7 @@ def test_a_transcript_that_is_gone_is_no_copy(home: Path, tmp_path: Path) -> Non
 
 
 def test_the_copy_outlives_the_transcript(home: Path, tmp_path: Path) -> None:
-    """Made by the daemon where the folder asks for it, it can be read like the transcript itself."""
+    """Made by the daemon where the folder asks for it, it can be read like the transcript, and is forgotten with it."""
     talks, other = tmp_path / "talks", tmp_path / "other"
     for folder in (talks, other):
         folder.mkdir()
@@ -77,3 +77,5 @@ def test_the_copy_outlives_the_transcript(home: Path, tmp_path: Path) -> None:
     (copy,) = [path for path in (home / "archive").rglob("*") if path.is_file()]
     assert copy.relative_to(home / "archive").parts[0].startswith("talks-")
     assert main(["show", str(copy)]) == 0
+    assert main(["forget", str(talks / "a.jsonl"), "--yes"]) == 0
+    assert not copy.exists()

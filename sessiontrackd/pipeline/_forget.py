@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from sessiontrackd import batches, budget, history, notes, queue, report
+from sessiontrackd import archive, batches, budget, history, notes, queue, report
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Busy, UsageError
 from sessiontrackd.history import History
@@ -116,6 +116,9 @@ def forget(home: Home, settings: Settings, store: Store, memory: Memory) -> Forg
     _require_rest(store, memory)
     for path in memory.notes:
         path.unlink(missing_ok=True)
+    for source in memory.sources:
+        if folder := settings.folder_of(source):
+            archive.forget(home, folder, Path(os.fsdecode(source)))
     insights = _forget_rows(store, memory)
     notes.write_indexes(History(store), settings.zone, templates_dir=home.templates_dir)
     for source in memory.sources:
