@@ -31,21 +31,16 @@ from sessiontrackd.config._options import (
     EXAMPLE,
     LOG_LEVELS,
     OPTIONS,
-    PICOUSD,
-    Amount,
     Option,
-    absolute_path,
     default_text,
     document,
-    format_amount,
     options,
-    parse_amount,
-    system_timezone,
 )
 from sessiontrackd.config._presence import daemon_pid, heard, hold, poke, tell
 from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.config._prices import Price
 from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
+from sessiontrackd.config._values import PICOUSD, Amount, absolute_path, format_amount, parse_amount, system_timezone
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.hook import HOME_VARIABLE
 from sessiontrackd.model import Folder

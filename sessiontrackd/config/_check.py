@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sessiontrackd.config._home import Home, Settings
-from sessiontrackd.config._options import Amount, Option, options, system_timezone
+from sessiontrackd.config._options import Option, options
 from sessiontrackd.config._presets import PRESETS
 from sessiontrackd.config._prices import Price, checked_price
+from sessiontrackd.config._values import Amount, system_timezone
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder
 

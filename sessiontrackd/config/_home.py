@@ -12,8 +12,8 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from sessiontrackd import hook
-from sessiontrackd.config._options import Amount
 from sessiontrackd.config._prices import Price
+from sessiontrackd.config._values import Amount
 from sessiontrackd.errors import SettingsError
 from sessiontrackd.hook import APP, HOME_VARIABLE
 from sessiontrackd.model import Folder
