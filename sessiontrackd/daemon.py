@@ -393,7 +393,7 @@ class Daemon:
     def _is_digest_due(self) -> bool:
         """Say, once a day, whether the worker has a digest to write."""
         today = datetime.now(self._settings.zone).date()
-        if self._digest_day == today or self._until_idle:
+        if self._digest_day == today or self._until_idle or not self._is_ready:
             return False
         self._digest_day = today
         return digest_due(self._home, self._settings.digest_every, today) is not None

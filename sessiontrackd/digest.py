@@ -36,7 +36,13 @@ class Item:
 
 
 def compose(
-    history: History, span: Span, zone: tzinfo, *, ours_picousd: int | None, note_path: Path | None = None
+    history: History,
+    span: Span,
+    zone: tzinfo,
+    *,
+    ours_picousd: int | None,
+    note_path: Path | None = None,
+    user_dir: Path | None = None,
 ) -> str | None:
     """Return the digest of a period; None where nothing was worked on. The clock has no say in it.
 
@@ -46,6 +52,7 @@ def compose(
         zone: whose days it holds.
         ours_picousd: what our own insights cost in it; None where that is unknown.
         note_path: where it will stand, for its links.
+        user_dir: the folder of the user's own templates.
     """
     start, end = span.bounds(zone)
     told = history.told(start - LOOK_BACK, end)
@@ -64,7 +71,7 @@ def compose(
     }
     last = span.after - timedelta(1)
     about = {"digest_period": span.key, "digest_from": span.first, "digest_until": last, "sessions": len(inside)}
-    return report.render_digest(values, about)
+    return report.render_digest(values, about, user_dir)
 
 
 def still_open(told: Sequence[Told]) -> list[Item]:

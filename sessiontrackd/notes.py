@@ -12,7 +12,7 @@ from functools import reduce
 from pathlib import Path
 
 from sessiontrackd import report
-from sessiontrackd.errors import JobError
+from sessiontrackd.errors import JobError, SettingsError
 from sessiontrackd.history import History, Line, Report
 from sessiontrackd.model import Insight, InsightLevel, Message, Session
 from sessiontrackd.records import Source
@@ -202,7 +202,7 @@ def write_indexes(history: History, zone: tzinfo, *, due_for_s: float = 0.0, tem
     for folder in history.lines.due(due_for_s):
         try:
             write_index(history, folder, zone, templates_dir)
-        except JobError as error:
+        except (JobError, SettingsError) as error:
             log.warning("%s", error)
 
 

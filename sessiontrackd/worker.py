@@ -83,7 +83,6 @@ async def do(rooms: Rooms, job: Job, process: Process = process_job) -> Outcome:
         if outcome.notes:
             rooms.queue.degrade(job, _degraded(outcome.notes))
     log.info("%s: %s in %.2f s%s", job.display, state, time.monotonic() - began_s, _because(outcome.reason))
-    write_indexes(rooms)
     keep_copy(rooms, job, state)
     tell = teller_of(rooms)
     await channels.tell_due(rooms.budget, rooms.alerts, rooms.settings, tell)
@@ -268,17 +267,17 @@ class Worker:
         clock = asyncio.get_running_loop().time
         idle_since_s, is_warm = clock(), False
         while not self._is_ending:
+            write_indexes(self._rooms)
             if (job := self._next()) is not None:
                 await self._start(jobs, job)
                 idle_since_s, is_warm = clock(), True
                 continue
             if not is_warm:
                 is_warm = True
-                write_indexes(self._rooms)
                 warm_up()
                 continue
             await self._keep_a_copy()
-            self._write_digest()
+            self._write_digest(clock() - idle_since_s)
             if self._in_flight:
                 idle_since_s = clock()
             elif await move_batches(self._rooms):
@@ -290,6 +289,7 @@ class Worker:
             if left_s <= 0 and due_s > SOON_S and not self._in_flight and is_told:
                 return
             await self._rest(min(due_s, LOOK_S, left_s if left_s > 0 else LOOK_S))
+        write_indexes(self._rooms)
 
     async def _keep_a_copy(self) -> None:
         """Copy the database, once a day and when nothing else is to be done; a damaged ledger is not copied."""
@@ -302,10 +302,11 @@ class Worker:
         except SessiontrackdError as error:
             log.error("today's copy of the database was not made: %s", error)
 
-    def _write_digest(self) -> None:
-        """Write the digest of the period that ended, once a day at most and when nothing else is to be done."""
+    def _write_digest(self, idle_s: float) -> None:
+        """Write the digest of the period that ended, once a day at most and after nothing was to be done for a while."""
         today = datetime.now(self._rooms.settings.zone).date()
-        if self._told_on == today or self._in_flight or self._due_s() <= 0:
+        is_early = idle_s < min(LOOK_S, self._idle_s / 2)  # the daemon may still be looking through its folders
+        if self._told_on == today or self._in_flight or is_early or self._due_s() <= SOON_S:
             return
         self._told_on = today
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from sessiontrackd import config
 from sessiontrackd.config import Home
-from sessiontrackd.pipeline import Rooms, open_rooms
+from sessiontrackd.pipeline import Rooms, open_rooms, write_indexes
 from sessiontrackd.worker import process_path
 
 SESSION = "5f0c2d1e-0000-4000-8000-000000000001"
@@ -64,7 +64,9 @@ class Desk:
 
     def process(self, name: str, *, by_name: bool = False, level: str | None = None) -> dict[str, Any]:
         """Take one transcript through the pipeline."""
-        return asyncio.run(process_path(self.rooms, self.folder / name, by_name=by_name, level=level))
+        result = asyncio.run(process_path(self.rooms, self.folder / name, by_name=by_name, level=level))
+        write_indexes(self.rooms)
+        return result
 
     def notes(self, of: str = "") -> list[Path]:
         """Return the notes of sessions in the vault, in order."""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from sessiontrackd.errors import (
     StoreFull,
     Waiting,
 )
-from sessiontrackd.model import Job, JobState, Usage
+from sessiontrackd.model import Insight, InsightLevel, Job, JobState, Session, Usage
 from sessiontrackd.pipeline import Note, Rooms, open_rooms, process_job
 from tests.busy import within_s
 from tests.desktop import StartDesktop
@@ -273,6 +274,20 @@ def test_it_ends_when_idle_and_leaves_what_is_due_later(rooms: Rooms, folder: Pa
     work(rooms, succeed)
 
     assert state_of(rooms, path)[0] is JobState.WAITING
+
+
+def test_when_idle_it_writes_the_digest_of_the_period_that_ended(rooms: Rooms, tmp_path: Path) -> None:
+    """Of what was read in it; a folder that is still looked through has its time."""
+    config.set_value(rooms.home, "digest.every", "day")
+    config.set_value(rooms.home, "digest.folder", str(tmp_path / "out"))
+    rooms = replace(rooms, settings=config.load(rooms.home))
+    at = datetime.now(UTC) - timedelta(1)
+    session = Session("s1", "codex", started_at=at, ended_at=at, human_turns=2)
+    rooms.history.record_session(session, b"/s1")
+    rooms.history.keep_insight("s1", "1", Insight(InsightLevel.MINIMAL, "Then", "", (), "local", made_at=at))
+    work(rooms, succeed)
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{at:%Y-%m-%d}.md"]
 
 
 def test_told_to_end_it_starts_no_new_job(rooms: Rooms, folder: Path) -> None:

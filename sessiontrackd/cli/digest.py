@@ -47,7 +47,7 @@ def _made(store: Store, settings: Settings, span: Span, is_written: bool) -> tup
     known = history.History(store, prices=manager.prices)
     if is_written:
         return pipeline.write_digest(current_home(), known, manager, settings, span), None
-    return None, pipeline.composed(known, manager, settings, span)
+    return None, pipeline.composed(current_home(), known, manager, settings, span)
 
 
 def _day(text: str) -> date:

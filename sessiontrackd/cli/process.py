@@ -88,6 +88,7 @@ def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:
                 results.append(asyncio.run(worker.process_path(rooms, each.path, by_name=each.by_name, **asked)))
                 progress.step(each.path.name)
     finally:
+        pipeline.write_indexes(rooms)
         rooms.close()
     return results
 

@@ -227,7 +227,8 @@ def write_due_digest(rooms: Rooms) -> Path | None:
     if span is None:
         return None
     path = write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
-    config.digest_done(rooms.home, span)
+    if path is not None:  # else its transcripts may be read later
+        config.digest_done(rooms.home, span)
     return path
 
 

@@ -24,18 +24,21 @@ def digest_place(home: Home, settings: Settings, span: Span) -> Path:
 
 
 def composed(
-    history: History, money: TokenManager, settings: Settings, span: Span, note_path: Path | None = None
+    home: Home, history: History, money: TokenManager, settings: Settings, span: Span, *, note_path: Path | None = None
 ) -> str | None:
     """Return the digest of a period; None where nothing was worked on."""
     for root in {report.vault_root(each.output) for each in settings.folders if report.is_vault(each.output)}:
         notes.follow_moved(history, root)  # what was ticked in a moved note counts
-    return digest.compose(history, span, settings.zone, ours_picousd=_ours(money, span), note_path=note_path)
+    ours = _ours(money, span)
+    return digest.compose(
+        history, span, settings.zone, ours_picousd=ours, note_path=note_path, user_dir=home.templates_dir
+    )
 
 
 def write_digest(home: Home, history: History, money: TokenManager, settings: Settings, span: Span) -> Path | None:
     """Write the digest of a period and return where it stands; None where nothing was worked on."""
     path = digest_place(home, settings, span)
-    text = composed(history, money, settings, span, path)
+    text = composed(home, history, money, settings, span, note_path=path)
     return report.write(path, text, mode=0o600).path if text else None
 
 

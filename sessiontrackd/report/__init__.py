@@ -195,15 +195,16 @@ def render_index(
     return _kept.carried_over(previous, text) if previous is not None else text
 
 
-def render_digest(values: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+def render_digest(values: Mapping[str, Any], about: Mapping[str, Any], user_dir: Path | None = None) -> str:
     """Return the note of a period.
 
     Args:
         values: for the template: plain, nothing escaped yet.
         about: its front matter: digest_period, digest_from, digest_until, sessions.
+        user_dir: the folder of the user's own templates.
     """
     readable = {"kind": "digest", **about, "tags": ["ai-session-digest"]}
-    return _with_front(readable, templates.render("digest", values), {})
+    return _with_front(readable, templates.render("digest", values, user_dir), {})
 
 
 def address(path: Path, base: Path | None) -> str:
