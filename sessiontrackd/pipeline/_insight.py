@@ -1,0 +1,120 @@
+"""Make the insight of a session: the one that was asked for, else less, with the reason."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sessiontrackd.errors import (
+    DerivedCopy,
+    Growing,
+    JobError,
+    OverBudget,
+)
+from sessiontrackd.insights import (
+    AIInsightGenerator,
+    Purpose,
+    Reading,
+)
+from sessiontrackd.model import Degraded, Insight
+from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
+from sessiontrackd.pipeline._growth import Past, pause
+from sessiontrackd.pipeline._plan import Work, generator_of
+from sessiontrackd.pipeline._rooms import Rooms
+
+FALLBACK = "fallback"  # the name under which a local insight in place of another engine's is stored
+
+
+def pause_of(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Growing | None:
+    """Return why the insight of a session that goes on has to wait; what a person named never does, nor does a copy."""
+    is_needed = not (work.named or work.again or rooms.history.is_derived(reading.session))
+    if not is_needed or generator.stored(reading, work.level) is not None:
+        return None
+    session, elsewhere = reading.session, generator.condense_for(work.level) is not None
+    noted = [each.at for each in rooms.history.notes.of(session.session_id, work.path)]
+    prior = prior_of(rooms, work, session.session_id) if elsewhere else None
+    last_at = None if work.has_ended else session.ended_at
+    past = Past(last_at, max(noted, default=None), prior.made_at if prior else None)
+    return pause(past, rooms.settings, datetime.now(UTC), elsewhere=elsewhere)
+
+
+def prior_of(rooms: Rooms, work: Work, session_id: str) -> Insight | None:
+    """Return the latest insight that the engine made of this session, at this level."""
+    known = rooms.history.insights_of(session_id)
+    return next((each for each in known if (each.engine, each.level) == (work.engine, work.level)), None)
+
+
+async def insight_of(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, growing: Growing | None = None
+) -> tuple[Insight, JobError | None, Degraded | None]:
+    """Return a session's insight, the stored one where there is one; else less, and why."""
+    if growing is not None:
+        return await by_local_engine(rooms, work, generator, reading, growing), growing, None
+    try:
+        if generator.is_paid and not work.named and rooms.history.is_derived(reading.session):
+            raise DerivedCopy("a copy of a session that is read already")
+        return await wanted(rooms, work, generator, reading), None, None
+    except DerivedCopy as reason:
+        return await by_local_engine(rooms, work, generator, reading, reason), None, None
+    except OverBudget as reason:
+        if reason.cost_picousd is None:  # no budget is set: what is missing is a decision, not room
+            return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+        return await degraded(rooms, work, generator, reading, reason)
+    except JobError as reason:
+        return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+
+
+async def wanted(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
+    """Return the insight that was asked for: the stored one, or one that is made as soon as there is room for it."""
+    stored = None if work.again else generator.stored(reading, work.level)
+    if stored is not None:
+        return stored
+    where = (work.folder_name, work.folder.project)
+    if generator.is_paid and not work.named:  # what a person named goes on
+        hold_back(rooms.budget, rooms.settings.may_run_ahead, work.degrade, *where)
+    return await when_it_fits(rooms.budget, lambda: made(rooms, work, generator, reading), *where)
+
+
+async def degraded(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: OverBudget
+) -> tuple[Insight, JobError | None, Degraded]:
+    """Go down the ladder as far as the user wants: a lower level, the local engine, hold."""
+    price, period = generator.most_picousd(reading, work.level), rooms.budget.status().period
+    less = Degraded(work.level, work.engine, work.degrade, period, cost_picousd=price)
+    for level in levels_below(work.level) if work.degrade == "lower" else ():
+        lower = replace(work, level=level)
+        async with contextlib.aclosing(generator_of(rooms, lower)) as cheaper:
+            with contextlib.suppress(OverBudget):
+                insight = await wanted(rooms, lower, cheaper, reading.at(level))
+                return instead(insight, less), None, replace(less, given=level.value)
+    insight = await by_local_engine(rooms, work, generator, reading, reason)
+    if work.degrade == "hold":
+        return insight, reason, less
+    return instead(insight, less), None, replace(less, given="local")
+
+
+async def by_local_engine(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: JobError
+) -> Insight:
+    """Return the local insight in place of the engine's: the stored one, or a new one."""
+    known = rooms.history.insight(reading.session.session_id, reading.content_sha256, work.level, FALLBACK, None)
+    insight = generator.in_place(known, reason) if known else await generator.fallback(reading, work.level, reason)
+    rooms.history.keep_insight(reading.session.session_id, reading.content_sha256, insight, engine=FALLBACK)
+    return insight
+
+
+async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
+    """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
+    purpose = Purpose(work.folder_name, work.folder.project, work.path, work.attempts)
+    prior = None if work.again or work.in_batch else prior_of(rooms, work, reading.session.session_id)
+    insight = await generator.insight(reading, work.level, purpose, prior)
+    session_id = reading.session.session_id
+    with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
+        rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
+        if work.in_batch:
+            rooms.batches.forget(generator.batch_name(reading, work.level))
+        rooms.budget.record(
+            reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
+        )
+    return insight
