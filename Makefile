@@ -46,7 +46,7 @@ test-real-model:
 prove:
 	@.ci/setup dev
 	@.ci/setup system
-	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -q -m prove
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -q -n auto --dist worksteal -m prove
 
 bench:
 	@.ci/setup dev
