@@ -33,6 +33,8 @@ from sessiontrackd.insights import AIInsightGenerator, open_messages, read_sessi
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
 from sessiontrackd.privacy import Redactor
 
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"  # beside the checkout, where it is
+
 SUMMARY_WORDS = 110  # the mean length of a reference in QMSum
 SEEDS = 5  # random is the mean of so many draws
 RESAMPLES = 2_000
@@ -408,6 +410,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, metavar="K")
     parser.add_argument("--each", action="store_true", help="print a line a session")
     chosen = parser.parse_args()
+    if not chosen.paths and not chosen.dialogue and SHARED.exists():
+        chosen.paths, chosen.dialogue = [SHARED / "corpus"], SHARED / "dialogue" / "qmsum_general.jsonl.gz"
     if chosen.dialogue:
         on_dialogues(chosen.dialogue, chosen.count)
     return 1 if chosen.paths and on_transcripts(chosen.paths, each=chosen.each) else 0

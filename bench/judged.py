@@ -20,6 +20,8 @@ from sessiontrackd import readers
 from sessiontrackd.insights import AIInsightGenerator, read_session
 from sessiontrackd.model import Insight, InsightLevel
 
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"  # beside the checkout, where it is
+
 JUDGEMENTS = Path(__file__).with_suffix(".tsv")
 WANTED = {"title": 0.90, "outcome": 0.90, "decision": 0.80, "open": 0.85, "fix": 0.90}
 """The share of good items that is aimed at."""
@@ -82,7 +84,7 @@ def shares(corpus: Path) -> dict[str, tuple[int, int, int]]:
 def main() -> int:
     """Print the shares, or what is still to be judged."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("corpus", type=Path, nargs="?", default=SHARED / "corpus")
     parser.add_argument("--new", action="store_true", help="print what nobody judged yet")
     chosen = parser.parse_args()
     if chosen.new:

@@ -19,6 +19,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"  # beside the checkout, where it is
+
 LEVELS = {"minimal": (32.0, 25), "standard": (20.0, 15)}
 """A level → the least MB a CPU second, and the peer's CPU it should undercut so many times."""
 
@@ -81,11 +83,14 @@ def theirs(peer: Path, source: Path, work: Path) -> tuple[float, int]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("generator", type=Path, metavar="GEN.PY")
+    parser.add_argument("generator", type=Path, metavar="GEN.PY", nargs="?", default=SHARED / "bench" / "gen.py")
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", type=Path, help="claude-code-log's command")
     chosen = parser.parse_args()
+    if not chosen.generator.exists():
+        print(f"no {chosen.generator}: nothing to measure with")
+        return 0
     with tempfile.TemporaryDirectory(prefix="process-bench-") as name:
         root = Path(name)
         source = root / "source"
