@@ -163,7 +163,7 @@ token=¤\nuser=bob
 secret = ¤
 api.key=¤
 app.secret=¤
-//registry.npmjs.org/:_authToken=¤
+//registry.example/:_authToken=¤
 oauth_token = ¤
 license_key = ¤
 secret_key=¤

@@ -69,7 +69,7 @@ FINDINGS = (
     computed("test", "12 passed", 201, failed=False),
     said("todo", "the docs still tell people to tag by hand", 190),
     said("question", "Should next-tags be published from the same job?", 208),
-    computed("link", "https://registry.npmjs.org/agentv", 20),
+    computed("link", "https://registry.example/agentv", 20),
     computed("subagent", "Explore: where is the token set", 44),
     said("segment", ASKS[1], 41, parts=(said("decision", "re-tagging would break everyone", 57),)),
 )
