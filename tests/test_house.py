@@ -27,7 +27,7 @@ FLOORS = {
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",
             "kernel archive watch queue circuit history budget condense report subagents alerts batches readers/* engines/* channels/*",
-            "insights notes statement digest search readers engines channels",
+            "insights notes digest search readers engines channels",
             "following",
             "pipeline estimate",
             "daemon worker capture service doctor prove survey",
