@@ -153,9 +153,10 @@ class Batches:
 
     def take(self, engine: str) -> list[Request]:
         """Return what is gathered for an engine, at most a batch of it; it is gathered no longer."""
-        taken = [each for each in self._gathered if each.engine == engine][:MOST_REQUESTS]
-        self._gathered = [each for each in self._gathered if each not in taken]
-        return taken
+        mine = [each for each in self._gathered if each.engine == engine]
+        others = [each for each in self._gathered if each.engine != engine]
+        self._gathered = others + mine[MOST_REQUESTS:]
+        return mine[:MOST_REQUESTS]
 
     def sent(self, batch_id: str, requests: Sequence[Request]) -> None:
         """Write down a batch that the server took."""

@@ -17,7 +17,6 @@ from sessiontrackd.model import Finding
 LOOK_BACK = timedelta(days=90)  # older items were given up, whatever was said about them
 SESSIONS_MOST = 7  # of a project; the rest is folded
 DECISIONS_MOST, DECISIONS_EACH = 5, 2  # of a project, of a session
-OPEN_MOST, FOLDED_MOST = 7, 30
 CLOSED_BY_SHARE, CLOSED_BY_WORDS = 0.6, 3  # so many of an item's words in a later commit or finished item close it
 ALIKE_CHARS = 60
 CENTS_FROM_PICOUSD = 10**11

@@ -36,11 +36,6 @@ class Checked:
     replaced: tuple[str, ...] = ()  # of title and summary, what was not kept
     outdated: tuple[int, ...] = ()  # numbers of earlier findings that no longer hold
 
-    @property
-    def quotes_kept(self) -> int:
-        """How many findings stood."""
-        return len(self.findings)
-
 
 def checked(ask: Ask, reply: Reply) -> Checked:
     """Return what of a reply is founded in the text that was sent.

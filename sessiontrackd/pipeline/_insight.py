@@ -6,17 +6,8 @@ import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sessiontrackd.errors import (
-    DerivedCopy,
-    Growing,
-    JobError,
-    OverBudget,
-)
-from sessiontrackd.insights import (
-    AIInsightGenerator,
-    Purpose,
-    Reading,
-)
+from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
+from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading
 from sessiontrackd.model import Degraded, Insight
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pipeline._growth import Past, pause

@@ -7,25 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sessiontrackd import (
-    circuit,
-    engines,
-    notes,
-    report,
-    tokens,
-)
+from sessiontrackd import circuit, engines, notes, report, tokens
 from sessiontrackd.config import Lowered, Settings, lowered
 from sessiontrackd.engines.command import is_own_run
-from sessiontrackd.errors import (
-    Held,
-    Skipped,
-)
-from sessiontrackd.insights import (
-    LEVELS,
-    AIInsightGenerator,
-    Reading,
-    require_consent,
-)
+from sessiontrackd.errors import Held, Skipped
+from sessiontrackd.insights import LEVELS, AIInsightGenerator, Reading, require_consent
 from sessiontrackd.model import Folder, InsightLevel, Job
 from sessiontrackd.pipeline._rooms import Rooms
 from sessiontrackd.records import Source, open_source

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd.errors import (
-    JobError,
-)
-from sessiontrackd.insights import (
-    Reading,
-)
+from sessiontrackd.errors import JobError
+from sessiontrackd.insights import Reading
 from sessiontrackd.model import Degraded, Finding, Insight, Usage
 from sessiontrackd.pricing import usd_text
 

@@ -5,26 +5,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from sessiontrackd import (
-    alerts,
-    batches,
-    budget,
-    channels,
-    circuit,
-    config,
-    history,
-    privacy,
-    queue,
-    search,
-    tokens,
-)
+from sessiontrackd import alerts, batches, budget, channels, circuit, config, history, privacy, queue, search, tokens
 from sessiontrackd.config import Home, Settings, load
-from sessiontrackd.errors import (
-    LedgerDamaged,
-)
-from sessiontrackd.insights import (
-    Calls,
-)
+from sessiontrackd.errors import LedgerDamaged
+from sessiontrackd.insights import Calls
 from sessiontrackd.store import Store, open_store
 
 

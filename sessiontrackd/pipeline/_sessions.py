@@ -8,22 +8,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sessiontrackd import (
-    following,
-    readers,
-    search,
-)
+from sessiontrackd import following, readers, search
 from sessiontrackd.config import lowered
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.errors import (
-    Held,
-    JobError,
-    NotAConversation,
-)
-from sessiontrackd.insights import (
-    Reading,
-    read_session,
-)
+from sessiontrackd.errors import Held, JobError, NotAConversation
+from sessiontrackd.insights import Reading, read_session
 from sessiontrackd.model import Insight, InsightLevel, Session
 from sessiontrackd.pipeline._degrade import levels_below
 from sessiontrackd.pipeline._plan import Work
