@@ -68,8 +68,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request that came back."""
+    """One request that came back, and which part of the session it asked about."""
 
+    part: int
     reply: Reply
     reserved_picousd: int
     cost_picousd: int
@@ -137,7 +138,7 @@ class Batches:
         if not rows:
             return None
         found = [
-            Answered(_reply(row["reply"]), row["reserved_picousd"], row["cost_picousd"] or 0)
+            Answered(row["part"], _reply(row["reply"]), row["reserved_picousd"], row["cost_picousd"] or 0)
             for row in rows
             if row["reply"]
         ]

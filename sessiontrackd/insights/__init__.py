@@ -179,11 +179,7 @@ class AIInsightGenerator:
         local = await self._local(reading, level)
         if not self._engine.leaves_machine:
             return restored(local, reading)
-        assert reading.condensed is not None
-        asks = [
-            asked(reading, part, level, self._engine.price_model, self._user_dir)
-            for part in condense.parts(reading.condensed)
-        ]
+        asks = self._asks(reading, level)
         model, about = self._engine.price_model, {"upto": last_message(reading)}
         new = since(reading, prior, asks, model, self._user_dir) if prior and not self._batches else None
         if new is not None:
@@ -194,6 +190,12 @@ class AIInsightGenerator:
             )
         answers = self._collected(reading, asks, purpose) if self._batches else await self._answered(asks, purpose)
         return restored(self._written(local, answers, len(asks), reading.redactor, about=about), reading)
+
+    def _asks(self, reading: Reading, level: InsightLevel) -> list[Ask]:
+        """Return what is asked of a session, part by part."""
+        assert reading.condensed is not None
+        parts = condense.parts(reading.condensed)
+        return [asked(reading, part, level, self._engine.price_model, self._user_dir) for part in parts]
 
     async def _answered(self, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
         """Ask one after the other; what was paid for already is not thrown away."""
@@ -217,8 +219,9 @@ class AIInsightGenerator:
         name = self.batch_name(reading, asks[0].level)
         if (found := self._batches.answers(name)) is not None:
             return [
-                self._requests.collected(ask, each.reply, each.reserved_picousd, each.cost_picousd)
-                for ask, each in zip(asks, found, strict=False)
+                self._requests.collected(asks[each.part], each.reply, each.reserved_picousd, each.cost_picousd)
+                for each in found
+                if each.part < len(asks)
             ]
         requests: list[Request] = []
         try:
@@ -253,9 +256,8 @@ class AIInsightGenerator:
         """Return the most that the insight of a session should cost; None where nobody knows the price."""
         if reading.condensed is None:
             return None
-        asks = [asked(reading, part, level, self._engine.price_model) for part in condense.parts(reading.condensed)]
         try:
-            return sum(map(self._requests.most_picousd, asks))
+            return sum(map(self._requests.most_picousd, self._asks(reading, level)))
         except Unpriced:
             return None
 
