@@ -38,6 +38,7 @@ class Shelf:
         named: a person named the transcript, so that a note that was deleted is written again.
         zone: the zone that times are shown in.
         templates_dir: the folder of the user's own templates, which cover ours.
+        links: how a note says which one stands before it.
     """
 
     source: Source
@@ -49,6 +50,7 @@ class Shelf:
     named: bool
     zone: tzinfo
     templates_dir: Path | None = None
+    links: str = report.MARKDOWN
 
     @property
     def in_vault(self) -> bool:
@@ -115,6 +117,7 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
         path = _placed(history, shelf, content.session, insight.title)
     session, cost = _with_usage(history, content.session, content.agents)
     own, lines = told(insight, content.agents)
+    is_new = not os.path.lexists(path)
     text = report.render(
         session,
         own,
@@ -127,6 +130,8 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
         note_path=path,
         zone=shelf.zone,
         user_dir=shelf.templates_dir,
+        earlier=_before(history, shelf, session, path) if is_new else None,
+        links=shelf.links,
     )
     written = report.write(path, text, mode=shelf.mode, of_many=shelf.is_archive)
     known = history.notes.at(os.fsencode(written.path))
@@ -140,7 +145,45 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
             title=insight.title,
             at=insight.made_at,
         )
+    if is_new:
+        _link_next(history, shelf, session, insight.title, written.path)
     return written.path
+
+
+def _before(history: History, shelf: Shelf, session: Session, path: Path) -> tuple[str, Path] | None:
+    """Return title and place of the note before one that is written for the first time; those after it keep theirs."""
+    return next(_near(history, shelf, session, path), None)
+
+
+def _link_next(history: History, shelf: Shelf, session: Session, title: str, path: Path) -> None:
+    """Let the note after a new one say that this one stands before it."""
+    for _, later in _near(history, shelf, session, path, later=True):
+        try:
+            report.link_earlier(later, title, path, shelf.links)
+        except JobError as error:
+            log.warning("%s", error)
+        return
+
+
+def _near(
+    history: History, shelf: Shelf, session: Session, path: Path, *, later: bool = False
+) -> Iterator[tuple[str, Path]]:
+    """Yield the notes of the same project that stand in the same vault, or in the same folder, the nearest first."""
+    if shelf.links == report.NO_LINKS:
+        return
+    root = shelf.root if shelf.in_vault else path.parent
+    for each in history.notes.near(session.session_id, shelf.path, os.path.join(os.fsencode(root), b""), later=later):
+        note = Path(os.fsdecode(each.path))
+        if (shelf.in_vault or note.parent == root) and os.path.lexists(note):
+            yield each.title, note
+
+
+def leave_chain(history: History, paths: Sequence[Path]) -> None:
+    """Let no other note name notes that are to be forgotten."""
+    for path in paths:
+        known = history.notes.at(os.fsencode(path))
+        for later in history.notes.near(known.session_id, known.source, b"", later=True) if known else ():
+            report.unlink_earlier(Path(os.fsdecode(later.path)), path)
 
 
 def _with_usage(

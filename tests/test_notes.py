@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from sessiontrackd import config
 from sessiontrackd.config import Home
-from sessiontrackd.pipeline import Rooms, open_rooms, write_indexes
+from sessiontrackd.pipeline import Rooms, forget, memory_of, open_rooms, write_indexes
 from sessiontrackd.worker import process_path
 
 SESSION = "5f0c2d1e-0000-4000-8000-000000000001"
@@ -300,3 +301,86 @@ def test_a_new_export_writes_only_what_changed(desk: Callable[..., Desk], tmp_pa
 
     at.process("conversations.json")
     assert stamps(folder) == after
+
+
+def earlier(note: Path) -> str:
+    """Return the line that says which note stands before this one."""
+    return next((line for line in note.read_text("utf-8").splitlines() if line.startswith("Earlier: ")), "")
+
+
+def test_a_note_links_the_one_before_it_whatever_the_order(desk: Callable[..., Desk]) -> None:
+    """A session that comes in between changes the note after it and no other; the same again changes no byte."""
+    at = desk()
+    for day in (18, 14, 10):
+        at.drop(f"{day}.jsonl", talk(f"{SESSION[:-2]}{day}", f"mend part {day}", "now the tests", day=day))
+    first, second, third = at.notes()
+    assert earlier(first) == ""
+    assert (
+        earlier(second)
+        == f"Earlier: [Mend part 10]({first.name.replace(' ', '%20').replace('(', '%28').replace(')', '%29')})"
+    )
+    assert "2026-03-14" in earlier(third)
+
+    before = stamps(at.vault)
+    at.drop("16.jsonl", talk(f"{SESSION[:-2]}16", "mend part 16", "now the tests", day=16))
+    at.drop("else.jsonl", talk(f"{SESSION[:-2]}99", "the other project", "now the tests", project="ebb", day=17))
+    after = stamps(at.vault)
+    changed = sorted(name[:10] for name in before if after[name] != before[name])
+    assert changed == ["2026-03-18", "tide.md"]
+    assert "2026-03-16" in earlier(third)
+    assert earlier(at.notes("other project")[0]) == ""
+
+    for name in ("10", "14", "16", "18", "else"):
+        at.process(f"{name}.jsonl", by_name=True)
+    assert stamps(at.vault) == after
+
+
+def test_the_link_to_the_note_before_is_no_edit(desk: Callable[..., Desk]) -> None:
+    """What an editor makes of it when a note moves stays; a deleted note is not linked, and an edited one is left alone."""
+    at = desk()
+    for day in (10, 12, 14):
+        at.drop(f"{day}.jsonl", talk(f"{SESSION[:-2]}{day}", f"mend part {day}", "now the tests", day=day))
+    _, second, third = at.notes()
+    second.write_text(
+        second.read_text().replace(earlier(second), "Earlier: [mend part 10](old/first.md)") + "\n## Notes\nMine.\n"
+    )
+    third.write_text(third.read_text().replace("Asked", "Wanted"))
+    edited = third.read_text()
+    at.drop("12.jsonl", talk(f"{SESSION[:-2]}12", "mend part 12", "now the tests", "and the docs", day=12))
+    assert "3 asks" in second.read_text()
+    assert earlier(second) == "Earlier: [mend part 10](old/first.md)"
+    assert second.read_text().endswith("\n\n## Notes\nMine.\n")
+
+    second.unlink()
+    at.drop("13.jsonl", talk(f"{SESSION[:-2]}13", "mend part 13", "now the tests", day=13))
+    assert "part%2010" in earlier(at.notes("part 13")[0])
+    assert third.read_text() == edited
+    assert len(at.notes()) == 3
+
+
+def test_wikilinks_by_choice_and_no_link_by_choice(desk: Callable[..., Desk]) -> None:
+    """`notes.links` decides; a name that a wikilink does not take gets a relative link."""
+    at = desk("beside")
+    for links, name, wanted in (
+        ("wikilinks", "b.jsonl", "Earlier: [[a.jsonl.insights]]"),
+        ("wikilinks", "c#1.jsonl", "Earlier: [[b.jsonl.insights]]"),
+        ("wikilinks", "d.jsonl", "Earlier: [Mend part c](c%231.jsonl.insights.md)"),
+        ("none", "e.jsonl", ""),
+    ):
+        at.rooms = replace(at.rooms, settings=replace(at.rooms.settings, note_links=links))
+        for each in ("a.jsonl", name):
+            at.drop(each, talk(each, f"mend part {each[0]}", day=ord(each[0]) - 90))
+        assert earlier(at.folder / f"{name}.insights.md") == wanted
+
+
+def test_a_forgotten_note_is_named_by_no_other(desk: Callable[..., Desk]) -> None:
+    """Its title stood in the note after it."""
+    at = desk()
+    for day in (10, 12):
+        at.drop(f"{day}.jsonl", talk(f"{SESSION[:-2]}{day}", f"mend part {day}", "now the tests", day=day))
+    first, second = at.notes()
+    assert "part 10" in second.read_text()
+
+    memory = memory_of(at.rooms.store, at.rooms.settings, str(first))
+    forget(at.rooms.home, at.rooms.settings, at.rooms.store, memory)
+    assert "part 10" not in second.read_text()

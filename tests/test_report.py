@@ -121,7 +121,8 @@ def a_note(
         {
             key: changes.pop(key)
             for key in list(changes)
-            if key in ("source", "recorded_cost", "previous", "cited", "note_path", "zone", "project", "siblings")
+            if key
+            in ("source", "recorded_cost", "previous", "cited", "note_path", "zone", "project", "earlier", "links")
         }
     )
     return report.render(a_session(), an_insight(level, findings, **changes), **given)
@@ -389,7 +390,7 @@ def hostile(text: str, level: InsightLevel) -> str:
         source=Path("/x") / name,
         source_sha256=SHA,
         cited=cited,
-        siblings=((text, Path("/x/y.md")),),
+        earlier=(text, Path("/x/y.md")),
     )
 
 

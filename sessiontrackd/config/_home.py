@@ -133,6 +133,7 @@ class Settings:
     keeps_words: bool = True
     digest_every: str = "week"
     digest_folder: str = ""
+    note_links: str = "markdown"
     folders: tuple[Folder, ...] = ()
 
     @property

@@ -281,6 +281,15 @@ OPTIONS: tuple[Option, ...] = (
         "digest_folder",
     ),
     Option(
+        "notes.links",
+        "global",
+        "one of markdown, wikilinks, none",
+        "markdown",
+        "How a note says which one stands before it: a relative link, or a wikilink for Obsidian.",
+        _values.choice("markdown", "wikilinks", "none"),
+        "note_links",
+    ),
+    Option(
         "search.keep",
         "global",
         "true or false",

@@ -13,6 +13,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = "path, source, session_id, level, engine, title, body_sha256, at, is_deleted"
 
 
+NEAR_MOST, SEEN_MOST = 8, 200  # notes that may be gone without a word, and sessions looked at, until none is found
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A note that was written. Paths are what the kernel takes."""
@@ -80,6 +83,33 @@ class Reports:
     def at(self, path: bytes) -> Report | None:
         """Return the note at this place."""
         return next(iter(self._found("WHERE path = ?", path)), None)
+
+    def near(self, session_id: str, source: bytes, below: bytes, *, later: bool = False) -> list[Report]:
+        """Return notes of sessions of the same project that began before this one, or after it; the nearest first.
+
+        Args:
+            session_id: the session, which was recorded.
+            source: its transcript.
+            below: the folder that holds the notes, with what lies in it.
+            later: those after it.
+        """
+        sign, order = (">", "") if later else ("<", "DESC")
+        columns = ", ".join(f"report.{name}" for name in _COLUMNS.split(", "))
+        return [
+            _report(row)
+            for row in self._store.read(
+                f"""
+SELECT {columns} FROM (
+    SELECT other.session_id, other.source, other.started_at FROM session AS one JOIN session AS other
+    ON other.project IS one.project AND (other.started_at, other.session_id) {sign} (one.started_at, one.session_id)
+    WHERE (one.session_id, one.source) = (?, ?) AND other.session_id != one.session_id
+    ORDER BY other.started_at {order}, other.session_id {order} LIMIT {SEEN_MOST}
+) AS other JOIN report ON (report.session_id, report.source) = (other.session_id, other.source)
+WHERE NOT report.is_deleted AND substr(report.path, 1, length(?)) = ?
+ORDER BY other.started_at {order}, other.session_id {order}, report.at LIMIT {NEAR_MOST}""",
+                (session_id, source, below, below),
+            )
+        ]
 
     def versions(self) -> list[Report]:
         """Return the notes that were written beside one that a person edited: `….insights.2.md`, `… (5f0c).3.md`."""

@@ -113,6 +113,7 @@ CREATE TABLE cursor (                  -- how far a growing transcript was read
     state BLOB NOT NULL                -- the reader's own
 ) STRICT;
 """,
+        "CREATE INDEX session_began ON session (project, started_at, session_id);",
     ),
 )
 

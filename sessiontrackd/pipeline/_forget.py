@@ -114,6 +114,7 @@ def forget(home: Home, settings: Settings, store: Store, memory: Memory) -> Forg
         Busy: it is being worked on just now, or a batch with it is on its way.
     """
     _require_rest(store, memory)
+    notes.leave_chain(History(store), memory.notes)
     for path in memory.notes:
         path.unlink(missing_ok=True)
     for source in memory.sources:

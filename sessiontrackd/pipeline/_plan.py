@@ -128,6 +128,7 @@ def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:
         work.named,
         rooms.settings.zone,
         rooms.home.templates_dir,
+        rooms.settings.note_links,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sessiontrackd import templates
 from sessiontrackd.model import Finding, Insight, Message, Session
 from sessiontrackd.report import _front, _kept
+from sessiontrackd.report._earlier import MARKDOWN, NO_LINKS, WIKILINKS, link_earlier, unlink_earlier, with_link
 from sessiontrackd.report._gone import say_gone
 from sessiontrackd.report._place import (
     BESIDE_SOURCE,
@@ -55,10 +56,13 @@ __all__ = [
     "BESIDE",
     "BESIDE_SOURCE",
     "FOLDER_SUFFIX",
+    "MARKDOWN",
     "MAX_VERSIONS",
+    "NO_LINKS",
     "OPEN_KINDS",
     "UNCHANGED",
     "VAULT",
+    "WIKILINKS",
     "WRITTEN",
     "IndexEntry",
     "Written",
@@ -73,6 +77,7 @@ __all__ = [
     "is_ours",
     "is_vault",
     "letters",
+    "link_earlier",
     "notes_under",
     "numbered",
     "open_items",
@@ -87,6 +92,7 @@ __all__ = [
     "session_at",
     "session_of",
     "ticked",
+    "unlink_earlier",
     "vault_root",
     "version",
     "write",
@@ -117,7 +123,8 @@ def render(
     project: str | None = None,
     recorded_cost: tuple[int | None, bool] | None = None,
     subagents: Sequence[Finding] = (),
-    siblings: Sequence[tuple[str, Path]] = (),
+    earlier: tuple[str, Path] | None = None,
+    links: str = MARKDOWN,
     cited: Sequence[Message] = (),
     note_path: Path | None = None,
     previous: str | None = None,
@@ -134,7 +141,8 @@ def render(
         project: the folder's setting; else the last part of the recorded working directory.
         recorded_cost: what the session itself cost, in pico-USD (None: unknown), and whether that is all of it.
         subagents: lines about sub-agents' sessions, of kind `subagent`.
-        siblings: title and note of sessions that belong to this one.
+        earlier: title and note of the session before this one.
+        links: how that note is linked: `markdown` or `wikilinks`.
         cited: messages to print at the end of a comprehensive note; redacted already.
         note_path: where the note will stand, for its links; beside the source unless given.
         previous: the note as it is now; what a person added to it is carried over.
@@ -144,13 +152,15 @@ def render(
     Raises:
         SettingsError: a template is wrong.
     """
-    extra = Extra(source, subagents, siblings, cited, note_path, zone)
+    extra = Extra(source, subagents, cited, note_path, zone)
     body = templates.render(insight.level.value, view(session, insight, extra), user_dir)
     readable = {
         **_about(session, insight, source, project or project_name(session.project), zone),
         **_recorded(session, recorded_cost),
     }
     text = _with_front(readable, body, _receipt(insight, source_sha256))
+    if earlier is not None:
+        text = with_link(text, *earlier, (note_path or source).parent, links) or text
     return _kept.carried_over(previous, text) if previous is not None else text
 
 

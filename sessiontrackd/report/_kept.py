@@ -1,4 +1,7 @@
-"""What a person did to a note and what of it counts: ticked boxes, added properties and the part under `## Notes` do not."""
+"""What a person did to a note and what of it counts: ticked boxes, added properties and the part under `## Notes` do not.
+
+Nor does the last line, which links the note before this one: an editor changes it when it moves or renames that note.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ _BOX = re.compile(
 _NOTES = re.compile(r"^## Notes[ \t]*$", re.IGNORECASE)
 _END_OF_NOTES = re.compile(r"^(?:#{1,2} |> \[!note\]- Receipt)")
 _CITED = re.compile(r"(?: \[m\d+\])+$")
+EARLIER = "Earlier: "
+_EARLIER = re.compile(rf"^{EARLIER}\[.*[\])]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Kept:
     body: str
     ticks: tuple[tuple[str, str, str], ...]  # text, mark, what a plug-in wrote behind it
     notes: str
+    earlier: str  # the line that links the note before this one
 
     @property
     def is_ours(self) -> bool:
@@ -43,9 +49,10 @@ def taken_apart(text: str) -> Kept | None:
     if parts is None:
         return None
     body, notes = _without_notes(parts[1])
+    body, earlier = _without_earlier(body)
     ticks: list[tuple[str, str, str]] = []
     lines = [_unticked(line.rstrip(), ticks) for line in body.strip("\n").split("\n")]
-    return Kept(parts[0], "\n".join(lines) + "\n", tuple(ticks), notes)
+    return Kept(parts[0], "\n".join(lines) + "\n", tuple(ticks), notes, earlier)
 
 
 def sha256_of(body: str) -> str:
@@ -60,7 +67,8 @@ def carried_over(previous: str, text: str, *, with_notes: bool = True) -> str:
     old, new = taken_apart(previous), _front.split(text)
     if old is None or new is None or not old.is_ours:
         return text
-    body = _ticked(new[1], old.ticks)
+    body, earlier = _without_earlier(_ticked(new[1], old.ticks))
+    body = with_earlier(body, old.earlier or earlier)
     if with_notes and old.notes:
         body = f"{body.rstrip()}\n\n{old.notes}"
     return f"---\n{_with_foreign(new[0], old.front)}---\n{body}"
@@ -77,11 +85,8 @@ def says_the_same(one: str, other: str, *, but: tuple[str, ...] = ()) -> bool:
     first, second = taken_apart(one), taken_apart(other)
     if first is None or second is None:
         return one == other
-    if (first.body, sorted(first.ticks), first.notes.strip()) != (
-        second.body,
-        sorted(second.ticks),
-        second.notes.strip(),
-    ):
+    both = [(each.body, sorted(each.ticks), each.notes.strip(), each.earlier) for each in (first, second)]
+    if both[0] != both[1]:
         return False
     values, others = _front.loaded(first.front), _front.loaded(second.front)
     if values is None or others is None:
@@ -98,6 +103,21 @@ def _without_notes(body: str) -> tuple[str, str]:
     end = next((at for at in range(start + 1, len(lines)) if _END_OF_NOTES.match(lines[at])), len(lines))
     rest = "\n".join(lines[:start]).rstrip("\n") + "\n\n" + "\n".join(lines[end:])
     return rest, "\n".join(lines[start:end]).rstrip("\n") + "\n"
+
+
+def _without_earlier(body: str) -> tuple[str, str]:
+    """Take the line that links the note before this one off the end of a body without notes."""
+    before, _, last = body.rstrip("\n").rpartition("\n")
+    return (f"{before.rstrip()}\n", last.rstrip()) if _EARLIER.match(last.rstrip()) else (body, "")
+
+
+def with_earlier(body: str, line: str) -> str:
+    """Put the line that links the note before this one behind a body, in place of another; the notes come last."""
+    rest, notes = _without_notes(body)
+    if not body.rstrip().endswith(notes.rstrip()):
+        rest, notes = body, ""
+    pieces = (_without_earlier(rest)[0].rstrip("\n"), line, notes.rstrip("\n"))
+    return "\n\n".join(piece for piece in pieces if piece) + "\n"
 
 
 def _unticked(line: str, ticks: list[tuple[str, str, str]]) -> str:

@@ -55,7 +55,6 @@ class Extra:
 
     source: Path
     subagents: Sequence[Finding] = ()
-    siblings: Sequence[tuple[str, Path]] = ()
     cited: Sequence[Message] = ()
     note_path: Path | None = None
     zone: tzinfo | None = None
@@ -93,7 +92,6 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "instead": insight.provenance.get("instead", ""),
         "receipt": _receipt(session, insight, extra.zone),
         "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
-        "siblings": [{"title": title, "target": target(path, base)} for title, path in extra.siblings],
         "cited": [_cited(message) for message in extra.cited],
         "written_by": insight.model if any(each.origin == "model" for each in findings) else None,
     }
