@@ -1,0 +1,45 @@
+"""Whether somebody can be told, and the two alerts that say so."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from sessiontrackd import budget, channels
+from sessiontrackd.channels import desktop
+from sessiontrackd.config import Settings
+from sessiontrackd.doctor._patient import OK, WARNING, Check, Patient
+from sessiontrackd.model import Alert, AlertKind, BudgetStatus
+
+STOPPED = (
+    "The daemon stopped and does not start again by itself, so no new notes are made. "
+    "Why: sessiontrackd doctor. Again: sessiontrackd service start"
+)
+SAMPLE = "This is a test: sessiontrackd can reach you here."
+
+
+def sample_alert(settings: Settings, now: datetime) -> Alert:
+    """Return an alert that says only that alerts arrive."""
+    return _alert(settings, now, SAMPLE, AlertKind.TEST)
+
+
+def stopped_alert(settings: Settings, now: datetime) -> Alert:
+    """Return the alert that the daemon has stopped for good."""
+    return _alert(settings, now, STOPPED, AlertKind.DAEMON)
+
+
+def _alert(settings: Settings, now: datetime, text: str, kind: AlertKind) -> Alert:
+    return Alert(0, BudgetStatus(budget.period_of(now, settings.zone), None, 0, 0), text, kind)
+
+
+def notification(patient: Patient) -> Check:
+    """Show a notification for real: nothing less tells whether one appears."""
+    told = asyncio.run(channels.tell(sample_alert(patient.settings, patient.now), patient.settings, patient.home))
+    arrived = [name for name, reason in told.items() if reason is None]
+    if arrived:
+        server = asyncio.run(desktop.server()) if "desktop" in arrived else None
+        by = f" by {server}" if server else ""
+        return Check("notification", OK, f"one was sent and taken{by} ({', '.join(arrived)}); you should see it now")
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in told.items())
+    remedy = "Alerts stand in the log only. On a machine without a desktop that is all there can be; else log in to it."
+    return Check("notification", WARNING, f"none arrives ({reasons})", remedy)

@@ -1,0 +1,77 @@
+"""What the person wrote and chose: settings, folders, templates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sessiontrackd import kernel, templates
+from sessiontrackd.doctor._patient import FAILURE, OK, WARNING, Check, Patient, nearest
+from sessiontrackd.engines import engine_class
+from sessiontrackd.errors import SettingsError, UsageError
+from sessiontrackd.model import Folder
+
+
+def settings(patient: Patient) -> Iterator[Check]:
+    path = patient.home.config_path
+    if patient.mistake:
+        yield Check("settings", FAILURE, patient.mistake, f"Mend the line that it names in {path}.")
+    elif not path.exists():
+        yield Check("settings", OK, f"{path} is not there yet: everything is at its default")
+    else:
+        yield Check("settings", OK, f"{path} can be used")
+
+
+def folders(patient: Patient) -> Iterator[Check]:
+    watched = [folder for folder in patient.settings.folders if folder.enabled]
+    if not watched and not patient.mistake:
+        yield Check("folders", WARNING, "no folder is watched", "Add one: sessiontrackd watch add DIR")
+    for folder in watched:
+        yield Check("folder", *_folder(folder))
+        kind = kernel.file_system(folder.path)
+        if not kernel.gives_all_events(kind):
+            text = f"{folder.path} lies on {kind}: what another machine writes there is seen by the next scan only"
+            yield Check("file system", WARNING, text, "Scan more often, in the settings: daemon.scan_interval_s = 60")
+    if watched:
+        yield _watches([folder.path for folder in watched if folder.path.is_dir()])
+
+
+def _watches(folders: list[Path]) -> Check:
+    found = kernel.watches(folders)
+    number = f"{'' if found.is_exact else 'more than '}{found.folders:,} folders are watched"
+    if found.limit is None:
+        return Check("watch limit", OK, f"{number}; this system names no limit")
+    text = f"{number}, this system allows {found.limit:,} for all programs together"
+    if found.fit:
+        return Check("watch limit", OK, text)
+    return Check("watch limit", WARNING, f"{text}; what is above is scanned only", kernel.raise_line(found.folders))
+
+
+def _folder(folder: Folder) -> tuple[str, str, str | None]:
+    """Say how one watched folder is."""
+    path = folder.path
+    if not path.is_dir():
+        what = f"{path} is {'no folder' if path.exists() else 'not there'}, so nothing in it is read"
+        return WARNING, what, f"Make it or mount it, or: sessiontrackd watch remove {path}"
+    if not os.access(path, os.R_OK | os.X_OK):
+        return FAILURE, f"{path} cannot be read", f"Give yourself the right to read it: chmod u+rx {path}"
+    try:
+        engine_class(folder.engine)
+    except UsageError as error:
+        return FAILURE, f"{path}: {error}", f"Change its engine in the settings, or: sessiontrackd watch remove {path}"
+    notes = path if folder.output == "beside" else Path(folder.output.removeprefix("vault:"))
+    if not os.access(nearest(notes), os.W_OK | os.X_OK):
+        remedy = f'Give yourself the right to write there, or choose another place: output = "vault:DIR" for {path}'
+        return FAILURE, f"notes cannot be written to {notes}", remedy
+    return OK, f"{path} can be read, and notes written to {'it' if notes == path else notes}", None
+
+
+def page_templates(patient: Patient) -> Iterator[Check]:
+    try:
+        number = templates.compiled(patient.home.templates_dir)
+    except SettingsError as error:
+        remedy = f"Mend what stands in {patient.home.templates_dir}, or move it away to get ours back."
+        yield Check("templates", FAILURE, str(error), remedy)
+    else:
+        yield Check("templates", OK, f"all {number} of them compile")
