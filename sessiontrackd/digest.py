@@ -63,7 +63,7 @@ def compose(
     values = {
         "title": _title(span),
         "figures": _figures(inside, start, end),
-        "projects": [_project(name, group, zone, base) for name, group in _by_project(inside)],
+        "projects": [_project(name, group, span, zone, base) for name, group in _by_project(inside)],
         "open": [_shown(item, zone, base) for item in items if item.told.ended_at >= start],
         "older": [_shown(item, zone, base) for item in items if item.told.ended_at < start],
         "money": _money(history, start, end, ours_picousd),
@@ -121,15 +121,23 @@ def _by_project(told: Iterable[Told]) -> list[tuple[str, list[Told]]]:
     return list(groups.items())
 
 
-def _project(name: str, told: Sequence[Told], zone: tzinfo, base: Path | None) -> dict[str, Any]:
+def _project(name: str, told: Sequence[Told], span: Span, zone: tzinfo, base: Path | None) -> dict[str, Any]:
+    start, end = span.bounds(zone)
     decisions = [
-        {**_link(each, zone, base), "text": found.quote or found.text, "is_quote": found.quote is not None, "messages": list(found.messages)}
+        {
+            **_link(each, zone, base),
+            "text": found.quote or found.text,
+            "is_quote": found.quote is not None,
+            "answer": next((part.quote or part.text for part in found.parts if part.kind == "answer"), ""),
+            "messages": list(found.messages),
+        }
         for each in told
         for found in [one for one in each.insight.findings if one.kind == "decision"][:DECISIONS_EACH]
-    ]  # fmt: skip
-    lines = [_link(each, zone, base) for each in told]
+    ]
+    lines = [_link(each, zone, base) for each in told if each.insight.title or each.insight.summary]
     return {
         "name": name,
+        "figures": _done(told, start, end),
         "sessions": lines[:SESSIONS_MOST],
         "more": lines[SESSIONS_MOST:],
         "decisions": decisions[:DECISIONS_MOST],
@@ -152,6 +160,7 @@ def _shown(item: Item, zone: tzinfo, base: Path | None) -> dict[str, Any]:
         **_link(item.told, zone, base),
         "text": item.finding.quote or item.finding.text,
         "is_quote": item.finding.quote is not None,
+        "answer": "",
         "is_question": item.finding.kind == "question",
         "messages": list(item.finding.messages),
         "since": f"{item.since_at.astimezone(zone):%Y-%m-%d}",
@@ -170,10 +179,29 @@ def _title(span: Span) -> str:
 def _figures(told: Sequence[Told], start: datetime, end: datetime) -> list[str]:
     """Return how much was worked: sessions, projects, tools, and the time that the sessions cover."""
     projects, tools = {each.project for each in told}, {each.format for each in told}
+    counts = (report.counted(len(told), "session"), report.counted(len(projects), "project"))
+    return [*counts, report.counted(len(tools), "tool"), *_took(told, start, end)]
+
+
+def _done(told: Sequence[Told], start: datetime, end: datetime) -> list[str]:
+    """Return how much was done in a project: its time, commits, and lines."""
+    found = [finding.details for each in told for finding in each.insight.findings if finding.kind == "figures"]
+    commits, added, removed = (
+        sum(int(each.get(name, 0)) for each in found) for name in ("commits", "added", "removed")
+    )
+    lines = report.signed(added, removed)
+    return [
+        report.counted(len(told), "session"),
+        *_took(told, start, end),
+        *([report.counted(commits, "commit")] if commits else []),
+        *([f"{lines} lines"] if lines else []),
+    ]
+
+
+def _took(told: Sequence[Told], start: datetime, end: datetime) -> list[str]:
     covered = _covered([(max(each.started_at, start), min(each.ended_at, end)) for each in told])
     took = report.duration(start, start + covered)
-    counts = (report.counted(len(told), "session"), report.counted(len(projects), "project"))
-    return [*counts, report.counted(len(tools), "tool"), *([f"over {took}"] if took else [])]
+    return [f"over {took}"] if took else []
 
 
 def _covered(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:

@@ -32,7 +32,7 @@ from sessiontrackd.pipeline import (
     move_batches,
     open_rooms,
     process_job,
-    write_due_digest,
+    write_due_digests,
     write_indexes,
 )
 from sessiontrackd.privacy import Redactor
@@ -270,7 +270,7 @@ class Worker:
             write_indexes(self._rooms)
             if (job := self._next()) is not None:
                 await self._start(jobs, job)
-                idle_since_s, is_warm = clock(), True
+                idle_since_s, is_warm, self._told_on = clock(), True, None
                 continue
             if not is_warm:
                 is_warm = True
@@ -303,14 +303,14 @@ class Worker:
             log.error("today's copy of the database was not made: %s", error)
 
     def _write_digest(self, idle_s: float) -> None:
-        """Write the digest of the period that ended, once a day at most and after nothing was to be done for a while."""
+        """Write the digests that are due, once a day and after work, when nothing was to be done for a while."""
         today = datetime.now(self._rooms.settings.zone).date()
         is_early = idle_s < min(LOOK_S, self._idle_s / 2)  # the daemon may still be looking through its folders
         if self._told_on == today or self._in_flight or is_early or self._due_s() <= SOON_S:
             return
         self._told_on = today
         try:
-            if path := write_due_digest(self._rooms):
+            for path in write_due_digests(self._rooms):
                 log.info("%s: a digest was written", path)
         except SessiontrackdError as error:
             log.error("the digest was not written: %s", error)

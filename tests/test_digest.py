@@ -16,7 +16,7 @@ from sessiontrackd import config, digest, history, report
 from sessiontrackd.config import Home, Span
 from sessiontrackd.history import History
 from sessiontrackd.model import Finding, Insight, InsightLevel, Session, Usage, UsageRecord
-from sessiontrackd.pipeline import open_rooms, write_due_digest
+from sessiontrackd.pipeline import open_rooms, write_due_digests
 from sessiontrackd.store import open_store
 
 WEEK = Span.of("week", date(2026, 3, 14))  # from the 9th to the 15th
@@ -68,9 +68,9 @@ def test_a_period_is_told_by_project(known: History, tmp_path: Path) -> None:
     assert "# Week 11 of 2026: 2026-03-09 to 2026-03-15\n" in text
     assert "> [!info] 2 sessions · 2 projects · 2 tools · over 1 h\n" in text
     assert "digest_period: 2026-W11\ndigest_from: 2026-03-09\ndigest_until: 2026-03-15\nsessions: 2\n" in text
-    assert "## tide\n- 2026-03-10 About a – Ended a. (claude code)\n" in text
+    assert "## tide\n1 session · over 1 h\n\n- 2026-03-10 About a – Ended a. (claude code)\n" in text
     assert '- "SQLite, because the phones are offline" [m4] – About a\n' in text
-    assert "## other\n- 2026-03-10 About b" in text
+    assert "## other\n1 session · over 1 h\n\n- 2026-03-10 About b" in text
     assert "About c" not in text
 
     (tmp_path / "tide").mkdir()
@@ -197,7 +197,7 @@ def test_a_span_knows_its_days(period: str, day: date, key: str, days: int) -> N
 
 
 def test_a_digest_is_written_once(tmp_path: Path) -> None:
-    """For the period that ended; not when it is off, nor again when the reader deleted it."""
+    """For the period that ended, and again when more of it was read; not when it is off, nor when the reader deleted it."""
     home = Home.find(tmp_path / "home")
     config.set_value(home, "digest.every", "day")
     config.set_value(home, "digest.folder", str(tmp_path / "out"))
@@ -205,10 +205,31 @@ def test_a_digest_is_written_once(tmp_path: Path) -> None:
     yesterday = datetime.now(UTC).date() - timedelta(1)
     told(rooms.history, "a", yesterday.day, month=yesterday.month, title="Then", year=yesterday.year)
 
-    path = write_due_digest(rooms)
-    assert path == tmp_path / "out" / f"{yesterday}.md"
+    path = tmp_path / "out" / f"{yesterday}.md"
+    assert write_due_digests(rooms) == [path]
     assert "Then" in path.read_text()
+
+    assert write_due_digests(rooms) == []
+    told(rooms.history, "b", yesterday.day, month=yesterday.month, title="Read later", year=yesterday.year)
+    assert write_due_digests(rooms) == [path]
+    assert "Read later" in path.read_text()
+    assert write_due_digests(rooms) == []
+
     path.unlink()
-    assert write_due_digest(rooms) is None
+    told(rooms.history, "c", yesterday.day, month=yesterday.month, title="Later still", year=yesterday.year)
+    assert write_due_digests(rooms) == []
     assert config.digest_due(home, "off", datetime.now(UTC).date()) is None
     rooms.close()
+
+
+def test_a_decision_that_was_a_question_says_its_answer(known: History) -> None:
+    """What was asked alone is no decision; what was done in a project stands under its name."""
+    answer = Finding("answer", "Standalone copy", "Standalone copy", (12,))
+    asked = Finding("decision", "Shared or copied?", "Shared or copied?", (12,), parts=(answer,))
+    figures = Finding("figures", "", None, (), "computed", (), {"commits": 2, "added": 1240, "removed": 19})
+    told(known, "a", 10, asked, figures)
+    told(known, "b", 10, title=" ", project="ebb")
+
+    note = composed(known)
+    assert '- "Shared or copied?" → "Standalone copy" [m12] – ' in note
+    assert "## tide\n1 session · over 1 h · 2 commits · +1,240 −19 lines\n" in note

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_due
+from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_due, digest_looked
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._hints import take_hints
@@ -71,6 +71,7 @@ __all__ = [
     "default_text",
     "digest_done",
     "digest_due",
+    "digest_looked",
     "document",
     "find_key",
     "format_amount",

@@ -54,13 +54,26 @@ def digest_due(home: Home, period: str, today: date) -> Span | None:
     if period not in PERIODS:
         return None
     span = Span.of(period, today).before
+    return None if _done(home)[0] == span.key else span
+
+
+def digest_done(home: Home, key: str, at: datetime) -> None:
+    """Remember that a period needs no digest any more, and when what was read was looked at."""
+    (home.state_dir / _DONE).write_text(f"{key} {at.isoformat()}\n", "ascii")
+
+
+def digest_looked(home: Home) -> tuple[str, datetime] | None:
+    """Return the period whose digest was written last, and when what was read was looked at."""
+    key, at = _done(home)
     try:
-        done = (home.state_dir / _DONE).read_text("ascii").strip()
+        return key, datetime.fromisoformat(at)
+    except ValueError:
+        return None
+
+
+def _done(home: Home) -> tuple[str, str]:
+    try:
+        key, _, at = (home.state_dir / _DONE).read_text("ascii").strip().partition(" ")
     except (OSError, UnicodeDecodeError):
-        done = ""
-    return None if done == span.key else span
-
-
-def digest_done(home: Home, span: Span) -> None:
-    """Remember that a period needs no digest any more."""
-    (home.state_dir / _DONE).write_text(f"{span.key}\n", "ascii")
+        return "", ""
+    return key, at

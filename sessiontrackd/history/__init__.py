@@ -236,6 +236,14 @@ class History:
         """Return the sessions of a span that have an insight, in the order in which they ended."""
         return list(told(self._store, since, until))
 
+    def ends_read_since(self, moment: datetime) -> list[datetime]:
+        """Return when the sessions ended that were read since a moment."""
+        rows = self._store.read(
+            "SELECT DISTINCT coalesce(ended_at, started_at) AS ended FROM session WHERE read_at >= ? AND ended",
+            (_ms(moment),),
+        )
+        return [_at(row["ended"]) for row in rows]
+
     def forget(self, session_ids: Collection[str] = (), sources: Collection[bytes] = ()) -> int:
         """Remove what was read from transcripts and sessions: insight, note, index lines and names; amounts stay.
 

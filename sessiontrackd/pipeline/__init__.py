@@ -13,7 +13,7 @@ from sessiontrackd.errors import NotAConversation, Skipped
 from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
 from sessiontrackd.model import InsightLevel, Job
 from sessiontrackd.pipeline._batches import Post
-from sessiontrackd.pipeline._digests import composed, write_digest
+from sessiontrackd.pipeline._digests import composed, write_digest, write_late
 from sessiontrackd.pipeline._forget import Forgotten, Memory, forget, memory_of
 from sessiontrackd.pipeline._insight import insight_of, pause_of
 from sessiontrackd.pipeline._plan import Work, deserves_note, generator_of, plan, shelf_of
@@ -25,7 +25,7 @@ from sessiontrackd.records import open_source
 
 __all__ = [
     "Forgotten", "Memory", "Note", "Rooms", "Work", "as_result", "composed", "forget", "generator_of", "gone", "memory_of",
-    "move_batches", "open_rooms", "plan", "preview", "process_job", "write_digest", "write_due_digest", "write_indexes",
+    "move_batches", "open_rooms", "plan", "preview", "process_job", "write_digest", "write_due_digests", "write_indexes",
 ]  # fmt: skip
 
 INDEX_DELAY_S = 60.0  # while work goes on, an index note is written once in so long
@@ -89,16 +89,16 @@ async def move_batches(rooms: Rooms) -> bool:
     return await Post(rooms.home, rooms.settings, rooms.batches, rooms.budget, rooms.queue, rooms.store).run()
 
 
-def write_due_digest(rooms: Rooms) -> Path | None:
-    """Write the digest of the period that ended last, where it is still to be written; return it where it was."""
-    today = datetime.now(rooms.settings.zone).date()
-    span = config.digest_due(rooms.home, rooms.settings.digest_every, today)
-    if span is None:
-        return None
-    path = write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
-    if path is not None:  # else its transcripts may be read later
-        config.digest_done(rooms.home, span)
-    return path
+def write_due_digests(rooms: Rooms) -> list[Path]:
+    """Write the digest of the period that ended last, once, and again those for which more was read; return them."""
+    now, every = datetime.now(rooms.settings.zone), rooms.settings.digest_every
+    late = write_late(rooms.home, rooms.history, rooms.budget, rooms.settings, now)
+    span = config.digest_due(rooms.home, every, now.date())
+    path = None if span is None else write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
+    if span is None or path is None:  # its transcripts may be read later
+        return late
+    config.digest_done(rooms.home, span.key, now)
+    return [*late, path]
 
 
 def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None, templates_dir: Path | None = None) -> str:

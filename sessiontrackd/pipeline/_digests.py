@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sessiontrackd import digest, notes, report
 from sessiontrackd.budget import TokenManager
-from sessiontrackd.config import Home, Settings, Span
+from sessiontrackd.config import PERIODS, Home, Settings, Span, digest_done, digest_looked
 from sessiontrackd.errors import LedgerDamaged
 from sessiontrackd.history import History
 
@@ -40,6 +40,26 @@ def write_digest(home: Home, history: History, money: TokenManager, settings: Se
     path = digest_place(home, settings, span)
     text = composed(home, history, money, settings, span, note_path=path)
     return report.write(path, text, mode=0o600).path if text else None
+
+
+def write_late(home: Home, history: History, money: TokenManager, settings: Settings, now: datetime) -> list[Path]:
+    """Write again the digests of earlier periods for which sessions were read since; one that the reader deleted stays so."""
+    looked = digest_looked(home)
+    if looked is None or settings.digest_every not in PERIODS:
+        return []
+    key, since = looked
+    days = {at.astimezone(settings.zone).date() for at in history.ends_read_since(since)}
+    spans = {Span.of(settings.digest_every, day) for day in days}
+    written = []
+    for span in sorted(spans, key=lambda each: each.first):
+        path = digest_place(home, settings, span)
+        if span.after <= now.date() and path.exists():
+            text = composed(home, history, money, settings, span, note_path=path)
+            if text and report.write(path, text, mode=0o600).outcome != report.UNCHANGED:
+                written.append(path)
+    if days:
+        digest_done(home, key, now)
+    return written
 
 
 def _ours(money: TokenManager, span: Span) -> int | None:
