@@ -63,13 +63,22 @@ class _Kept:
     message: Message
     calls: tuple[str, ...]
 
-    def redacted(self, redactor: Redactor) -> Message:
-        """Return it with its private parts replaced, then cut: the tool calls are lines of its text."""
-        text, most = self.message.text, KEPT_CHARS.get(self.message.role, 0)
-        said = redactor.cut(text, 0, min(len(text), most)).strip()
-        lines = redactor.redact("\n".join(self.calls)).split("\n") if self.calls else []
-        parts = (part for part in (said, *(f"⚙ {line[:CALL_CHARS]}" for line in lines)) if part)
-        return replace(self.message, text=_plain("\n".join(parts)))
+    @property
+    def parts(self) -> list[tuple[str, int]]:
+        """Its text and its tool calls, one a line, and how much of each is kept."""
+        text, calls = self.message.text, "\n".join(self.calls)
+        return [(text, min(len(text), KEPT_CHARS.get(self.message.role, 0))), (calls, len(calls))]
+
+
+def _redacted(kept: Sequence[_Kept], redactor: Redactor) -> list[str]:
+    """Return the texts of messages with their private parts replaced, then cut; the tool calls are lines of them."""
+    texts = iter(redactor.cut_each([part for one in kept for part in one.parts]))
+    return [_joined(next(texts), next(texts)) for _ in kept]
+
+
+def _joined(said: str, calls: str) -> str:
+    lines = (f"⚙ {line[:CALL_CHARS]}" for line in calls.split("\n") if line)
+    return _plain("\n".join(part for part in (said.strip(), *lines) if part))
 
 
 @dataclass
@@ -103,7 +112,7 @@ class Heard:
         """Return the messages that an insight rests on, redacted, in their order; not more than so many."""
         wanted = {number for finding in insight.findings for number in _numbers(finding)}
         found = [each for each in self.kept if each.message.index in wanted][:most]
-        return [each.redacted(redactor) for each in found]
+        return [replace(each.message, text=text) for each, text in zip(found, _redacted(found, redactor), strict=True)]
 
 
 def _plain(text: str) -> str:
@@ -193,7 +202,9 @@ class Search:
             return False
         redactor = Redactor(personal=personal)
         rows: list[tuple[int, str, str]] = [(TITLE, "", _plain(_found_text(title, insight)))]
-        rows += [(each.index, each.role.value, each.text) for each in (one.redacted(redactor) for one in heard.kept)]
+        messages = (each.message for each in heard.kept)
+        texts = _redacted(heard.kept, redactor)
+        rows += [(one.index, one.role.value, text) for one, text in zip(messages, texts, strict=True)]
         started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
         body = zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 6)
         names = (session.format, None if project is None else _plain(project), _plain(title))

@@ -150,6 +150,24 @@ def test_personal_data_is_put_back_whole(text: str) -> None:
     assert redactor.restore(redactor.redact(text)) == text
 
 
+HALVES = (
+    "password:", "password is", "api_key = ", '"token": "', "Xk29vQmP4tLz8Rw1", "-----BEGIN PRIVATE KEY-----\n", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+    "\n-----END PRIVATE KEY-----", "user,password,mail\n", "ada,hunter2x,-", "kind: Secret\ndata:\n", "  a: aGVsbG8gd29ybGQ=\n",
+)  # fmt: skip
+"""Of what is private only together."""
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(HALVES) | texts, max_size=3).map("".join), st.integers(0, 60)), max_size=6
+    )
+)
+def test_many_texts_at_once_are_cut_as_each_alone(parts: list[tuple[str, int]]) -> None:
+    """What stands in one text never changes what is found in another; a text may end within what its neighbour begins with."""
+    one, other = (Redactor(personal=True, nonce="0a1b2c3d") for _ in range(2))
+    assert one.cut_each(parts) == [other.cut(text, 0, min(end, len(text))) for text, end in parts]
+
+
 @given(texts)
 def test_redacting_again_changes_nothing_for_any_redactor(text: str) -> None:
     """What is sent and what is kept pass a redactor more than once."""

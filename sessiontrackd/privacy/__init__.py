@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from sessiontrackd.errors import Failed
 from sessiontrackd.privacy import _personal, _scan
@@ -14,14 +17,13 @@ from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant
 
 __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
+_BLOCK_CHARS = 32_768  # of texts that are looked at together: where something is found, all of it is looked at again
 _NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
 # Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
 _OURS = re.compile(
     f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{8,16}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
 )
-_QUOTES = str.maketrans(
-    {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "：": ":", "＝": "=", "\u00a0": " ", "\u202f": " ", "→": ">"}
-)
+_LOOKALIKES = (("“", '"'), ("”", '"'), ("„", '"'), ("‘", "'"), ("’", "'"), ("：", ":"), ("＝", "="), ("\u00a0", " "), ("\u202f", " "), ("→", ">"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,52 @@ class Redactor:
             Forged: As in `redact`.
         """
         self._refuse_forged(text)
+        return self._replaced(text, self.spans(text), start, end)
+
+    def _replaced(self, text: str, spans: Iterable[Span], start: int, end: int) -> str:
+        """Return text[start:end] with these spans replaced by placeholders."""
         pieces, at = [], start
-        for span in self.spans(text):
+        for span in spans:
             if span.end <= start or span.start >= end:
                 continue
             pieces += [text[at : max(at, span.start)], self._placeholder(text[span.start : span.end], span.kind)]
             at = span.end
         pieces.append(text[at:end])
         return "".join(pieces)
+
+    def cut_each(self, parts: Sequence[tuple[str, int]]) -> list[str]:
+        """Return the beginning of each of many texts, as `cut(text, 0, end)` does: one look at all of them together is faster.
+
+        Args:
+            parts: a text and where its beginning ends.
+
+        Raises:
+            Forged: As in `redact`.
+        """
+        done: list[str] = []
+        block, chars = list[tuple[str, int]](), 0
+        for part in parts:
+            block.append(part)
+            chars += len(part[0])
+            if chars > _BLOCK_CHARS:
+                done += self._cut_block(block)
+                block, chars = [], 0
+        return done + self._cut_block(block)
+
+    def _cut_block(self, parts: Sequence[tuple[str, int]]) -> list[str]:
+        joined = _scan.SEAM.join(text for text, _ in parts)
+        starts = list(accumulate((len(text) + len(_scan.SEAM) for text, _ in parts), initial=0))
+        spans = defaultdict[int, list[Span]](list)
+        for span in self.spans(joined):
+            part = bisect(starts, span.start) - 1
+            if span.end > starts[part + 1] - len(_scan.SEAM):  # found only because of its neighbour
+                return [self.cut(text, 0, end) for text, end in parts]
+            spans[part].append(span)
+        self._refuse_forged(joined)
+        return [
+            self._replaced(joined, spans[part], start, start + min(len(text), end))
+            for part, (start, (text, end)) in enumerate(zip(starts, parts, strict=False))
+        ]
 
     def restore(self, text: str) -> str:
         """Return `text` with the personal data put back, in one pass and for this redactor's own placeholders only."""
@@ -136,7 +176,9 @@ def _plain(text: str) -> bytes:
     if text.isascii():
         return text.encode()
     text = _OURS.sub(lambda match: "\0" * len(match[0]), text)
-    return text.translate(_QUOTES).encode("ascii", "replace")
+    for shown, plain in _LOOKALIKES:  # faster than translate
+        text = text.replace(shown, plain)
+    return text.encode("ascii", "replace")
 
 
 def _fresh(data: bytes, found: list[_scan.Found]) -> list[_scan.Found]:

@@ -107,7 +107,7 @@ _RANDOM_RULES = (
     ("?code=|&code=|?t=|sessionid=|&signature=|?signature=|sessid=", r"[?&]?[A-Za-z]{1,12}=(?P<value>[A-Za-z0-9_%.-]{20,200})"),
 )  # fmt: skip
 _AT_SERVER = re.compile(rb"[A-Za-z0-9_.-]{1,40}:(?P<value>[^\s\"'`/\0]{2,100})$")
-_TABLE_HEAD = re.compile(rb"(?m)^[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}$|^passw(?:or)?d[,|\t;][^\n]{0,200}$")
+_TABLE_HEAD = re.compile(rb"[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}|passw(?:or)?d[,|\t;][^\n]{0,200}")
 _TABLE_ROWS = 200
 _AROUND = b" \t\r\"'`"
 _COLUMNS = frozenset((b"password", b"passwd", b"pass", b"pwd", b"passwort", b"user_password", b"passphrase"))
@@ -133,12 +133,23 @@ def _rule(pattern: str, check: Check) -> Callable[[bytes, int, int, bytes], Foun
 
 def tables(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield the passwords of a table whose head names such a column, separated by commas, bars, tabs or semicolons."""
-    for head in _TABLE_HEAD.finditer(low) if b"passw" in low else ():
-        mark = max(b",|\t;", key=head.group().count)
-        names = [name.strip(b" \t\"'`*") for name in head.group().split(bytes([mark]))]
-        column = next((at for at, name in enumerate(names) if name in _COLUMNS), None)
-        if column is not None and len(names) > 1:
-            yield from _column(data, head.end() + 1, bytes([mark]), (column, len(names)))
+    at = low.find(b"passw")
+    while at >= 0:
+        end = low.find(b"\n", at)
+        end = len(low) if end < 0 else end
+        head = _TABLE_HEAD.fullmatch(low, low.rfind(b"\n", 0, at) + 1, end)
+        if head is not None:
+            yield from _below(data, head.group(), end + 1)
+        at = low.find(b"passw", end)
+
+
+def _below(data: bytes, head: bytes, at: int) -> Iterator[Found]:
+    """Yield the passwords in the rows from `at` on, where the head has a column of them."""
+    mark = max(b",|\t;", key=head.count)
+    names = [name.strip(b" \t\"'`*") for name in head.split(bytes([mark]))]
+    column = next((at for at, name in enumerate(names) if name in _COLUMNS), None)
+    if column is not None and len(names) > 1:
+        yield from _column(data, at, bytes([mark]), (column, len(names)))
 
 
 def _column(data: bytes, at: int, mark: bytes, place: tuple[int, int]) -> Iterator[Found]:

@@ -101,7 +101,7 @@ plaid-token       u 30 access-sandbox- access-development- access-production-
 easypost-key      w 50 EZAK EZTK
 shippo-token      w 30 shippo_live_ shippo_test_
 duffel-token      e 40 duffel_live_ duffel_test_
-lob-key           x 35 live_ test_ live_pub_ test_pub_
+lob-key           x 35 live_pub_ test_pub_
 razorpay-key      w 14 rzp_live_ rzp_test_
 paystack-key      x 30 sk_live_
 mercadopago-token u? 40 APP_USR- TEST-
@@ -162,6 +162,7 @@ pydantic-token    u 40 pylf_v1_us_ pylf_v1_eu_ pylf_v
 """
 
 # kind, what to find, alphabet and most characters to walk back from there, pattern that must match at that place.
+# Nothing to find: what there is to find is too common (a dot, an @), so the pattern itself is looked for everywhere.
 # A question mark after the kind: it must look random as well. The pattern's group 1, where it has one, is what is replaced.
 SHAPES = (
     ("aws-secret", "AKIA", "", 0, r"AKIA[A-Z0-9]{16}[\"']?[,;:|\s]{1,4}[\"']?([A-Za-z0-9/+]{40})"),
@@ -188,25 +189,29 @@ SHAPES = (
     ("terraform-token", ".atlasv1.", "A-Za-z0-9", 14, r"[A-Za-z0-9]{10,14}\.atlasv1\.[A-Za-z0-9_=-]{40,100}"),
     ("mailchimp-key", "-us", "0-9a-f", 32, r"[0-9a-f]{32}-us[0-9]{1,2}"),
     ("maxmind-key", "_mmk", "A-Za-z0-9_", 40, r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),
-    ("airtable-token", "pat", "", 0, r"pat[A-Za-z0-9]{14}\.[A-Fa-f0-9]{40,64}"),
+    ("lob-key", "", "", 0, r"(?:live|test)_[A-Fa-f0-9]{35,300}"),
+    ("airtable-token", "", "", 0, r"pat[A-Za-z0-9]{14}\.[A-Fa-f0-9]{40,64}"),
     ("harness-key", "pat.", "", 0, r"pat\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
     ("harness-key", "sat.", "", 0, r"sat\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}"),
-    ("facebook-token", "|", "0-9", 16, r"[0-9]{15,16}(?:\||%7C)[A-Za-z0-9_-]{27,40}"),
+    ("facebook-token", "", "", 0, r"[0-9]{15,16}(?:\||%7C)[A-Za-z0-9_-]{27,40}"),
     ("twitter-token", "AAAAAAAAAAAAAAAAAAAAAA", "", 0, r"A{22}[A-Za-z0-9%]{70,120}"),
     ("clickhouse-key", "4b1d", "", 0, r"4b1d[A-Za-z0-9]{38}"),
     ("jfrog-key", "AKC", "", 0, r"AKC[A-Za-z0-9]{10,100}"),
     ("jfrog-key", "AP", "", 0, r"AP[0-9A-F][A-Za-z0-9]{8,100}"),
-    ("vault-token?", "s.", "", 0, r"s\.[A-Za-z0-9]{24}"),
-    ("mapbox-token", "k.", "ps", 1, r"[ps]k\.[A-Za-z0-9]{40,100}\.[A-Za-z0-9_-]{20,30}"),
+    ("vault-token?", "", "", 0, r"s\.[A-Za-z0-9]{24}"),
+    ("mapbox-token", "", "", 0, r"[ps]k\.[A-Za-z0-9]{40,100}\.[A-Za-z0-9_-]{20,30}"),
     ("onepassword-key", "A3-", "", 0, r"A3-[A-Z0-9]{6}-[A-Z0-9]{5,6}-?[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}(?:-[A-Z0-9]{5})?"),
-    ("authress-key", "_", "a-z", 8, r"(?:sc|ext|scauth|authress)_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
+    ("authress-key", "sc_", "", 0, r"sc_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
+    ("authress-key", "ext_", "", 0, r"ext_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
+    ("authress-key", "scauth_", "", 0, r"scauth_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
+    ("authress-key", "authress_", "", 0, r"authress_[A-Za-z0-9]{5,30}\.[A-Za-z0-9]{4,6}\.acc[_-][A-Za-z0-9-]{10,32}\.[A-Za-z0-9+/_=-]{30,120}"),
     ("square-secret", "sq0csp-", "", 0, r"sq0csp-[A-Za-z0-9\\^\]\[_-]{36,60}"),
     ("twilio-key", "SK", "", 0, r"SK(?:[0-9a-z]{32}|[0-9A-F]{32})"),
     ("twilio-sid", "AC", "", 0, r"AC[0-9a-z]{32}"),
     ("slack-webhook", "hooks.slack.com/", "A-Za-z:/", 8, r"(?:https?://)?hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,100}"),
     ("teams-webhook", ".webhook.office.com/", "A-Za-z0-9:/-", 60, r"(?:https?://)?[A-Za-z0-9-]{1,50}\.webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{40,300}"),
     ("webhook", "hooks.zapier.com/", "", 0, r"hooks\.zapier\.com/hooks/catch/([0-9]{4,12}/[A-Za-z0-9]{4,20})"),
-    ("sidekiq-secret", "@", "A-Fa-f0-9:", 17, r"([A-Fa-f0-9]{8}:[A-Fa-f0-9]{8})@(?:gems|enterprise)\.contribsys"),
+    ("sidekiq-secret", "", "", 0, r"([A-Fa-f0-9]{8}:[A-Fa-f0-9]{8})@(?:gems|enterprise)\.contribsys"),
     ("sidekiq-secret", "CONTRIBSYS__COM", "", 0, r"CONTRIBSYS__COM[\"' ]{0,3}[:=][\"' ]{0,3}([A-Fa-f0-9]{8}:[A-Fa-f0-9]{8})"),
     ("softlayer-key", "api.softlayer.com/", "A-Za-z:/", 8, r"(?:https?://)?api\.softlayer\.com/[a-z]{3,8}/v[0-9.]{1,5}/[A-Za-z0-9]{40,80}"),
     ("paypal-token", "access_token$production$", "", 0, r"access_token\$production\$[a-z0-9]{10,20}\$[0-9a-f]{32}"),

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sessiontrackd.privacy import _given, _names, _places
-from sessiontrackd.privacy._anchors import Anchors
+from sessiontrackd.privacy._anchors import Anchors, compile_linear
 from sessiontrackd.privacy._rules import ALPHABETS, SHAPES, TOKENS
 from sessiontrackd.privacy._values import looks_random
 
 Found = tuple[int, int, str]
 Rule = Callable[[bytes, int, int, bytes], Found | None]
+SEAM = "\n\x1e\0\n"  # between texts that are looked at together: what is found in one never depends on another
+_END_OF_TEXT = SEAM.encode()
 _TELLING = 5  # a prefix longer than this is believed within a word too
 _BODY = 300  # characters of a token that are judged; what follows of its alphabet belongs to it
 _DISCORD_TAIL = re.compile(rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{26,45}")
@@ -34,7 +36,6 @@ _PEM_REST = re.compile(rb"(?:[A-Za-z0-9+/=\s\\]|[A-Z][A-Za-z-]{2,20}: [^\n]{0,20
 _PEM_LINE = re.compile(rb"[ \t>+|\"']{0,20}[A-Za-z0-9+/=]{16,80}(?:\\n)?[\"',+ \t]{0,6}\r?\n")
 _PEM_LINES = 200
 _UUID_OR_HEX = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{20,}")
-_RUN = re.compile(rb"[A-Za-z0-9_+/=-]{20,}")
 _A_DIGIT = re.compile(rb"[0-9]")
 _HASH_BEFORE = re.compile(
     rb"sha-?(?:1|224|256|384|512)|\bh1:|md5|commit|digest|checksum|integrity|\brev\b|etag|data:[a-z]+/|base64,|hash|blob |index |fingerprint"
@@ -110,10 +111,29 @@ def _fixed() -> Anchors[_Token | _Shape]:
         tail = re.compile(f"{letters}*".encode())
         rules += [(name.encode(), _Token(kind, name.encode(), body, tail, alphabet.endswith("?"))) for name in prefixes]
     for kind, anchor, before, back, pattern in SHAPES:
+        if not anchor:
+            continue
         allowed = frozenset(byte for byte in range(128) if before and re.match(f"[{before}]", chr(byte)))
         shape = _Shape(kind.rstrip("?"), allowed, back, re.compile(pattern.encode()), kind.endswith("?"))
         rules.append((anchor.encode(), shape))
     return Anchors(rules)
+
+
+@cache
+def _unanchored() -> tuple[Any, list[_Shape]]:
+    """Return a pattern that finds every shape without an anchor, and these shapes."""
+    shapes = [
+        _Shape(kind.rstrip("?"), frozenset(), 0, re.compile(pattern.encode()), kind.endswith("?"))
+        for kind, anchor, _, _, pattern in SHAPES
+        if not anchor
+    ]
+    return compile_linear(b"|".join(b"(?:" + shape.pattern.pattern + b")" for shape in shapes)), shapes
+
+
+@cache
+def _runs() -> Any:
+    """Return a pattern that finds what is long enough to be a secret without a name."""
+    return compile_linear(rb"[A-Za-z0-9_+/=-]{20,}")
 
 
 @cache
@@ -165,6 +185,9 @@ def _fixed_at(data: bytes) -> Iterator[Found]:
         if hit:
             done = max(done, hit[1])
             yield hit
+    pattern, shapes = _unanchored()
+    for match in pattern.finditer(data):
+        yield from filter(None, (shape.at(data, match.start()) for shape in shapes))
 
 
 def _discord(data: bytes) -> Iterator[Found]:
@@ -191,7 +214,7 @@ def united(found: list[Found]) -> list[Found]:
 
 def _loose(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield strings drawn by a machine: capitals, small letters and digits anywhere, fewer kinds where the line speaks of a secret."""
-    for match in _RUN.finditer(data):
+    for match in _runs().finditer(data):
         start, end = match.span()
         value = match.group()
         if end - start > 600 or (value.islower() and not _A_DIGIT.search(value)) or not looks_random(value, 20):
@@ -270,9 +293,10 @@ def _pem_end_only(data: bytes) -> Iterator[Found]:
 def _kubernetes(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield the entries of Kubernetes secrets whole: their values are base64 and need no other sign."""
     for secret in _SECRET_KIND.finditer(low):
-        first = max(data.rfind(b"\n---", 0, secret.start()), secret.start() - 20_000, 0)
-        last = data.find(b"\n---", secret.end(), secret.end() + 20_000)
-        last = min(len(data), secret.end() + 20_000) if last < 0 else last
+        at, end = secret.span()
+        first = max(data.rfind(b"\n---", 0, at), data.rfind(_END_OF_TEXT, 0, at), at - 20_000, 0)
+        ends = (data.find(mark, end, end + 20_000) for mark in (b"\n---", _END_OF_TEXT))
+        last = min((place for place in ends if place >= 0), default=min(len(data), end + 20_000))
         for part in _SECRET_DATA.finditer(data, first, last):
             for entry in _SECRET_ENTRY.finditer(data, part.end(), last):
                 yield *entry.span("entry"), "kubernetes-secret"
