@@ -7,14 +7,17 @@ import contextlib
 import logging
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
-from sessiontrackd import budget, circuit, queue, watch
+from sessiontrackd import budget, circuit, kernel, queue, watch
 from sessiontrackd.config import (
     Home,
     Settings,
@@ -29,6 +32,8 @@ from sessiontrackd.config import (
     start_logging,
     take_hints,
     tell,
+    unclean_end,
+    under_launchd,
     watchdog_s,
 )
 from sessiontrackd.errors import Busy, SessiontrackdError, SettingsError, StoreError
@@ -49,6 +54,7 @@ REPORT_EVERY_S = 1.0  # between two words on how far a scan is
 ARM_S = 2.0  # a new folder is scanned at the latest then, although its watch may not stand yet
 SCAN_SHARE = 20  # scanning takes at most a twentieth of the time
 CLOCK_JUMP_S = 60.0  # the wall clock ran on so much more than ours: the machine slept, events may be lost
+SAY_S = 60.0  # telling the person takes at most so long
 WORKER_END_S = 25.0  # SIGTERM to SIGKILL: it ends in 2 s by itself, in 22 where a request is in flight; units allow 30
 RESPAWN_FIRST_S, RESPAWN_MOST_S = 1.0, 60.0
 
@@ -139,9 +145,12 @@ class Daemon:
         settings: as loaded.
         store: opened with the queue's tables.
         until_idle: handle what is there and end.
+        boot: this run of the machine, as the kernel names it.
     """
 
-    def __init__(self, home: Home, settings: Settings, store: Store, *, until_idle: bool = False) -> None:
+    def __init__(
+        self, home: Home, settings: Settings, store: Store, *, until_idle: bool = False, boot: str | None = None
+    ) -> None:
         """Keep the parts."""
         self._home = home
         self._settings = settings
@@ -161,6 +170,7 @@ class Daemon:
         self._settings_mark = self._mark()
         self._problem: str | None = None
         self._mistake = ""
+        self._boot = boot
         self._budget: budget.TokenManager | None = None
         self._period = ""
         self._told_s = 0.0
@@ -462,6 +472,7 @@ class Daemon:
         self._told_s = time.monotonic()
         folders = {os.fspath(path): {"state": seen.state, "seen": seen.files} for path, seen in self._seen.items()}
         what = {"pid": os.getpid(), "since": self._since, "folders": folders, "problem": self._problem}
+        what["boot"] = self._boot
         with contextlib.suppress(OSError):  # a full disk must not end the daemon over a word
             tell(self._home, {**what, "scanning": scanning})
 
@@ -492,14 +503,42 @@ def run(home: Home, *, until_idle: bool = False) -> None:
     """
     home.prepare()
     with hold(home):
-        settings = load(home)
-        start_logging(settings.log_level, home)
-        asyncio.run(_run(home, settings, until_idle))
+        boot = kernel.boot()
+        try:
+            settings = load(home)
+            start_logging(settings.log_level, home)
+            if ended := unclean_end(home, boot):
+                _say_it_failed(home, heard_at=ended.heard_at, reason=ended.reason)
+            asyncio.run(_run(home, settings, until_idle, boot))
+        except SessiontrackdError as error:
+            tell(home, None)  # who started it reads why; launchd would start it again without a word
+            if under_launchd():
+                _say_it_failed(home, reason=str(error)).join(SAY_S)
+            raise
+        except Exception as error:  # a defect: the next one tells of it
+            tell(home, {"boot": boot, "defect": _innermost(error)})
+            raise
 
 
-async def _run(home: Home, settings: Settings, until_idle: bool) -> None:
+def _say_it_failed(home: Home, *, heard_at: datetime | None = None, reason: str | None = None) -> threading.Thread:
+    """Have another process tell the person, for that takes seconds and memory."""
+    words = ["--heard", f"{heard_at:%Y-%m-%dT%H:%M:%S%z}"] if heard_at else []
+    words += ["--reason", reason] if reason else []
+    quiet = partial(subprocess.run, check=False, stdin=subprocess.DEVNULL)
+    speaker = threading.Thread(target=quiet, args=[home.words("service", "failed", *words)], daemon=True)
+    speaker.start()
+    return speaker
+
+
+def _innermost(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
+
+
+async def _run(home: Home, settings: Settings, until_idle: bool, boot: str | None) -> None:
     if not home.db_path.exists():
         await _WorkerProcess(home, asyncio.Event()).prepare()
     with open_store(home.db_path, queue.SCHEMA, circuit.SCHEMA) as store:
         log.info("watched folders: %d", sum(folder.enabled for folder in settings.folders))
-        await Daemon(home, settings, store, until_idle=until_idle).run()
+        await Daemon(home, settings, store, until_idle=until_idle, boot=boot).run()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +29,7 @@ SILENT = (
 """File systems on which a change by another machine, or by the host, gives no event here: by the start of their names."""
 LOCAL_FUSE = ("fuseblk",)  # such as an NTFS disk: changed from here alone
 COUNT_S = 3.0  # folders are counted for so long
+ANSWER_S = 5.0  # a command of the system is waited for so long
 ROOM = 0.8  # of the limit: others watch too
 
 
@@ -41,6 +45,14 @@ class Watches:
     def fit(self) -> bool:
         """Whether there is room for them, with some left for others."""
         return self.limit is None or self.folders <= self.limit * ROOM
+
+
+def _said(command: list[str]) -> str:
+    """Return what a command of the system prints; nothing where it cannot be run."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
 
 
 def file_system(path: Path, proc: Path = PROC) -> str | None:
@@ -59,6 +71,16 @@ def file_system(path: Path, proc: Path = PROC) -> str | None:
         ) >= longest:  # of several the last lies on top
             found, longest = kind, len(mount)
     return found
+
+
+def boot(proc: Path = PROC, platform: str = sys.platform, runner: Callable[[list[str]], str] = _said) -> str | None:
+    """Return the name of this run of the machine, another one after each start; None where the system gives none."""
+    if platform == "darwin":
+        return runner(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]).strip() or None
+    try:
+        return (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip() or None
+    except OSError:
+        return None
 
 
 def _unescaped(text: str) -> str:

@@ -63,3 +63,14 @@ def test_another_kernel_says_nothing(tmp_path: Path) -> None:
     """As on macOS: no guess is made."""
     assert kernel.file_system(tmp_path, tmp_path) is None
     assert kernel.watches([tmp_path], tmp_path).fit
+
+
+def test_a_run_of_the_machine_has_a_name(proc: Path) -> None:
+    """By a file on Linux, by a command on macOS; none where neither answers."""
+    assert kernel.boot(proc, "linux") is None
+    (proc / "sys" / "kernel" / "random").mkdir(parents=True)
+    (proc / "sys" / "kernel" / "random" / "boot_id").write_text("16bc\n")
+    assert kernel.boot(proc, "linux") == "16bc"
+
+    assert kernel.boot(platform="darwin", runner=lambda command: f"{command[-1]}\n") == "kern.bootsessionuuid"
+    assert kernel.boot(platform="darwin", runner=lambda _: "") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,6 +86,12 @@ class Notices:
         query = "SELECT * FROM notice WHERE missed IS NOT NULL AND at >= ? ORDER BY id DESC LIMIT 5"
         return [_notice(row) for row in self._store.read(query, (since,))]
 
+    def was_said_lately(self, kind: str, text: str) -> bool:
+        """Say whether the same was said within a day, but for its numbers: what happens again and again is told once."""
+        since = _ms(self._now() - timedelta(days=1))
+        rows = self._store.read("SELECT text FROM notice WHERE kind = ? AND at >= ?", (kind, since))
+        return _unnumbered(text) in {_unnumbered(row["text"]) for row in rows}
+
     def snooze(self, until: datetime | None) -> None:
         """Show nothing until then; None: show again."""
         with self._store.immediate() as connection:
@@ -125,6 +132,10 @@ class Notices:
 
 def _notice(row: Any) -> Notice:
     return Notice(_EPOCH + timedelta(milliseconds=row["at"]), row["kind"], row["text"], row["missed"])
+
+
+def _unnumbered(text: str) -> str:
+    return re.sub(r"\d+", "", text)
 
 
 def _ms(at: datetime) -> int:

@@ -67,8 +67,10 @@ def reload() -> None:
 
 
 @subcommand(service, "failed", example="sessiontrackd service failed   # as systemd does")
-def failed() -> None:
-    """Tell that the daemon stopped. systemd calls this when it has given the daemon up."""
+@click.option("--heard", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="When one was heard last that runs again.")
+@click.option("--reason", help="Why it ended, or could not begin.")
+def failed(heard: datetime | None, reason: str | None) -> None:
+    """Tell that the daemon stopped. systemd calls this when it has given the daemon up, a daemon for the one before it."""
     home = current_home()
     home.prepare()
     try:
@@ -77,8 +79,13 @@ def failed() -> None:
         settings = Settings()
     start_logging(settings.log_level, home, "failed")
     with open_store(home.db_path, channels.SCHEMA) as store:
-        tell = channels.Teller(settings, home, channels.Notices(store))
-        asyncio.run(tell(doctor.stopped_alert(settings, datetime.now(UTC))))
+        notices, now = channels.Notices(store), datetime.now(UTC)
+        alert = doctor.stopped_alert(settings, now)
+        if heard or reason:
+            alert = doctor.ended_alert(settings, now, heard, reason)
+            if notices.was_said_lately(alert.kind.value, alert.text):
+                return
+        asyncio.run(channels.Teller(settings, home, notices)(alert))
 
 
 @subcommand(service, "status", example="sessiontrackd service status --json")

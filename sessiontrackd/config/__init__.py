@@ -25,7 +25,7 @@ from sessiontrackd.config._key import (
     key_path,
     remove_key,
 )
-from sessiontrackd.config._log import start_logging
+from sessiontrackd.config._log import start_logging, under_launchd
 from sessiontrackd.config._lowered import Lowered, lowered
 from sessiontrackd.config._options import (
     EXAMPLE,
@@ -36,7 +36,7 @@ from sessiontrackd.config._options import (
     document,
     options,
 )
-from sessiontrackd.config._presence import daemon_pid, heard, hold, poke, tell
+from sessiontrackd.config._presence import UncleanEnd, daemon_pid, heard, hold, poke, tell, unclean_end
 from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.config._prices import Price
 from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
@@ -65,6 +65,7 @@ __all__ = [
     "Settings",
     "Span",
     "ToolHook",
+    "UncleanEnd",
     "add_folder",
     "condition",
     "daemon_pid",
@@ -96,6 +97,8 @@ __all__ = [
     "system_timezone",
     "take_hints",
     "tell",
+    "unclean_end",
+    "under_launchd",
     "watchdog_s",
 ]
 

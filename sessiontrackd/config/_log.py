@@ -28,7 +28,7 @@ def start_logging(level: str, home: Home | None = None, name: str = "daemon") ->
         handlers = [_stderr("<%(priority)d>%(message)s")]  # the journal adds time and process itself
         handlers[0].addFilter(_set_priority)
     else:
-        if not os.environ.get("XPC_SERVICE_NAME", "").startswith("io.sessiontrackd"):  # launchd never cuts its file
+        if not under_launchd():  # launchd never cuts its file
             handlers.append(_stderr("%(asctime)s %(levelname)s: %(message)s"))
         if home is not None:
             handlers.append(_file(home.log_dir / f"{name}.log"))
@@ -44,6 +44,11 @@ def in_journal() -> bool:
     except OSError:
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def under_launchd() -> bool:
+    """Say whether launchd started this process as our agent."""
+    return os.environ.get("XPC_SERVICE_NAME", "").startswith("io.sessiontrackd")
 
 
 def _set_priority(record: logging.LogRecord) -> bool:

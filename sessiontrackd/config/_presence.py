@@ -9,8 +9,9 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sessiontrackd.config._home import Home
 from sessiontrackd.errors import Busy
@@ -112,6 +113,30 @@ def heard(home: Home) -> dict[str, Any] | None:
     if not isinstance(said, dict) or said.get("pid") != pid:
         said = {"since": None, "scanning": None, "folders": {}, "problem": None}
     return {**said, "pid": pid}
+
+
+class UncleanEnd(NamedTuple):
+    """How a daemon ended that took no word back: killed, crashed, or by a defect."""
+
+    heard_at: datetime  # when it last left word
+    reason: str | None  # None: it was given no time to say why
+
+
+def unclean_end(home: Home, boot: str | None) -> UncleanEnd | None:
+    """Return how the daemon before this one ended; None where it ended in order, or with the machine itself.
+
+    Args:
+        home: whose daemon.
+        boot: this run of the machine, as the words have it; None: unknown, then nobody is alarmed.
+    """
+    path = _word_path(home)
+    try:
+        said, heard_s = json.loads(path.read_bytes()), path.stat().st_mtime
+    except (OSError, ValueError):
+        return None
+    if boot is None or not isinstance(said, dict) or said.get("boot") != boot:
+        return None
+    return UncleanEnd(datetime.fromtimestamp(heard_s, UTC), said.get("defect"))
 
 
 def _word_path(home: Home) -> Path:

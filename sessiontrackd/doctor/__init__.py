@@ -9,11 +9,11 @@ from typing import Any
 from sessiontrackd import config
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.doctor import _machine, _money, _notification, _places, _sending
-from sessiontrackd.doctor._notification import sample_alert, stopped_alert
+from sessiontrackd.doctor._notification import ended_alert, sample_alert, stopped_alert
 from sessiontrackd.doctor._patient import FAILURE, OK, WARNING, Check, Look, Patient
 from sessiontrackd.errors import SettingsError
 
-__all__ = ["FAILURE", "OK", "WARNING", "Check", "examine", "sample_alert", "stopped_alert"]
+__all__ = ["FAILURE", "OK", "WARNING", "Check", "ended_alert", "examine", "sample_alert", "stopped_alert"]
 
 
 def examine(home: Home, *, notify: bool = True, service: dict[str, Any] | None = None) -> Iterator[Check]:

@@ -15,6 +15,7 @@ STOPPED = (
     "The daemon stopped and does not start again by itself, so no new notes are made. "
     "Why: sessiontrackd doctor. Again: sessiontrackd service start"
 )
+KILLED = "It was killed or crashed, and could not say why"
 SAMPLE = "This is a test: sessiontrackd can reach you here."
 
 
@@ -26,6 +27,27 @@ def sample_alert(settings: Settings, now: datetime) -> Alert:
 def stopped_alert(settings: Settings, now: datetime) -> Alert:
     """Return the alert that the daemon has stopped for good."""
     return _alert(settings, now, STOPPED, AlertKind.DAEMON)
+
+
+def ended_alert(settings: Settings, now: datetime, heard_at: datetime | None, reason: str | None) -> Alert:
+    """Return the alert that the daemon did not end as it should.
+
+    Args:
+        settings: whose zone times are told in.
+        now: the clock.
+        heard_at: when it was heard last, of one that was started again; None: it could not begin at all.
+        reason: why, where that is known.
+    """
+    why = (reason or KILLED).rstrip(".")
+    if heard_at is None:
+        text = f"The daemon cannot work, so no new notes are made. {why}. It is tried again every half minute."
+    else:
+        last = heard_at.astimezone(settings.zone)
+        text = (
+            f"The daemon ended unexpectedly after {last:%Y-%m-%d %H:%M}, and runs again now. {why}. "
+            "What it had begun is done again. If that goes on: sessiontrackd doctor"
+        )
+    return _alert(settings, now, text, AlertKind.DAEMON)
 
 
 def _alert(settings: Settings, now: datetime, text: str, kind: AlertKind) -> Alert:
