@@ -206,7 +206,9 @@ class Search:
         texts = _redacted(heard.kept, redactor)
         rows += [(one.index, one.role.value, text) for one, text in zip(messages, texts, strict=True)]
         started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
-        body = zlib.compress(json.dumps(rows, ensure_ascii=False).encode(), 6)
+        body = zlib.compress(
+            json.dumps(rows, ensure_ascii=False).encode(), 1
+        )  # 14 % longer than at 6, in a third of the time
         names = (session.format, None if project is None else _plain(project), _plain(title))
         values = (session.session_id, source, *names, started_at, key, body)
         with self._store.immediate() as connection:

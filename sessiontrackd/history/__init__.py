@@ -22,7 +22,7 @@ from sessiontrackd.history._spent import RunningSum, Spent
 from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
 from sessiontrackd.history._told import Told, told
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
-from sessiontrackd.pricing import Prices, usd_text
+from sessiontrackd.pricing import Prices, Tariff, usd_text
 from sessiontrackd.store import Store
 
 __all__ = [
@@ -74,6 +74,7 @@ class History:
         self._now = now
         self._prices = prices or Prices()
         self._spent: RunningSum | None = None
+        self._tariffs: dict[tuple[str, int], Tariff | None] = {}  # by model and day (UTC)
         self.cursors = Cursors(store)
         self.notes = Reports(store, now=now)
         self.lines = Lines(store, now=now)
@@ -257,14 +258,21 @@ class History:
         """Price one reply; None where nobody knows: no model, no price, or a sum under a price with steps."""
         if not row["model"]:
             return None
-        usage, at = _usage(row), self._now() if row["at"] is None else _at(row["at"])
+        at_ms = self._ms() if row["at"] is None else row["at"]
+        key = row["model"], at_ms // _DAY_MS
+        if key not in self._tariffs:
+            self._tariffs[key] = self._tariff(row["model"], at_ms)
+        tariff = self._tariffs[key]
+        if tariff is None or (row["is_sum"] and tariff.steps):
+            return None
+        usage = _usage(row)
+        return tariff.rates(usage.total_tokens - usage.output_tokens).cost_picousd(usage)
+
+    def _tariff(self, model: str, at_ms: int) -> Tariff | None:
         try:
-            tariff = self._prices.tariff(row["model"], at)
+            return self._prices.tariff(model, _at(at_ms))
         except Unpriced:
             return None
-        if row["is_sum"] and tariff.steps:
-            return None
-        return tariff.rates(usage.total_tokens - usage.output_tokens).cost_picousd(usage)
 
     def _ms(self, at: datetime | None = None) -> int:
         return _ms(at or self._now())
@@ -369,4 +377,5 @@ def _at(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
+_DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

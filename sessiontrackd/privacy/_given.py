@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from sessiontrackd.privacy._values import (
     has_mark,
@@ -119,10 +120,12 @@ _SPEAKS = ("password ", "passcode ", "passphrase ", "pw ", "pwd ", "pass ")
 
 
 def _rule(pattern: str, check: Check) -> Callable[[bytes, int, int, bytes], Found | None]:
-    compiled = re.compile(pattern.encode(), re.IGNORECASE)
+    @cache  # when first met
+    def compiled() -> re.Pattern[bytes]:
+        return re.compile(pattern.encode(), re.IGNORECASE)
 
     def find(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:
-        match = compiled.match(data, start)
+        match = compiled().match(data, start)
         if match is None:
             return None
         first, last = match.span("value")

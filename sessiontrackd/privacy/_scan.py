@@ -60,22 +60,29 @@ class _Token(NamedTuple):
 
     kind: str
     prefix: bytes
-    body: re.Pattern[bytes]
-    tail: re.Pattern[bytes]
+    letters: str
+    least: int
     random: bool
 
     def at(self, data: bytes, at: int) -> Found | None:
         """Return the token whose prefix stands at `at`."""
         if len(self.prefix) <= _TELLING and not _starts_here(data, at):
             return None
-        match = self.body.match(data, at + len(self.prefix))
+        body, tail = _body(self.letters, self.least)
+        match = body.match(data, at + len(self.prefix))
         if match is None or (self.random and not looks_random(match.group())):
             return None
-        tail = self.tail.match(data, match.end())
-        end = tail.end() if tail else match.end()
+        rest = tail.match(data, match.end())
+        end = rest.end() if rest else match.end()
         while data[end - 1] in b".-":
             end -= 1
         return at, end, self.kind
+
+
+@cache  # when first met: compiling them all takes as long as a short transcript
+def _body(letters: str, least: int) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return what must follow a prefix, and what may follow that."""
+    return re.compile(f"[{letters}]{{{least},{_BODY}}}".encode()), re.compile(f"[{letters}]*".encode())
 
 
 class _Shape(NamedTuple):
@@ -106,10 +113,8 @@ def _fixed() -> Anchors[_Token | _Shape]:
     rules: list[tuple[bytes, _Token | _Shape]] = []
     for line in TOKENS.strip().splitlines():
         kind, alphabet, least, *prefixes = line.split()
-        letters = f"[{ALPHABETS[alphabet[0]]}]"
-        body = re.compile(f"{letters}{{{least},{_BODY}}}".encode())
-        tail = re.compile(f"{letters}*".encode())
-        rules += [(name.encode(), _Token(kind, name.encode(), body, tail, alphabet.endswith("?"))) for name in prefixes]
+        letters, is_random = ALPHABETS[alphabet[0]], alphabet.endswith("?")
+        rules += [(name.encode(), _Token(kind, name.encode(), letters, int(least), is_random)) for name in prefixes]
     for kind, anchor, before, back, pattern in SHAPES:
         if not anchor:
             continue
