@@ -11,7 +11,7 @@ import pytest
 
 from sessiontrackd import readers
 from sessiontrackd.facts import Facts, extract, key_messages, title_of
-from sessiontrackd.model import Finding, Message, Origin, Role, ToolCall
+from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, ToolCall
 from sessiontrackd.privacy import Redactor
 
 
@@ -138,6 +138,7 @@ def test_every_quote_stands_in_its_message() -> None:
         ("請檢查 go.mod 的版本為什麼是 1.23", "檢查 go.mod 的版本為什麼是 1.23"),
         ("ok, " + "very " * 40 + "long", "Very" + " very" * 15 + "…"),
         ("```\ncode\n```", ""),
+        ("I want to build a kite that flies at night", "Build a kite that flies at night"),
         ("rename cmd_add_image to _clip in *one* go, _please_ do", "Rename cmd_add_image to _clip in one go, please do"),
     ],
 )  # fmt: skip
@@ -243,6 +244,9 @@ def test_advice_and_behaviour_are_no_decisions(sentence: str) -> None:
     [
         ("Both ways work. Which of the two do you want to keep?", ["Which of the two do you want to keep?"]),
         ("Done, the page is online. How can I help you today?", []),
+        ("Hello! Is there a specific task or code change you'd like me to help with?", []),
+        ("It is done. Or do you have any questions about it?", []),
+        ("It is done. Would you like me to make any further changes or improvements to it?", []),
         ("Hallo! Comment puis-je vous aider aujourd'hui ?", []),
         ("Why did the frog cross? " + "It wanted to see the other side of the pond. " * 12, []),
     ],
@@ -301,6 +305,58 @@ def test_the_outcome_is_what_the_reply_concludes() -> None:
     for heading in ("Summary", "Conclusion:", "结论", "Fazit"):
         facts = Talk().human("which way do we take").model(long.format(heading)).facts()
         assert texts(facts.of("outcome")) == ["The second way costs half as much."]
+
+
+def test_a_list_is_told_with_what_introduces_it() -> None:
+    """Its items alone do not say of what; "here is a list" does not either."""
+    listed = "Great. Good first trips are:\n\n- a walk along the river\n- the old mill and its garden"
+    outcome = Talk().human("where shall we go on Sunday").model(listed).facts().of("outcome")
+    assert texts(outcome) == ["Good first trips are: - a walk along the river"]
+
+    plain = listed.replace("Good first trips are:", "Here is the list:")
+    outcome = Talk().human("where shall we go on Sunday").model(plain).facts().of("outcome")
+    assert texts(outcome) == ["a walk along the river"]
+
+
+def test_a_sentence_ends_behind_its_marks_and_not_inside_code() -> None:
+    """A quote that ends in the middle of a code span, or before its closing mark, reads badly."""
+    reply = 'All four `write(format(...)) → print(...)` calls use the short form now. He calls that "done." Nobody objected.'
+
+    (outcome,) = Talk().human("shorten the calls please").model(reply).facts().of("outcome")
+
+    said = " ".join([outcome.text, *texts(outcome.parts)])
+    assert said.startswith("All four `write(format(...)) → print(...)` calls use the short form now.")
+    assert 'He calls that "done."' in said
+
+
+def test_a_command_that_steers_the_tool_is_neither_goal_nor_step() -> None:
+    """`/add a.py` says nothing of what was wanted."""
+    talk = (
+        Talk()
+        .human("/add src/io.py and src/os.py")
+        .human("move the imports to the top")
+        .model("They stand at the top now.")
+    )
+    facts = extract(talk.human("/undo").messages, Open(), level=InsightLevel.COMPREHENSIVE)
+
+    assert texts(facts.of("goal")) == ["move the imports to the top"]
+    assert texts(facts.of("segment")) == ["move the imports to the top"]
+    assert facts.title == "Move the imports to the top"
+
+
+def test_what_the_agent_says_it_has_done_is_an_end() -> None:
+    """A tool by which it only says so is no work that goes on."""
+    done = ToolCall("task_complete", {"summary": "done"}, "ok")
+    facts = Talk().human("compare the two libraries").model("The first one is faster by half.").model("", done).facts()
+
+    assert "unfinished" not in facts.of("outcome")[0].details
+
+
+@pytest.mark.parametrize("reply", ["Bonjour!", "How can I assist you today?", "Hello! What can I help you with?"])
+def test_a_greeting_is_no_outcome(reply: str) -> None:
+    """Nothing came of it yet; a short answer is an outcome."""
+    assert not Talk().human("good morning to you").model(reply).facts().of("outcome")
+    assert texts(Talk().human("what is the capital of France?").model("Paris.").facts().of("outcome")) == ["Paris."]
 
 
 def test_small_talk_after_the_work_is_not_the_outcome() -> None:
@@ -414,6 +470,18 @@ def test_the_last_plan_shows_what_is_open() -> None:
     facts = Talk().human("Write and test it").model("", ToolCall("TodoWrite", {"todos": todos}, "ok")).facts()
 
     assert texts(facts.of("todo")) == ["Test it"]
+
+
+def test_a_step_that_was_taken_is_no_longer_open() -> None:
+    """A commit and a push after the last plan do what the plan still named."""
+    names = ("Commit the changes", "Push to the remote", "Write the docs")
+    todos = [{"content": name, "status": "pending"} for name in names]
+    talk = Talk().human("Write it and push it").model("", ToolCall("TodoWrite", {"todos": todos}, "ok"))
+    talk.model("", bash("git commit -am Done", "[main 1a2b3c4] Done\n 1 file changed"))
+    assert texts(talk.facts().of("todo")) == ["Push to the remote", "Write the docs"]
+
+    talk.model("", bash("git push origin main", "main -> main"))
+    assert texts(talk.facts().of("todo")) == ["Write the docs"]
 
 
 def test_a_meeting_is_told_by_its_points() -> None:

@@ -145,7 +145,9 @@ def _title(recorded: str | None, talk: Talk, work: Work, redactor: Cutter, terms
     if not talk.replies and talk.asks > MANY_TURNS:
         return shortened(_talk_title(talk, terms))
     thin = ""
-    for segment in talk.first:
+    for segment in sorted(
+        talk.first, key=lambda one: one.thin
+    ):  # a command that steers the tool only where nothing else was said
         made = title_of(redactor.redact(segment.whole))
         if len(tokens(made)) >= 3:
             return made

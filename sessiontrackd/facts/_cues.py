@@ -66,7 +66,7 @@ _AGREED = re.compile(
 _NARRATION = re.compile(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
     r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
-    r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need)|i need to|i should|"
+    r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need|suggest|explain|outline|describe|walk you)|i need to|i should|"
     r"(?:perfect[.!] )?i(?:'ve| have) (?:now )?(?:gathered|a |enough|all |found enough|everything|completed my)|i (?:now )?(?:understand|see|think i)\b|based on (?:my|the) [^,]{0,60},? (?:i'll|i will|i can|here)|(?:oh,? )?wait\b|here(?:'s| is| are) (?:what|the|a|my|your)\b[^,;:]{0,30}[.:]?$|i(?:'ll| will) (?:make|update|fix|add|create|write|implement|edit|change|remove|move|apply|commit|push) (?:the|these|this|that|it)\b[^,;]{0,60}$)"
 )
 _HUMAN_DECISION = re.compile(
@@ -120,8 +120,8 @@ _ANNOUNCEMENT = re.compile(
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
 )
 _GREETS = re.compile(
-    r"\W*(?:(?:so|and|now|hi|hello|hey)\W+)*(?:how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
-    r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des questions|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|(?:is there |do you have )?any(?:thing| other)? (?:else|specific|questions?|in particular)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
+    r"\W*(?:(?:so|and|or|now|hi|hello|hey)\W+)*(?:would you like (?:me )?(?:to )?(?:\w+ ){0,2}any(?:thing)? (?:further|other|else|more)\b|how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
+    r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des (?:questions|modifications|demandes)|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|is there (?:a |an? other )?(?:specific|particular|certain|another)\b|(?:is there |do you have )?any(?:thing| other)? (?:else|specific|questions?|in particular)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
     re.IGNORECASE,
 )
 _GREETS_WIDE = re.compile(
@@ -283,6 +283,12 @@ def conclusion(text: str, region: Span) -> int | None:
     if "#" not in text and "**" not in text:
         return None
     return max((match.end() for match in _CONCLUSION.finditer(text, *region)), default=None)
+
+
+def introduces(sentence: str) -> bool:
+    """Say whether a sentence that ends in a colon says of what the list behind it is."""
+    low = lowered(sentence).lstrip("*_ ")
+    return sentence.rstrip("*_ ").endswith((":", "：")) and not (_ANNOUNCEMENT.match(low) or _NARRATION.match(low))
 
 
 def is_announcement(sentence: str) -> bool:

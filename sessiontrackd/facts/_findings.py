@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from sessiontrackd.facts import _cues as cues
+from sessiontrackd.facts._human import is_greeting
 from sessiontrackd.facts._replies import is_cut_off, lead, questions, tells_something
 from sessiontrackd.facts._scorer import scores
 from sessiontrackd.facts._talk import LISTED, Segment, Talk, units_of
@@ -25,6 +26,7 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 }
 """Which kinds of findings a level shows, in the order of a report."""
 
+SHORT_GREETING = 40  # characters
 SECTION = 7
 """More than about seven items nobody reads."""
 TIMELINE = 400
@@ -81,8 +83,8 @@ class Maker:
         return Finding(kind, found.text, found.quote, (kept.message,), "quoted", tuple(parts), details)
 
     def _goal(self) -> Iterator[Finding]:
-        first = next((segment for segment in self._talk.first if words(segment.ask.raw) >= 3), None)
-        first = first or next(iter(self._talk.first), None)
+        asked = [segment for segment in self._talk.first if not segment.thin] or self._talk.first
+        first = next((segment for segment in asked if words(segment.ask.raw) >= 3), None) or next(iter(asked), None)
         if first and self.has_model:
             yield self._quote("goal", first.ask, LONG_CHARS)
 
@@ -99,6 +101,8 @@ class Maker:
         if reply is None:
             return
         first, *more = lead(reply) or [reply]
+        if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
+            return
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(("?", "？"))]
         unfinished = (
             bool(self._talk.current and self._talk.current.tools_after)
@@ -131,7 +135,9 @@ class Maker:
         for question, answer in self._work.answers[:SECTION]:
             part = self._quote("answer", answer, SHORT_CHARS)
             yield self._quote("decision", question, SHORT_CHARS, [part], by="person")
-        kept_ones = _unlike(self._talk.decisions.top(14), SECTION)
+        goal = squeeze(self._talk.first[0].ask.raw).lower() if self._talk.first else ""
+        found = [kept for kept in self._talk.decisions.top(14) if squeeze(kept.raw).lower() != goal]
+        kept_ones = _unlike(found, SECTION)
         plain = [kept for kept in kept_ones if kept.weight < FIRM][:FEW]
         for kept in [kept for kept in kept_ones if kept.weight >= FIRM or kept in plain]:
             yield self._quote("decision", kept, LONG_CHARS)
@@ -229,12 +235,22 @@ class Maker:
             yield self._quote("pull_request", kept, LINE_CHARS)
 
     def _todos(self) -> Iterator[Finding]:
-        for todo in [todo for todo in self._work.todos if not todo.done][:SECTION]:
+        for todo in [todo for todo in self._work.todos if not todo.done and not self._was_done(todo.text)][:SECTION]:
             yield self._quote("todo", todo.text, SHORT_CHARS, done=False, planned=True)
         left = [kept for kept in self._talk.left() if kept.weight >= LISTED or not self.is_chat]  # essays give advice
         chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
         for kept in chosen:
             yield self._quote("todo", kept, SHORT_CHARS, done=False)
+
+    def _was_done(self, todo: Clip) -> bool:
+        """Say whether a planned step was taken later without being ticked: a commit, a push."""
+        low = todo.raw.lower()
+        if "commit" in low and "push" not in low:
+            return any(kept.message > todo.message for kept, _, _ in self._work.commits.values())
+        if "push" in low:
+            runs = self._work.runs.values()
+            return any(run.last > todo.message and not run.failed and "git push" in run.command.bare for run in runs)
+        return False
 
     def _questions(self) -> Iterator[Finding]:
         for kept in self._work.asked[-2:]:
@@ -259,8 +275,11 @@ class Maker:
         if not self.has_model:
             return
         for segment in self._talk.segments.top(TIMELINE):
-            if not segment.again:
-                yield self._segment(segment)
+            if segment.again:
+                continue
+            finding = self._segment(segment)
+            if finding.parts or not segment.thin:
+                yield finding
 
     def _segment(self, segment: Segment) -> Finding:
         told = segment.replies and tells_something(segment.replies[-1])

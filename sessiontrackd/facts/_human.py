@@ -68,7 +68,7 @@ _OPENER = re.compile(
     r"(?:(?:ok(?:ay)?|hmm+|oh|ah|alright|btw|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
     r"|(?:please|pls|kindly)\b,?\s+|your (?:task|job|goal) is (?:to )?"
     r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?!with\b|out\b))*"
-    r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
+    r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i (?:want|wanna|need) to (?!know\b|understand\b|see\b|ask\b|be\b|have\b)|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
     re.IGNORECASE,
 )
 _MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
@@ -161,6 +161,12 @@ def is_thin(text: str) -> bool:
     if (slash := _SLASH.match(text)) is not None and (slash[1] in _TOOL_SLASH or words(slash[2]) < 2):
         return True
     return bool(_THIN.match(text)) or words(text) < 2
+
+
+def is_greeting(text: str) -> bool:
+    """Say whether a text is nothing but a greeting or thanks."""
+    match = _GREETING.match(text)
+    return match is not None and not text[match.end() :].strip('"*_ ')
 
 
 def gist(text: str, own: list[Span] | None = None) -> Span | None:

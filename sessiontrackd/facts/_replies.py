@@ -15,6 +15,7 @@ from sessiontrackd.facts._text import (
     prose_words,
     sentences,
     sentences_of_text,
+    trimmed,
     words,
 )
 
@@ -22,7 +23,7 @@ _PLAIN_FENCE = re.compile(
     r"\s*(?:`{3,}|~{3,})[ \t]*(?:text|txt|plain|md|markdown|git-?commit|commit)?[ \t]*\n", re.IGNORECASE
 )
 """What holds a text rather than a program."""
-LEAST_CUT_WORDS = 12
+LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
 LAST_CHARS = 400
 """A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
@@ -51,8 +52,27 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
                 break
     if not good:
         good = _inside_fence(reply, count)
-    spans = _joined(good)[:count] if good else [spare] if spare else []
+    spans = _joined(_introduced(text, good, region))[:count] if good else [spare] if spare else []
     return [clip(text, span, reply.message) for span in spans]
+
+
+def _introduced(text: str, good: list[Span], region: Span) -> list[Span]:
+    """Let a list begin with the line before it, where that says what is listed."""
+    (start, end), *rest = good
+    at = text.rfind("\n", 0, start) + 1
+    while at > region[0] and (is_structural(text, at) or not text[at : text.find("\n", at)].strip()):
+        at = text.rfind("\n", 0, at - 1) + 1
+    if at <= start and is_structural(text, text.rfind("\n", 0, start) + 1) and at >= region[0]:
+        line = trimmed(text, at, text.find("\n", at))
+        last = next(iter(reversed(list(sentences_of_text(text, line)))), None) if line else None
+        if (
+            last
+            and end - last[0] <= MOST_INTRODUCED
+            and cues.introduces(text[slice(*last)])
+            and not _is_heading(text, at)
+        ):
+            return [(last[0], end), *rest]
+    return good
 
 
 def _inside_fence(reply: Clip, count: int) -> list[Span]:

@@ -41,6 +41,8 @@ LISTED = 2.0
 _COMMAND = re.compile(r"<command-name>\s*(/?[^\s<]+)")
 _COMMAND_ARGS = re.compile(r"<command-args>\s*([^<]*[^<\s])")
 _MARK = re.compile(r"\{[a-z]+\}")
+_SAYS_DONE = frozenset(("task_complete", "attempt_completion", "finish", "submit_result"))
+"""Tools by which an agent only says that it is done."""
 _LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
 _LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
 _BOX = re.compile(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
@@ -168,7 +170,7 @@ class Talk:
             cause = self._searched(text, message.index) if self._searches else None
         if self.current:
             self.current.calls += len(message.tool_calls)
-            self.current.tools_after += len(message.tool_calls)
+            self.current.tools_after += sum(call.name not in _SAYS_DONE for call in message.tool_calls)
             self.current.last = message.index
         return cause
 

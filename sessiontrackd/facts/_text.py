@@ -13,6 +13,7 @@ WINDOW_CHARS = 65_536
 """How much source a candidate keeps on each side of its span: more than any secret is long, and bounded."""
 
 
+LONGEST_CODE = 200  # characters of a code span in running text
 MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
@@ -22,7 +23,7 @@ _ARTIFACT = re.compile(
 )
 """What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
 _CODE_LINE = re.compile(
-    r"\s*(?:\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
+    r"\s*(?:E {2,}\S|\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
     r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
     r"|export|interface|type|enum|struct|impl|fn|func|package|using|namespace|#include|@\w+)\b.*[;:{(=)\]}]\s*$|.*(?:[;{]|=>|\)\s*[:{])\s*$)"
 )
@@ -34,7 +35,7 @@ MOST_SIGNS = 0.12
 """Of its characters; prose has fewer."""
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _BREAK = re.compile(
-    r"(?<=[.!?…])[\"'”’)\]*_`]{0,3}[ \t]+(?=[^a-z\s])"
+    r"(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
     r"|(?<=[。！？])[”’」』）]?(?=\S)"
     r"|\s*\n\s*"
 )
@@ -191,7 +192,7 @@ def sentences_of_text(text: str, region: Span) -> Iterator[Span]:
     for match in _BREAK.finditer(text, start, end):
         if _joins(text, at, match):
             continue
-        span = trimmed(text, at, match.start())
+        span = trimmed(text, at, match.start() if match[1] is None else match.end(1))
         if span:
             yield span
         at = match.end()
@@ -204,6 +205,8 @@ def _joins(text: str, at: int, match: re.Match[str]) -> bool:
     """Say whether a break is none: an abbreviation, or a line that was wrapped by hand."""
     gap = match.group()
     if "\n" not in gap:
+        if text.count("`", at, match.end()) % 2 and text.find("`", match.end(), match.end() + LONGEST_CODE) >= 0:
+            return True  # inside a code span
         return bool(_ABBREVIATION.search(text, max(at, match.start() - 8), match.start()))
     if gap.count("\n") > 1 or match.start() - at < 50 or text[match.start() - 1] in ".!?:;":
         return False

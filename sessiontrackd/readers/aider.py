@@ -18,6 +18,15 @@ USER = "#### "
 TOOL = "> "
 WRITTEN = "  "  # aider ends its own lines with two spaces; a model's heading has none
 LONGEST_ANSWER_CHARS = 1_000_000
+UNMARKED = (
+    "Cost: $",
+    "Costs do not reflect",
+    "Environment Variables:",
+    "Config File (",
+    "Defaults:",
+    "Option settings:",
+)
+"""Lines of aider's without a mark: what a request cost, and its settings, whose lines are indented."""
 _OWN_WORDS = re.compile(
     rb"^> (?:\$ ?aider\b|Aider v\d|Main model: |Model: |Git repo: |Repo-map: |Added .+ to the chat|Tokens: |Applied edit to )",
     re.MULTILINE,
@@ -81,6 +90,9 @@ def _pieces(source: Source) -> Iterator[str | Run | Other]:
             run = None
         was_blank = not line.strip()
         is_tool = line.startswith(TOOL) or line.rstrip() == ">"
+        is_tool = (
+            is_tool or line.startswith(UNMARKED) or (line.startswith("  ") and other is not None and other.is_tool)
+        )
         new = line.startswith(START) or (not was_blank and other is not None and other.is_tool is not is_tool)
         if other is not None and (new or other.chars > LONGEST_ANSWER_CHARS):
             yield other

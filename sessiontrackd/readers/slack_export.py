@@ -20,6 +20,7 @@ from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_t
 NAME = "slack_export"
 DAY = re.compile(r"(?:^|.*/)([^/]+)/\d{4}-\d{2}-\d{2}\.json")
 INDEXES = {"users.json", "channels.json", "groups.json", "dms.json", "mpims.json", "integration_logs.json"}
+_LINKED = re.compile(r"<((?:https?|mailto):[^>|\s]+)(?:\|([^>]*))?>")
 _MENTION = re.compile(r"<@([A-Z0-9]+)(?:\|[^>]*)?>")
 
 
@@ -105,12 +106,19 @@ def _tell(said: Said, names: dict[str, str], figures: Figures, timeline: Timelin
     figures.saw(at)
     text = said.text if isinstance(said.text, str) else ""
     text = _MENTION.sub(lambda found: "@" + names.get(found[1], found[1]), text)
+    text = _plain(text) if "&" in text or "<" in text else text
     human = as_text(said.user) is not None and said.subtype in (None, "thread_broadcast", "file_share", "me_message")
     figures.human_turns += human
     if human:
         timeline.say(Role.USER, Origin.HUMAN, text, at=at, speaker=names.get(said.user, said.user))
     elif text:
         timeline.say(Role.SYSTEM, Origin.META, text, at=at)
+
+
+def _plain(text: str) -> str:
+    """Return a message without Slack's marks around links, and with the three signs that it writes as entities."""
+    text = _LINKED.sub(lambda found: f"{found[2]} ({found[1]})" if found[2] else found[1], text)
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _seconds(value: object) -> float | None:

@@ -18,6 +18,8 @@ _UNSEEN = re.compile(
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that do not stand for a byte of a file name."""
+_FILE_LINK = re.compile(r"(?<!!)\[([^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\)", re.IGNORECASE)
+"""A link to a file, whose target is left out: half of one, cut in the middle, would stand there as it is."""
 _REFERENCE = re.compile(r"\[(m\d+)\]", re.IGNORECASE)
 """How our own references to messages look; a text that holds one gets round brackets."""
 
@@ -95,6 +97,8 @@ def short(value: object, most: int) -> str:
     text = one_line(value)
     if isinstance(value, Safe) or len(text) <= most:
         return value if isinstance(value, Safe) else text
+    if "](" in text and "`" not in text and len(text := _FILE_LINK.sub(r"\1", text)) <= most:
+        return text
     kept = text[: most - 1]
     at_word = kept.rpartition(" ")[0]
     return f"{(at_word if len(at_word) > most // 2 else kept).rstrip(' ,;:.')} …"

@@ -2,11 +2,14 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessiontrackd import readers
+from sessiontrackd.model import Origin
 from sessiontrackd.readers import inspect_document
 
 
@@ -228,3 +231,32 @@ def test_a_text_that_begins_with_a_time_in_brackets_is_a_text(tmp_path: Path) ->
 
     assert (inspect_document(chat)["format"], turns(inspect_document(chat))) == ("messenger_export", [(8, 0, 0)])
     assert (inspect_document(talk)["format"], turns(inspect_document(talk))) == ("meeting", [(8, 0, 0)])
+
+
+def test_what_aider_says_without_a_mark_is_not_the_models(tmp_path: Path) -> None:
+    """The cost line behind its token line, and the settings that it prints."""
+    path = tmp_path / ".aider.chat.history.md"
+    path.write_text(
+        "\n# aider chat started at 2024-08-20 10:00:00\n\n> Aider v0.50  \n\nDefaults:\n  --env-file: .env\n\n"
+        "#### move the imports  \n\nThey stand at the top now.\n\n"
+        "> Tokens: 9,869 sent, 12 received.\nCost: $0.03 message, $0.03 session.  \n"
+    )
+    sessions = readers.read(path).sessions
+    said = [message.text for session in sessions for message in session if message.origin is Origin.MODEL]
+
+    assert said == ["They stand at the top now."]
+
+
+def test_links_and_signs_of_slack_are_plain(tmp_path: Path) -> None:
+    """Slack writes three signs as entities and puts links between angle brackets."""
+    text = "see <https://a.example/x|the plan> &amp; <https://b.example/y>: 1 &lt; 2"
+    folder = tmp_path / "export"
+    (folder / "general").mkdir(parents=True)
+    (folder / "users.json").write_text("[]")
+    (folder / "channels.json").write_text('[{"id": "C1", "name": "general"}]')
+    message = {"type": "message", "user": "U1", "ts": "1700000000.0", "text": text}
+    (folder / "general" / "2023-11-14.json").write_text(json.dumps([message]))
+    archive = Path(shutil.make_archive(str(tmp_path / "export"), "zip", folder))
+    said = [message.text for session in readers.read(archive).sessions for message in session]
+
+    assert said == ["see the plan (https://a.example/x) & https://b.example/y: 1 < 2"]
