@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import reduce
 from pathlib import Path
@@ -39,6 +39,7 @@ class Shelf:
         zone: the zone that times are shown in.
         templates_dir: the folder of the user's own templates, which cover ours.
         links: how a note says which one stands before it.
+        mistakes: gets what is wrong with a template of the user's.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Shelf:
     zone: tzinfo
     templates_dir: Path | None = None
     links: str = report.MARKDOWN
+    mistakes: list[str] = field(default_factory=list)
 
     @property
     def in_vault(self) -> bool:
@@ -132,6 +134,7 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
         user_dir=shelf.templates_dir,
         earlier=_before(history, shelf, session, path) if is_new else None,
         links=shelf.links,
+        mistakes=shelf.mistakes,
     )
     written = report.write(path, text, mode=shelf.mode, of_many=shelf.is_archive)
     known = history.notes.at(os.fsencode(written.path))

@@ -121,7 +121,8 @@ async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Pr
         if shortfall := next((note.shortfall for note in notes if note.shortfall), None):
             grows = isinstance(shortfall, Growing)
             return Outcome(shortfall.state, str(shortfall), notes, grows), _delay_s(shortfall)
-        return Outcome(JobState.DONE, notes=notes), 0.0
+        mistake = next((f"made by our own template: {note.mistake}" for note in notes if note.mistake), None)
+        return Outcome(JobState.DONE, mistake, notes), 0.0
     except JobError as error:
         return Outcome(error.state, str(error), grows=isinstance(error, Growing)), _delay_s(error)
     except (StoreError, Busy) as error:

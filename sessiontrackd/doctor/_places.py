@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sessiontrackd import kernel, templates
+from sessiontrackd import kernel, pipeline, templates
 from sessiontrackd.doctor._patient import FAILURE, OK, WARNING, Check, Patient, nearest
 from sessiontrackd.engines import engine_class
 from sessiontrackd.errors import SettingsError, UsageError
-from sessiontrackd.model import Folder
+from sessiontrackd.model import Folder, InsightLevel
+
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "tide-import.jsonl"
 
 
 def settings(patient: Patient) -> Iterator[Check]:
@@ -70,8 +72,20 @@ def _folder(folder: Folder) -> tuple[str, str, str | None]:
 def page_templates(patient: Patient) -> Iterator[Check]:
     try:
         number = templates.compiled(patient.home.templates_dir)
+        _tried(patient.home.templates_dir)
     except SettingsError as error:
         remedy = f"Mend what stands in {patient.home.templates_dir}, or move it away to get ours back."
         yield Check("templates", FAILURE, str(error), remedy)
     else:
-        yield Check("templates", OK, f"all {number} of them compile")
+        yield Check("templates", OK, f"all {number} of them can be used")
+
+
+def _tried(folder: Path) -> None:
+    """Make a note of each level by the user's templates, where there are any: some mistakes show only then."""
+    if not folder.is_dir():
+        return
+    for level in InsightLevel:
+        mistakes: list[str] = []
+        pipeline.preview(SAMPLE, level, templates_dir=folder, mistakes=mistakes)
+        if mistakes:
+            raise SettingsError(mistakes[0])

@@ -60,7 +60,7 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
             content = notes.Content(reading.session, title, insight, agents, cited(heard, insight, work.folder))
             path = notes.write_note(rooms.history, shelf, content)
             keep_words(rooms, work, reading, heard, insight)
-            done.append(Note(reading, insight, path, shortfall, less))
+            done.append(Note(reading, insight, path, shortfall, less, next(iter(shelf.mistakes), None)))
     return done
 
 
@@ -101,7 +101,13 @@ def write_due_digests(rooms: Rooms) -> list[Path]:
     return [*late, path]
 
 
-def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None, templates_dir: Path | None = None) -> str:
+def preview(
+    path: Path,
+    level: InsightLevel,
+    zone: tzinfo | None = None,
+    templates_dir: Path | None = None,
+    mistakes: list[str] | None = None,
+) -> str:
     """Return the note of a transcript's newest session, made by the local engine; nothing is written or kept.
 
     Raises:
@@ -117,7 +123,13 @@ def preview(path: Path, level: InsightLevel, zone: tzinfo | None = None, templat
     newest = max(found, key=_ended)
     insight = asyncio.run(AIInsightGenerator().insight(newest, level))
     return report.render(
-        newest.session, insight, source=path, source_sha256=source.sha256, zone=zone, user_dir=templates_dir
+        newest.session,
+        insight,
+        source=path,
+        source_sha256=source.sha256,
+        zone=zone,
+        user_dir=templates_dir,
+        mistakes=mistakes,
     )
 
 

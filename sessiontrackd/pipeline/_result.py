@@ -17,7 +17,7 @@ class Note:
     """What became of one session. `insight` is None where it has a line in the index only.
 
     `shortfall` says why the engine that was asked for did not write it; the local one did. `degraded` says that it is less
-    than was asked for, because the budget had no room.
+    than was asked for, because the budget had no room. `mistake` says why the user's template was not used.
     """
 
     reading: Reading
@@ -25,6 +25,7 @@ class Note:
     report_path: Path | None
     shortfall: JobError | None = None
     degraded: Degraded | None = None
+    mistake: str | None = None
 
 
 def as_result(note: Note) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -100,6 +102,8 @@ __all__ = [
     "write",
 ]
 
+log = logging.getLogger(__name__)
+
 HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to tell whether it is ours."""
 
@@ -132,6 +136,7 @@ def render(
     previous: str | None = None,
     zone: tzinfo | None = None,
     user_dir: Path | None = None,
+    mistakes: list[str] | None = None,
 ) -> str:
     """Return a note as text. The same arguments give the same bytes; the clock has no say.
 
@@ -149,13 +154,11 @@ def render(
         note_path: where the note will stand, for its links; beside the source unless given.
         previous: the note as it is now; what a person added to it is carried over.
         zone: the zone that times are shown in; as recorded unless given.
-        user_dir: the folder of the user's own templates.
-
-    Raises:
-        SettingsError: a template is wrong.
+        user_dir: the folder of the user's own templates. Where one of them cannot be used ours is, and the note says so.
+        mistakes: gets what is wrong with the user's template.
     """
     extra = Extra(source, subagents, cited, note_path, zone)
-    body = templates.render(insight.level.value, view(session, insight, extra), user_dir)
+    body = _body(insight.level.value, view(session, insight, extra), user_dir, mistakes)
     readable = {
         **_about(session, insight, source, project or project_name(session.project), zone),
         **_recorded(session, recorded_cost),
@@ -203,7 +206,7 @@ def render_index(
         "tags": ["ai-session-index"],
         "sessions": len(entries),
     }
-    text = _with_front(readable, templates.render("index", values, user_dir), {})
+    text = _with_front(readable, _body("index", values, user_dir), {})
     return _kept.carried_over(previous, text) if previous is not None else text
 
 
@@ -216,7 +219,7 @@ def render_digest(values: Mapping[str, Any], about: Mapping[str, Any], user_dir:
         user_dir: the folder of the user's own templates.
     """
     readable = {"kind": "digest", **about, "tags": ["ai-session-digest"]}
-    return _with_front(readable, templates.render("digest", values, user_dir), {})
+    return _with_front(readable, _body("digest", values, user_dir), {})
 
 
 def address(path: Path, base: Path | None) -> str:
@@ -262,8 +265,6 @@ def notes_under(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Walk as Path.walk does from Python 3.12 on."""
-    import os
-
     for folder, names, files in os.walk(root):
         yield Path(folder), names, files
 
@@ -320,6 +321,20 @@ def _receipt(insight: Insight, source_sha256: str) -> dict[str, Any]:
         "redactions": insight.redactions,
         "source_sha256": source_sha256,
     }
+
+
+def _body(name: str, values: Mapping[str, Any], user_dir: Path | None = None, mistakes: list[str] | None = None) -> str:
+    """Return the body of a note; made by our own template, with a line that says so, where the user's is wrong."""
+    body, mistake = templates.filled(name, values, user_dir)
+    if mistake is None:
+        return body
+    if mistakes is None:
+        log.warning("our own template was used: %s", mistake)
+    else:
+        mistakes.append(mistake)
+    title, _, rest = body.lstrip("\n").partition("\n")
+    told = templates.inner(mistake.replace(f"{user_dir}{os.sep}", ""))
+    return f"{title}\n\n> [!warning] Made by our own template. In yours: {told}\n{rest}"
 
 
 def _with_front(readable: Mapping[str, Any], body: str, receipt: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "compiled",
     "environment",
     "fence",
+    "filled",
     "inline",
     "inner",
     "link",
@@ -99,7 +100,18 @@ def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -
         return _bounded(chosen, f"{name}{SUFFIX}", values)
     except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
         where, what = place_of(error, f"{name}{SUFFIX}"), str(error).rstrip(".") or type(error).__name__
+        what = f"there is no template {error.name}" if isinstance(error, jinja2.TemplateNotFound) else what
         raise SettingsError(f"{where}: {what}. Mend it, or move it away to get ours back.") from error
+
+
+def filled(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -> tuple[str, str | None]:
+    """Fill a template; where the user's cannot be used fill ours, and return what is wrong with theirs, too."""
+    try:
+        return render(name, values, user_dir), None
+    except SettingsError as error:
+        if user_dir is None:
+            raise
+        return render(name, values), str(error)
 
 
 def compiled(user_dir: Path | None = None) -> int:

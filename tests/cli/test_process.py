@@ -117,7 +117,7 @@ def test_what_a_person_asks_for_is_done_while_work_is_paused(home: Path, talk: P
 def test_a_template_of_ones_own_is_used_and_its_mistake_is_named(
     home: Path, talk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It changes one block of ours; a mistake in it fails the job with file and line, and nothing else."""
+    """It changes one block of ours; where it is wrong the note is made by ours, and file and line are named in it, here and by `doctor`."""
     mine = home / "templates" / "standard.md.j2"
     mine.parent.mkdir(parents=True)
     mine.write_text('{% extends "!base/standard.md.j2" %}\n{% block title %}\n# Mine: {{ title }}\n{% endblock %}\n')
@@ -125,12 +125,24 @@ def test_a_template_of_ones_own_is_used_and_its_mistake_is_named(
     (result,) = results(capsys, str(talk))
     note = Path(result["sessions"][0]["report"]).read_text()
     mine.write_text('{% extends "!base/standard.md.j2" %}\n{% block title %}\n{{ titel }}\n{% endblock %}\n')
-    (failed,) = results(capsys, str(talk))
+    (wrong,) = results(capsys, str(talk))
+    plain = Path(wrong["sessions"][0]["report"]).read_text()
+    main(["doctor"])
+    diagnosis = capsys.readouterr().out
+    mine.write_text('{% extends "!base/standard.md.j2" %}\n{% block title %}\n# Mine: {{ title }}\n{% endblock %}\n')
+    (mended,) = results(capsys, str(talk))
 
     assert "\n# Mine: Tide import" in note
     assert "## Asked" in note
-    assert failed["state"] == "failed"
-    assert f"{mine}, line 3: 'titel' is undefined." in failed["reason"]
+    assert wrong["state"] == "done"
+    assert f"{mine}, line 3: 'titel' is undefined." in wrong["reason"]
+    assert "\n# Tide import" in plain
+    assert (
+        "\n> [!warning] Made by our own template. In yours: template `standard.md.j2`, line 3: 'titel' is undefined."
+        in plain
+    )
+    assert f"{mine}, line 3: 'titel' is undefined" in diagnosis
+    assert (mended["reason"], Path(mended["sessions"][0]["report"]).read_text()) == (None, note)
 
 
 def test_a_dry_run_tells_what_would_be_spent(home: Path, talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
