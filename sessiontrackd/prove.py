@@ -130,6 +130,7 @@ class Chaos:
     def run(self, *, seconds: float = 3_600.0, calls: int = 10**9, seed: int = 0) -> Verdict:
         """Let them spend until the time is over or the calls are made, killing one now and then; then compare."""
         fork, verdict = multiprocessing.get_context("fork"), Verdict()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the one that waits speaks
         chance = random.Random(seed)  # noqa: S311
         running: dict[int, Any] = {}
         end_s, births, next_kill = time.monotonic() + seconds, 0, KILL_EVERY

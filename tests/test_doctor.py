@@ -416,3 +416,13 @@ def test_who_took_the_notification_is_named(place: Home, start_desktop: StartDes
     start_desktop()
 
     assert "taken by tests 1 (desktop)" in found(place, "notification", notify=True).text
+
+
+def test_a_mistake_in_a_file_of_a_folder_is_a_warning(place: Home, tmp_path: Path) -> None:
+    """What lies below it is not read until then."""
+    config.add_folder(place, tmp_path)
+    (tmp_path / ".sessiontrackd.toml").write_text("off = 3\n")
+
+    check = found(place, "folder file")
+
+    assert (check.state, ".sessiontrackd.toml, line 1" in check.text) == (WARNING, True)

@@ -178,3 +178,15 @@ def test_by_hand_the_engine_stays_local(
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["state"] == "held"
     assert "below/.sessiontrackd.toml allows the local engine only" in result["reason"]
+
+
+def test_what_is_wrong_with_such_files_can_be_asked(folder: Folder) -> None:
+    """A mistake, and what may not be said there; what is right is not told."""
+    for name, text in (("a", "levle = 1"), ("b", "engine = 'claude'"), ("c", "off = true")):
+        (folder.path / name).mkdir(parents=True)
+        (folder.path / name / ".sessiontrackd.toml").write_text(text + "\n")
+
+    broken, ignored = config.mistakes_below(folder)
+
+    assert "line 1" in broken
+    assert f"{folder.path}/b/" in ignored

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessiontrackd import channels, config, kernel
+from sessiontrackd.cli.main import main
 from sessiontrackd.config import Home
 from sessiontrackd.store import open_store
 from tests.test_daemon import Daemons, daemons, eventually  # noqa: F401 - the fixture
@@ -88,3 +89,11 @@ def test_what_is_no_word_is_no_alarm(home: Path) -> None:
     for text in ("", json.dumps([1])):
         (here.state_dir / "daemon.json").write_text(text)
         assert config.unclean_end(here, "16bc") is None
+
+
+def test_it_is_told_too_where_the_database_takes_nothing(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """That may be why the daemon stopped."""
+    Home.find(home).db_path.write_bytes(b"no database at all, " * 500)
+
+    assert main(["service", "failed"]) == 0
+    assert "The daemon stopped" in capfd.readouterr().err

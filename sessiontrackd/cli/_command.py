@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from click.core import ParameterSource
 
 from sessiontrackd import config, engines
 from sessiontrackd.config import Home
-from sessiontrackd.errors import UsageError
+from sessiontrackd.errors import Failed, UsageError
 from sessiontrackd.store import Schema, Store, open_store
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -37,6 +39,19 @@ home_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+path_type = click.Path(path_type=Path, readable=False)  # what is wrong with it we say ourselves
+
+
+def existing(path: Path) -> Path:
+    """Return a file that a person named, links followed, or say what is wrong with it."""
+    real = Path(os.path.realpath(path))
+    if not real.exists():
+        raise Failed(f"There is no {path}. Look at how it is spelled; a name with spaces needs quotes.")
+    if not os.access(real, os.R_OK):
+        raise Failed(f"{path} cannot be read. Give yourself the right: chmod u+r {shlex.quote(str(path))}")
+    return real
 
 
 def known_engine(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -68,9 +83,19 @@ class Command(click.Command):
 class Group(click.Group):
     """A group of commands (`watch add`) with examples too."""
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each one does, in its whole first sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _sentence(member)) for name, member in sorted(self.commands.items())])
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they would be typed."""
         _write_examples(self.epilog, formatter)
+
+
+def _sentence(member: click.Command) -> str:
+    text = " ".join((member.help or "").split())
+    return text.partition(". ")[0].removesuffix(".") + "."
 
 
 def _write_examples(examples: str | None, formatter: click.HelpFormatter) -> None:

@@ -24,7 +24,7 @@ def expanded(paths: Iterable[Path]) -> list[Named]:
     for path in paths:
         full = Path(os.path.abspath(path))
         if not full.is_dir():
-            full = full.resolve() if full.is_symlink() else full
+            full = Path(os.path.realpath(full)) if full.is_symlink() else full
             found[full] = Named(full, True)
             continue
         for each in sorted(os.fsdecode(file.path) for file in scan(Folder(full))):

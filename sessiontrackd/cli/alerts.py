@@ -50,7 +50,7 @@ def snooze(span: str) -> None:
     found = re.fullmatch(r"([0-9]{1,3})([hd])", span)
     length = timedelta(**{UNITS[found[2]]: int(found[1])}) if found else timedelta()
     if span != "off" and not timedelta() < length <= timedelta(days=LONGEST_DAYS):
-        raise UsageError(f"'{safe(span)}' cannot be. Write 8h, 1d (at most {LONGEST_DAYS}d) or off.")
+        raise UsageError(f"The time cannot be '{safe(span)}'. Write 8h, 1d (at most {LONGEST_DAYS}d) or off.")
     until = datetime.now(UTC) + length if found else None
     home = current_home()
     home.prepare()

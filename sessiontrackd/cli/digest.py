@@ -37,7 +37,7 @@ def digest(period: str, day: str | None, is_written: bool, as_json: bool) -> Non
         shown = None if path is None else str(path)
         print_json({"period": span.key, "from": f"{span.first}", "path": shown, "text": text})
     elif text is None and path is None:
-        click.echo(f"Nothing was worked on in {span.key}.")
+        click.echo(f"{span.key}: nothing was worked on.")
     else:
         click.echo(safe(str(path)) if path else safe_block(text or "").rstrip())
 

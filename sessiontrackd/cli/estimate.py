@@ -12,7 +12,7 @@ import click
 
 from sessiontrackd import config, engines, readers
 from sessiontrackd.cli import _cost
-from sessiontrackd.cli._command import command, current_home, json_option, known_engine
+from sessiontrackd.cli._command import command, current_home, json_option, known_engine, path_type
 from sessiontrackd.cli._named import Named, expanded
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, safe
@@ -36,7 +36,7 @@ class _Chosen(NamedTuple):
     example="sessiontrackd estimate ~/transcripts --engine claude\n"
     "sessiontrackd estimate talk.jsonl --level comprehensive --model claude-sonnet-5-5 --json",
 )
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=path_type)
 @click.option(
     "--level", type=click.Choice([level.value for level in InsightLevel]), help="How deep; else what the folder says."
 )

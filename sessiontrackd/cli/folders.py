@@ -153,6 +153,13 @@ def _say_what_happens(folder: Folder) -> None:
     place = "beside each transcript" if folder.output == "beside" else f"in {folder.output.removeprefix('vault:')}"
     cost = "nothing leaves this machine, $0" if folder.engine == "local" else f"engine {folder.engine}"
     click.echo(f"Watching {safe(str(folder.path))}: {folder.level.value} notes {safe(place)}; {cost}.")
+    notes = folder.path if folder.output == "beside" else Path(folder.output.removeprefix("vault:"))
+    if notes.exists() and not os.access(notes, os.W_OK | os.X_OK):
+        click.echo(
+            f"You have no right to write to {safe(str(notes))}, so no note can be made there. Give yourself that right, or "
+            'choose another place in the settings: output = "vault:DIR".',
+            err=True,
+        )
 
 
 def _say_how_it_goes_on(home: Home) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from sessiontrackd import history, readers, report
-from sessiontrackd.cli._command import command, existing_store, json_option
+from sessiontrackd.cli._command import command, existing, existing_store, json_option, path_type
 from sessiontrackd.cli._screen import count, cut, local_time, print_json, print_table, safe, safe_block, size
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import NotAConversation, UsageError
@@ -26,10 +26,11 @@ MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url")
 
 
 @command("inspect", example="sessiontrackd inspect ~/.claude/projects/app/5f0c.jsonl --json")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=path_type)
 @json_option
 def inspect(path: Path, as_json: bool) -> None:
     """Show what a reader sees in a transcript: format, sessions, turns, tokens, warnings."""
+    existing(path)
     document = readers.inspect_document(path)
     if as_json:
         print_json(document)
@@ -88,7 +89,7 @@ def show(place: str, session_id: str | None, around: int) -> None:
     Shown as they stand in your file: nothing is redacted on your own screen.
     """
     wanted, session_id = _of_note(_parse_place(place), session_id)
-    transcript = readers.read(wanted.path.resolve())
+    transcript = readers.read(existing(wanted.path))
     if not transcript.is_conversation:
         raise NotAConversation(f"{wanted.path} is no conversation, so there is nothing to show.")
     shown = 0

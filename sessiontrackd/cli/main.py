@@ -19,6 +19,7 @@ from sessiontrackd.errors import SessiontrackdError
 
 COMPLETE_VARIABLE = "_SESSIONTRACKD_COMPLETE"  # by which a shell asks while one types
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Entry(NamedTuple):
@@ -162,9 +163,13 @@ def _run(arguments: list[str]) -> int:
     except SessiontrackdError as error:
         return _fail(str(error), error.exit_status)
     except OSError as error:
+        if error.errno in FULL:
+            return _leave_quietly(
+                _fail(f"Not all could be written: {error.strerror}. Free some space, then do it again.", 1)
+            )
         if error.errno == errno.EPIPE or error.filename is None:
             raise
-        return _fail(f"{os.fsdecode(error.filename)}: {error.strerror}", 1)
+        return _fail(f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}.", 1)
     return 0
 
 
@@ -173,7 +178,7 @@ def _fail(text: str, exit_status: int) -> int:
     return exit_status
 
 
-def _leave_quietly() -> int:
-    """Keep the interpreter from complaining about a reader that has gone (`| head`)."""
+def _leave_quietly(exit_status: int = 0) -> int:
+    """Keep the interpreter from complaining about a reader that has gone (`| head`), or that takes no more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return exit_status

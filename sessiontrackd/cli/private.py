@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sessiontrackd import readers
-from sessiontrackd.cli._command import command
+from sessiontrackd.cli._command import command, existing, path_type
 from sessiontrackd.condense import Condenser, parts, render
 from sessiontrackd.errors import NotAConversation, UsageError
 from sessiontrackd.model import InsightLevel
@@ -18,11 +18,11 @@ LEVELS = [level.value for level in InsightLevel]
 
 
 @command("condense", example="sessiontrackd condense talk.jsonl --level minimal")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=path_type)
 @click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
 def condense(path: Path, level: str) -> None:
     """Print exactly the text that an engine would be given: condensed and redacted."""
-    transcript = readers.read(path.resolve())
+    transcript = readers.read(existing(path))
     if not transcript.is_conversation:
         raise NotAConversation(f"{path} is no conversation, so there is nothing to condense.")
     out = sys.stdout.buffer
@@ -49,4 +49,4 @@ def redact(jsonl: bool, secrets_only: bool) -> None:
         for line in redact_lines(given, redactor):
             out.write(line.encode("utf-8") + b"\n")
     except ValueError as error:
-        raise UsageError(f"stdin is not what --jsonl reads: {error}") from error
+        raise UsageError(f"stdin is not what --jsonl reads: {error}") from None

@@ -15,7 +15,7 @@ import click
 
 from sessiontrackd import config, engines, pipeline, readers, worker
 from sessiontrackd.cli import _cost
-from sessiontrackd.cli._command import command, current_home, json_option, known_engine
+from sessiontrackd.cli._command import command, current_home, existing, json_option, known_engine, path_type
 from sessiontrackd.cli._named import Named, expanded
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, print_table, safe, safe_block, usd
@@ -36,7 +36,7 @@ LOOKED_AT = 20  # of the newest files; a note of the first that holds a conversa
     "sessiontrackd process ~/exports --level comprehensive --json\n"
     "sessiontrackd process talk.jsonl --stdout",
 )
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=path_type)
 @click.option("--level", type=click.Choice(LEVELS), help="How deep; else what the folder says.")
 @click.option(
     "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; else what the folder says."
@@ -146,7 +146,8 @@ def _print_results(results: list[dict[str, Any]]) -> None:
         click.echo(f"{safe(result['path'])}  {result['state']}{safe(reason)}")
         for session in result["sessions"]:
             if session["report"]:
-                click.echo(f"  → {safe(session['report'])}  “{safe(session['title'])}”")
+                title = f"  “{safe(session['title'])}”" if session["title"] else ""
+                click.echo(f"  → {safe(session['report'])}{title}")
     _print_total(results)
 
 
@@ -185,18 +186,27 @@ def _print_notes(named: list[Named], level: str | None) -> None:
 
 
 @command("try", example="sessiontrackd try\nsessiontrackd try talk.jsonl --level minimal")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=path_type)
 @click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
 def try_(path: Path | None, level: str) -> None:
     """Show the note of your newest session, or of PATH. Nothing is written and nothing leaves this machine."""
-    found, note = _newest(InsightLevel(level)) if path is None else (path, _preview(path, InsightLevel(level)))
+    found, note = _newest(InsightLevel(level)) if path is None else (path, _named(path, InsightLevel(level)))
     click.echo(safe_block(note).rstrip())
     click.echo(f"\n({safe(str(found))}; nothing was written. Notes for all: sessiontrackd watch add DIR)", err=True)
 
 
+def _named(path: Path, level: InsightLevel) -> str:
+    try:
+        return _preview(existing(path), level)
+    except NotAConversation as reason:
+        raise NotAConversation(
+            f"{path}: {reason}, so there is no note to show. What is seen in it: sessiontrackd inspect"
+        ) from None
+
+
 def _preview(path: Path, level: InsightLevel) -> str:
     home = current_home()
-    return pipeline.preview(path.resolve(), level, config.load(home).zone, home.templates_dir)
+    return pipeline.preview(path, level, config.load(home).zone, home.templates_dir)
 
 
 def _newest(level: InsightLevel) -> tuple[Path, str]:
@@ -209,7 +219,7 @@ def _newest(level: InsightLevel) -> tuple[Path, str]:
             return path, _preview(path, level)
         except JobError:
             continue
-    places = ", ".join(str(root) for root, _ in roots)
+    tools = ", ".join(preset.text for preset in PRESETS.values())
     raise NotAConversation(
-        f"No session was found on this machine (looked in {places}). Name one: sessiontrackd try PATH"
+        f"No session was found in the folders of {tools}. Name one: sessiontrackd try PATH. Or see samples: sessiontrackd demo"
     )

@@ -12,7 +12,7 @@ from sessiontrackd import service as services
 from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
 from sessiontrackd.cli._screen import print_json, safe
 from sessiontrackd.config import Settings, start_logging
-from sessiontrackd.errors import Failed, SettingsError
+from sessiontrackd.errors import Failed, SettingsError, StoreError
 from sessiontrackd.store import open_store
 
 
@@ -78,14 +78,16 @@ def failed(heard: datetime | None, reason: str | None) -> None:
     except SettingsError:
         settings = Settings()
     start_logging(settings.log_level, home, "failed")
-    with open_store(home.db_path, channels.SCHEMA) as store:
-        notices, now = channels.Notices(store), datetime.now(UTC)
-        alert = doctor.stopped_alert(settings, now)
-        if heard or reason:
-            alert = doctor.ended_alert(settings, now, heard, reason)
-            if notices.was_said_lately(alert.kind.value, alert.text):
-                return
-        asyncio.run(channels.Teller(settings, home, notices)(alert))
+    now = datetime.now(UTC)
+    happens_again = bool(heard or reason)
+    alert = doctor.ended_alert(settings, now, heard, reason) if happens_again else doctor.stopped_alert(settings, now)
+    try:
+        with open_store(home.db_path, channels.SCHEMA) as store:
+            notices = channels.Notices(store)
+            if not (happens_again and notices.was_said_lately(alert.kind.value, alert.text)):
+                asyncio.run(channels.Teller(settings, home, notices)(alert))
+    except StoreError:  # a full disk may be why the daemon stopped
+        asyncio.run(channels.tell(alert, settings, home))
 
 
 @subcommand(service, "status", example="sessiontrackd service status --json")

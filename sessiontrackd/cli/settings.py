@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import click
 
 from sessiontrackd import config as settings_file
-from sessiontrackd.cli._command import Group, current_home, home_option, subcommand
-from sessiontrackd.cli._screen import safe_block
+from sessiontrackd.cli._command import Group, current_home, home_option, json_option, subcommand
+from sessiontrackd.cli._screen import print_json, safe_block
 
 
 @click.group("config", cls=Group, epilog="sessiontrackd config show")
@@ -16,10 +18,14 @@ def config() -> None:
 
 
 @subcommand(config, "show", example="sessiontrackd config show")
-def show() -> None:
+@json_option
+def show(as_json: bool) -> None:
     """Print every setting that is in force, with its default and what it means."""
     home = current_home()
     settings = settings_file.load(home)
+    if as_json:
+        print_json({"path": str(home.config_path), "settings": tomllib.loads(settings_file.show(settings))})
+        return
     state = "" if home.config_path.exists() else " (not there yet: everything is at its default)"
     click.echo(safe_block(f"# {home.config_path}{state}\n"))
     click.echo(safe_block(settings_file.show(settings)).rstrip())

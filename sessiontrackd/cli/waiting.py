@@ -9,7 +9,7 @@ import click
 
 from sessiontrackd import circuit, config
 from sessiontrackd import queue as jobs
-from sessiontrackd.cli._command import command, current_home, existing_store, json_option
+from sessiontrackd.cli._command import command, current_home, existing_store, json_option, path_type
 from sessiontrackd.cli._screen import count, cut_path, print_json, print_table, safe, usd
 from sessiontrackd.errors import UsageError
 from sessiontrackd.model import Degraded, Job, JobState
@@ -105,7 +105,7 @@ def _document(job: Job) -> dict[str, object]:
     "retry",
     example="sessiontrackd retry\nsessiontrackd retry ~/transcripts/talk.jsonl\nsessiontrackd retry --upgrade",
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=path_type)
 @click.option("--upgrade", is_flag=True, help="Instead those that were degraded because the budget had no room.")
 def retry(path: Path | None, upgrade: bool) -> None:
     """Put failed and held transcripts back into the queue: all of them, or the one at PATH."""

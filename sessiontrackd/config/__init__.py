@@ -26,7 +26,7 @@ from sessiontrackd.config._key import (
     remove_key,
 )
 from sessiontrackd.config._log import start_logging, under_launchd
-from sessiontrackd.config._lowered import Lowered, lowered
+from sessiontrackd.config._lowered import Lowered, lowered, mistakes_below
 from sessiontrackd.config._options import (
     EXAMPLE,
     LOG_LEVELS,
@@ -83,6 +83,7 @@ __all__ = [
     "key_path",
     "load",
     "lowered",
+    "mistakes_below",
     "notify",
     "notify_reloading",
     "options",

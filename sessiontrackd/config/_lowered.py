@@ -6,6 +6,7 @@ import fnmatch
 import logging
 import os
 import stat
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sessiontrackd.errors import SettingsError
 from sessiontrackd.model import Folder, InsightLevel
 
 NAME = ".sessiontrackd.toml"
+LOOK_S = 3.0  # for such files in one folder; more would keep a person waiting
 LEVELS = tuple(InsightLevel)  # from the lowest
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,21 @@ def lowered(folder: Folder, path: bytes) -> Lowered:
         file = _file_in(place)
         if file is not None:
             found = _heard(found, file, os.path.relpath(name, place))
+    return found
+
+
+def mistakes_below(folder: Folder) -> list[str]:
+    """Return what is wrong with such files in a folder: where one cannot be understood, nothing below it is read."""
+    until_s, found = time.monotonic() + LOOK_S, list[str]()
+    for place, below, names in os.walk(folder.path):
+        file = _file_in(place) if NAME in names else None
+        if file is not None:
+            found += (
+                [f"{file.mistake} Until that is mended, nothing below it is read."] if file.mistake else file.ignored
+            )
+        if time.monotonic() > until_s:
+            break
+        below.sort()
     return found
 
 

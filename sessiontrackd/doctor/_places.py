@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from sessiontrackd import kernel, pipeline, templates
+from sessiontrackd import config, kernel, pipeline, templates
 from sessiontrackd.doctor._patient import FAILURE, OK, WARNING, Check, Patient, nearest
 from sessiontrackd.engines import engine_class
 from sessiontrackd.errors import SettingsError, UsageError
@@ -31,6 +31,8 @@ def folders(patient: Patient) -> Iterator[Check]:
         yield Check("folders", WARNING, "no folder is watched", "Add one: sessiontrackd watch add DIR")
     for folder in watched:
         yield Check("folder", *_folder(folder))
+        for mistake in config.mistakes_below(folder):
+            yield Check("folder file", WARNING, mistake, "Mend or remove the line that it names.")
         kind = kernel.file_system(folder.path)
         if not kernel.gives_all_events(kind):
             text = f"{folder.path} lies on {kind}: what another machine writes there is seen by the next scan only"
@@ -41,7 +43,7 @@ def folders(patient: Patient) -> Iterator[Check]:
 
 def _watches(folders: list[Path]) -> Check:
     found = kernel.watches(folders)
-    number = f"{'' if found.is_exact else 'more than '}{found.folders:,} folders are watched"
+    number = f"{'' if found.is_exact else 'more than '}{found.folders:,} {'folder is' if found.folders == 1 else 'folders are'} watched"
     if found.limit is None:
         return Check("watch limit", OK, f"{number}; this system names no limit")
     text = f"{number}, this system allows {found.limit:,} for all programs together"

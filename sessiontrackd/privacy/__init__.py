@@ -202,8 +202,13 @@ def redact_lines(lines: Iterable[str | bytes], redactor: Redactor) -> Iterator[s
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            raise ValueError(f"Line {number} is not an object with a text.")
+            raise ValueError(
+                f'line {number} is not a JSON object with a "text". One would be: {{"id": 1, "text": "…"}}'
+            )
         spans = [{"start": span.start, "end": span.end, "kind": span.kind} for span in redactor.spans(row["text"])]
         yield json.dumps({"id": row.get("id"), "text": redactor.redact(row["text"]), "spans": spans})

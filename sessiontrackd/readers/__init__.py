@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import entry_points
@@ -114,7 +115,7 @@ def inspect_document(path: Path) -> dict[str, Any]:
     Raises:
         JobError: the file cannot be read at all.
     """
-    source = open_source(path.resolve())
+    source = open_source(Path(os.path.realpath(path)))
     source.only_figures = True
     try:
         transcript = read(source)

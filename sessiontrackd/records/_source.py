@@ -229,7 +229,7 @@ def open_source(path: Path) -> Source:
             raise Skipped(f"{name} is empty.")
         magic = os.pread(descriptor, 16, 0)
     except OSError as error:
-        raise Unreadable(f"{name} cannot be read: {error.strerror}.") from error
+        raise Unreadable(_refusal(name, error)) from error
     finally:
         os.close(descriptor)
     fingerprint = Fingerprint(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
@@ -248,9 +248,14 @@ def _open(path: Path) -> int:
             ) from error
         if error.errno == errno.ENXIO:
             raise Skipped(f"{name} is a socket or a device, not a file.") from error
-        raise Unreadable(f"{name} cannot be read: {error.strerror}.") from error
+        raise Unreadable(_refusal(name, error)) from error
     except ValueError as error:
         raise Unreadable("a path with a NUL in it cannot be read.") from error
+
+
+def _refusal(name: str, error: OSError) -> str:
+    remedy = " Give yourself the right to read it: chmod u+r." if error.errno == errno.EACCES else ""
+    return f"{name} cannot be read: {error.strerror}.{remedy}"
 
 
 def _kind(mode: int) -> str:

@@ -41,6 +41,19 @@ def run(words: Sequence[str]) -> Answer:
     return Answer(done.returncode, (done.stdout + done.stderr).strip())
 
 
+NO_SESSION = "Failed to connect to bus"
+
+
+def why(answer: Answer, look: str) -> str:
+    """Return what a manager said of its failure and what to do; `look` is the command that tells more."""
+    if NO_SESSION in answer.text:
+        return (
+            f"{answer.text}. Nobody is logged in here whose service manager could run it. Log in as that person (not with "
+            "su or sudo), or: sessiontrackd run"
+        )
+    return f"{answer.text or answer.status}. `{look}` says more"
+
+
 class Service(Protocol):
     """One platform's way."""
 

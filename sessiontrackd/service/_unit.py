@@ -10,7 +10,7 @@ from pathlib import Path
 from sessiontrackd.config import KEY_CREDENTIAL, KEY_VARIABLE, Home, load
 from sessiontrackd.errors import Failed
 from sessiontrackd.service import _sandbox
-from sessiontrackd.service._platform import Runner, shipped
+from sessiontrackd.service._platform import Runner, shipped, why
 
 UNIT = "sessiontrackd.service"
 FAILED_UNIT = "sessiontrackd-failed.service"
@@ -134,10 +134,7 @@ class Unit:
     def _answer(self, words: Sequence[str]) -> None:
         answer = self._run(words)
         if answer.status != 0:
-            raise Failed(
-                f"{' '.join(words)} failed: {answer.text or answer.status}. "
-                "`systemctl --user status sessiontrackd` says more."
-            )
+            raise Failed(f"{' '.join(words)} failed: {why(answer, 'systemctl --user status sessiontrackd')}.")
 
 
 def _exec_word(word: str) -> str:

@@ -37,6 +37,6 @@ def test_it_is_printed_or_written(processed: Path, capsys: pytest.CaptureFixture
 def test_an_empty_period_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is made for it; a wrong day is wrong usage."""
     assert main(["digest", "--period", "day", "--on", "2020-01-01"]) == 0
-    assert "Nothing was worked on in 2020-01-01." in capsys.readouterr().out
+    assert "2020-01-01: nothing was worked on." in capsys.readouterr().out
     assert list(home.iterdir()) == []
     assert main(["digest", "--on", "yesterday"]) == 2

@@ -282,3 +282,13 @@ def test_a_paid_backlog_is_offered_at_half_the_price(
     (folder,) = config.load(Home.find(home)).folders
     assert folder.mode == mode
     assert "at half the price" in capsys.readouterr().out
+
+
+def test_a_folder_that_takes_no_note_is_told_at_once(
+    home: Path, talks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the other place that notes may have."""
+    monkeypatch.setattr(os, "access", lambda path, wanted: not wanted & os.W_OK)
+
+    assert main(["watch", "add", str(talks), "--yes"]) == 0
+    assert "vault:DIR" in capsys.readouterr().err

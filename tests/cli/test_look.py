@@ -102,3 +102,28 @@ def test_what_a_transcript_says_cannot_drive_the_terminal(tmp_path: Path, capsys
     out = capsys.readouterr().out
     assert "look at this  now" in out
     assert not any(mark in out for mark in ("\x1b]", "\x07", "\u202e", "\x9b"))
+
+
+@pytest.mark.parametrize("command", ["inspect", "show", "try", "condense", "estimate", "process"])
+def test_a_loop_of_links_and_a_missing_file_are_one_line(
+    command: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command says which file, and ends with 1."""
+    loop = tmp_path / "loop.jsonl"
+    loop.symlink_to(loop)
+    for path in (loop, tmp_path / "gone.jsonl"):
+        assert main([command, str(path)]) == 1
+        said = capsys.readouterr()
+        assert path.name in said.out + said.err
+
+
+def test_a_file_without_the_right_to_read_it_names_the_line_that_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Quoted for the shell."""
+    path = tmp_path / "my talk.jsonl"
+    path.write_text("{}")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert main(["show", str(path)]) == 1
+    assert f"chmod u+r '{path}'" in capsys.readouterr().err

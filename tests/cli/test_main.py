@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -123,3 +124,47 @@ def test_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_list_of_less_than_one_is_wrong_usage(name: str, home: Path) -> None:
     """`--limit` counts from 1."""
     assert main([name, "--limit", "0"]) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_is_one_line(tmp_path: Path) -> None:
+    """Where the output goes to a file that takes no more."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sessiontrackd", "--help"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"No space left on device. Free some space" in done.stderr
+
+
+def test_an_interrupt_while_loading_is_130_too(home: Path) -> None:
+    """Nothing is printed, whenever Ctrl-C comes."""
+    code = "import sys\nfrom sessiontrackd import __main__ as way_in\nclass Finder:\n"
+    code += "    def find_spec(self, *_):\n        raise KeyboardInterrupt\n"
+    code += "sys.meta_path.insert(0, Finder())\nsys.exit(way_in.main())"
+
+    done = subprocess.run([sys.executable, "-c", code, "status"], capture_output=True, check=False)
+
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_a_group_tells_what_each_of_its_commands_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a whole sentence, without an ellipsis."""
+    main(["budget", "--help"])
+
+    out = " ".join(capsys.readouterr().out.split())
+    assert " as..." not in out
+    assert "List the requests whose outcome nobody knows; each counts as spent" in out
+
+
+def test_settings_are_shown_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the path of their file."""
+    (home / "config.toml").write_text('[budget]\nmonthly = "5usd"\nprices_confirmed_on = 2026-03-14\n')
+
+    assert main(["config", "show", "--json"]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["path"] == str(home / "config.toml")
+    assert document["settings"]["budget"]["monthly"] == "5usd"
+    assert document["settings"]["budget"]["prices_confirmed_on"] == "2026-03-14"

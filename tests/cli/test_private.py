@@ -63,11 +63,12 @@ def test_a_line_of_another_shape_is_wrong_usage(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It says which line."""
-    given(monkeypatch, b'["no object"]\n')
+    for wrong in (b'["no object"]\n', b"{torn\n", b'{"text": 1}\n'):
+        given(monkeypatch, b'{"text": "x"}\n' + wrong)
 
-    assert main(["redact", "--jsonl"]) == 2
+        assert main(["redact", "--jsonl"]) == 2
 
-    assert "Line 1" in capsys.readouterr().err
+        assert "line 2 is not a JSON object with a" in capsys.readouterr().err
 
 
 def test_condense_prints_what_would_be_sent(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

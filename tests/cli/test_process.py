@@ -96,12 +96,14 @@ def test_try_shows_the_newest_session_and_writes_nothing(
     assert list(home.iterdir()) == []
 
 
-def test_try_without_any_session_says_where_it_looked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_try_without_any_session_says_whose_folders_it_looked_in(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """And how to name one."""
     assert main(["try"]) == 1
 
     err = capsys.readouterr().err
-    assert ".claude/projects" in err
+    assert "Claude Code" in err
     assert "sessiontrackd try PATH" in err
 
 
