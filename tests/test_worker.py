@@ -391,7 +391,7 @@ def start(home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(
-        *words: str, code: str = "import sys; from sessiontrackd.worker import main; sys.exit(main())"
+        *words: str, code: str = "import sys; from sessiontrackd.worker.__main__ import main; sys.exit(main())"
     ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", code, "--home", str(home), *words]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -425,13 +425,14 @@ def test_a_real_worker_does_what_waits_and_heeds_its_daemons_end(
 BUSY = """
 import asyncio, sys, time
 from sessiontrackd import worker
+from sessiontrackd.worker.__main__ import main
 async def process(rooms, job):
     print("begun", file=sys.stderr, flush=True)
     end = time.monotonic() + 60
     while time.monotonic() < end:
         {pause}
 worker.Worker.__init__.__defaults__ = (process,)
-sys.exit(worker.main())
+sys.exit(main())
 """
 
 
@@ -457,6 +458,8 @@ CALLING = """
 import asyncio, sys
 from sessiontrackd import worker
 from sessiontrackd.errors import Waiting
+from sessiontrackd.worker import _signals
+from sessiontrackd.worker.__main__ import main
 async def process(rooms, job):
     with rooms.calls.counted():
         print("begun", file=sys.stderr, flush=True)
@@ -466,9 +469,9 @@ async def process(rooms, job):
     except Waiting:
         print("none starts", file=sys.stderr, flush=True)
     return []
-worker.CALL_GRACE_S = {grace_s}
+_signals.CALL_GRACE_S = {grace_s}
 worker.Worker.__init__.__defaults__ = (process,)
-sys.exit(worker.main())
+sys.exit(main())
 """
 
 
