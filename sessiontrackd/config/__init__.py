@@ -11,6 +11,7 @@ from typing import Any
 
 from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_due, digest_looked
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
+from sessiontrackd.config._document import EXAMPLE, default_text, document
 from sessiontrackd.config._edit import Edit, change
 from sessiontrackd.config._hints import take_hints
 from sessiontrackd.config._home import Home, Settings
@@ -27,15 +28,7 @@ from sessiontrackd.config._key import (
 )
 from sessiontrackd.config._log import start_logging, under_launchd
 from sessiontrackd.config._lowered import Lowered, lowered, mistakes_below
-from sessiontrackd.config._options import (
-    EXAMPLE,
-    LOG_LEVELS,
-    OPTIONS,
-    Option,
-    default_text,
-    document,
-    options,
-)
+from sessiontrackd.config._options import LOG_LEVELS, OPTIONS, Option, options
 from sessiontrackd.config._presence import UncleanEnd, daemon_pid, heard, hold, poke, tell, unclean_end
 from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.config._prices import Price

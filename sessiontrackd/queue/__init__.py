@@ -9,61 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sessiontrackd.errors import StoreError
-from sessiontrackd.model import Degraded, Fingerprint, InsightLevel, Job, JobState
-from sessiontrackd.store import Lease, Schema, Store, is_held
+from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
+from sessiontrackd.queue._tables import EPOCH, SCHEMA, at_of, degraded_of, fingerprint_of, job_of, ms_of, written
+from sessiontrackd.store import Lease, Store, is_held
+
+__all__ = ["CRASHES_MOST", "GROWING_LOOK_S", "SCHEMA", "SWITCHES", "UNFINISHED", "Queue"]
 
 CRASHES_MOST = 3  # a transcript that ended this many workers is not given to a fourth
 GROWING_LOOK_S = 20.0  # between two looks at what the transcript of a session that goes on records
 UNFINISHED = ("waiting", "running")
 SWITCHES = {"paused": False, "ai": True}  # with their state on a new machine
-
-SCHEMA = Schema(
-    "queue",
-    (
-        """
-CREATE TABLE job (                     -- a transcript that was found
-    id INTEGER PRIMARY KEY,            -- the order in which they were found
-    path BLOB NOT NULL UNIQUE,         -- what the kernel takes; need not be UTF-8
-    display TEXT NOT NULL,             -- what people read
-    fingerprint TEXT NOT NULL,         -- device inode size_bytes mtime_ns, as last seen
-    folder TEXT,                       -- the watched folder; NULL for a path named by hand outside of them
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'held', 'failed', 'done', 'skipped')),
-    reason TEXT,
-    attempts INTEGER NOT NULL DEFAULT 0,      -- since its content last changed
-    crashes INTEGER NOT NULL DEFAULT 0,       -- workers that died over it
-    not_before_at INTEGER NOT NULL DEFAULT 0, -- milliseconds since 1970
-    waiting_at INTEGER NOT NULL,              -- since when it waits; decides the order
-    finished_at INTEGER,
-    level TEXT,                        -- asked for by name
-    engine TEXT,                       -- asked for by name
-    again INTEGER NOT NULL DEFAULT 0,  -- make it anew even where an insight is stored
-    named INTEGER NOT NULL DEFAULT 0,  -- a person asked for this path and may be waiting
-    changed INTEGER NOT NULL DEFAULT 0,-- the file changed, or was asked for again, while it was worked on
-    owner TEXT,                        -- the lease of the process that works on it
-    content_sha256 TEXT                -- what was read last
-) STRICT;
-CREATE INDEX job_turn ON job (state, named DESC, waiting_at, id);
-CREATE INDEX job_owner ON job (owner) WHERE owner IS NOT NULL;
-CREATE TABLE switch (                  -- what holds even where the settings are broken
-    name TEXT PRIMARY KEY,
-    is_on INTEGER NOT NULL CHECK (is_on IN (0, 1))
-) STRICT, WITHOUT ROWID;
-""",
-        """
-CREATE TABLE degraded (                -- what a transcript got less than was asked for: the budget had no room
-    job INTEGER PRIMARY KEY REFERENCES job ON DELETE CASCADE,
-    level TEXT NOT NULL,               -- asked for
-    engine TEXT NOT NULL,              -- asked for
-    given TEXT NOT NULL,               -- local, a lower level, or hold
-    period TEXT NOT NULL,              -- the month whose budget had no room
-    sessions INTEGER NOT NULL,
-    cost_picousd INTEGER               -- the most that the rest may cost; NULL: nobody knows
-) STRICT;
-""",
-        "ALTER TABLE job ADD COLUMN grows INTEGER NOT NULL DEFAULT 0; -- it waits because its session goes on\n",
-        "ALTER TABLE job ADD COLUMN ended INTEGER NOT NULL DEFAULT 0; -- a tool said that its session does not go on\n",
-    ),
-)
 
 _OFFER = """
 INSERT INTO job
@@ -147,8 +102,8 @@ class Queue:
         Returns:
             Whether it now waits (or will, when the present work on it is done).
         """
-        seen = _written(fingerprint)
-        now = _ms(self._now())
+        seen = written(fingerprint)
+        now = ms_of(self._now())
         values = {
             "path": path, "display": display, "fingerprint": seen, "folder": folder, "level": level, "engine": engine,
             "again": again, "named": named, "now": now, "not_before_at": self._due_ms(delay_s) if delay_s else 0,
@@ -174,7 +129,7 @@ class Queue:
             owner: the lease of the caller, which tells whether it still lives.
             path: this transcript or none.
         """
-        args = {"now": _ms(self._now()), "path": path, "least_named": 0}
+        args = {"now": ms_of(self._now()), "path": path, "least_named": 0}
         with self._store.immediate() as connection:
             args["least_named"] = int(path is None and self.is_on("paused"))
             row = connection.execute(_NEXT, args).fetchone()
@@ -185,7 +140,7 @@ class Queue:
                 "WHERE id = ?",
                 (owner, row["id"]),
             )
-        return replace(_job(row), state=JobState.RUNNING, attempts=row["attempts"] + 1, reason=None)
+        return replace(job_of(row), state=JobState.RUNNING, attempts=row["attempts"] + 1, reason=None)
 
     def finish(
         self,
@@ -213,7 +168,7 @@ class Queue:
         Returns:
             Where it went: a job whose file changed meanwhile waits again.
         """
-        now = _ms(self._now())
+        now = ms_of(self._now())
         with self._store.immediate() as connection:
             row = connection.execute(
                 "SELECT * FROM job WHERE id = ? AND state = 'running' AND attempts = ?", (job.id, job.attempts)
@@ -236,7 +191,7 @@ class Queue:
                 "content_sha256 = coalesce(:content_sha256, content_sha256) WHERE id = :id",
                 {
                     "state": state, "reason": reason, "put_off": is_put_off, "waits": state is JobState.WAITING,
-                    "due": self._due_ms(delay_s), "now": now, "read": _written(read) if read else None,
+                    "due": self._due_ms(delay_s), "now": now, "read": written(read) if read else None,
                     "content_sha256": content_sha256, "id": job.id, "grows": grows,
                 },
             )  # fmt: skip
@@ -244,7 +199,7 @@ class Queue:
 
     def _due_ms(self, delay_s: float) -> int:
         """Return the first millisecond that is not before the end of the delay."""
-        return -((_EPOCH - self._now() - timedelta(seconds=delay_s)) // timedelta(milliseconds=1))
+        return -((EPOCH - self._now() - timedelta(seconds=delay_s)) // timedelta(milliseconds=1))
 
     def recover(self) -> int:
         """Give back the jobs of processes that died; call it at every start.
@@ -275,12 +230,12 @@ class Queue:
             f"SELECT * FROM job WHERE state IN ({marks}) ORDER BY coalesce(finished_at, waiting_at) DESC, id DESC LIMIT ?",
             (*wanted, limit),
         )
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     def job(self, path: bytes) -> Job | None:
         """Return the job of this path."""
         row = self._store.one("SELECT * FROM job WHERE path = ?", (path,))
-        return _job(row) if row else None
+        return job_of(row) if row else None
 
     def counts(self) -> dict[JobState, int]:
         """Return how many jobs stand where."""
@@ -291,7 +246,7 @@ class Queue:
         """Return how each known file looked when it was last seen, in one folder or in all."""
         where = "" if folder is None else "WHERE folder = ?"
         rows = self._store.read(f"SELECT path, fingerprint FROM job {where}", () if folder is None else (folder,))
-        return {row["path"]: _fingerprint(row["fingerprint"]) for row in rows}
+        return {row["path"]: fingerprint_of(row["fingerprint"]) for row in rows}
 
     def content_sha256(self, path: bytes) -> str | None:
         """Return the digest of what was last read from this path."""
@@ -309,7 +264,7 @@ class Queue:
                 "UPDATE job SET state = 'waiting', reason = NULL, attempts = 0, crashes = 0, not_before_at = 0, "
                 "waiting_at = :now, named = :path IS NOT NULL "
                 "WHERE state IN ('failed', 'held') AND (:path IS NULL OR path = :path)",
-                {"path": path, "now": _ms(self._now())},
+                {"path": path, "now": ms_of(self._now())},
             ).rowcount
 
     def release(self, reason: str) -> int:
@@ -318,7 +273,7 @@ class Queue:
             return connection.execute(
                 "UPDATE job SET state = 'waiting', reason = NULL, attempts = 0, not_before_at = 0, waiting_at = ? "
                 "WHERE state = 'held' AND reason = ?",
-                (_ms(self._now()), reason),
+                (ms_of(self._now()), reason),
             ).rowcount
 
     def hasten(self, paths: Collection[bytes]) -> None:
@@ -344,7 +299,7 @@ class Queue:
             "SELECT job.*, d.level AS asked_level, d.engine AS asked_engine, given, period, sessions, cost_picousd "
             "FROM degraded AS d JOIN job ON job.id = d.job WHERE state = 'done' ORDER BY finished_at DESC, job.id DESC"
         )
-        return [(_job(row), _degraded(row)) for row in rows]
+        return [(job_of(row), degraded_of(row)) for row in rows]
 
     def upgrade(self, path: bytes | None = None, *, before: str | None = None, held_only: bool = False) -> int:
         """Let what was degraded wait for its turn again, as it was asked for at first.
@@ -363,7 +318,7 @@ class Queue:
                 "waiting_at = :now WHERE (state = 'held' OR (state = 'done' AND NOT :held_only)) "
                 "AND (:path IS NULL OR path = :path) "
                 "AND id IN (SELECT job FROM degraded WHERE :before IS NULL OR period < :before)",
-                {"path": path, "before": before, "held_only": held_only, "now": _ms(self._now())},
+                {"path": path, "before": before, "held_only": held_only, "now": ms_of(self._now())},
             ).rowcount
 
     def leave(self, path: bytes, reason: str) -> None:
@@ -384,7 +339,7 @@ class Queue:
         row = self._store.one(
             "SELECT min(not_before_at) FROM job WHERE state = 'waiting' AND named >= ?", (int(self.is_on("paused")),)
         )
-        return None if row is None or row[0] is None else _at(row[0])
+        return None if row is None or row[0] is None else at_of(row[0])
 
     def is_on(self, switch: str) -> bool:
         """Say how a switch stands: `paused` or `ai`."""
@@ -410,57 +365,5 @@ class Queue:
 
 def _is_to_do_again(row: sqlite3.Row, read: Fingerprint | None) -> bool:
     """Say whether what changed while the job ran is not in the work already, or a person asked for it meanwhile."""
-    is_in_the_work = read is not None and _written(read) == row["fingerprint"] and not row["named"]
+    is_in_the_work = read is not None and written(read) == row["fingerprint"] and not row["named"]
     return bool(row["changed"]) and not is_in_the_work
-
-
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        id=row["id"],
-        path=row["path"],
-        display=row["display"],
-        fingerprint=_fingerprint(row["fingerprint"]),
-        folder=row["folder"],
-        state=JobState(row["state"]),
-        reason=row["reason"],
-        attempts=row["attempts"],
-        not_before_at=_at(row["not_before_at"]) if row["not_before_at"] else None,
-        level=row["level"],
-        engine=row["engine"],
-        again=bool(row["again"]),
-        named=bool(row["named"]),
-        crashes=row["crashes"],
-        ended=bool(row["ended"]),
-    )
-
-
-def _degraded(row: sqlite3.Row) -> Degraded:
-    return Degraded(
-        InsightLevel(row["asked_level"]),
-        row["asked_engine"],
-        row["given"],
-        row["period"],
-        row["sessions"],
-        row["cost_picousd"],
-    )
-
-
-def _written(fingerprint: Fingerprint) -> str:
-    """Write it as text: an inode may need 64 bits without sign, which SQLite's integers do not hold."""
-    return f"{fingerprint.device} {fingerprint.inode} {fingerprint.size_bytes} {fingerprint.mtime_ns}"
-
-
-def _fingerprint(text: str) -> Fingerprint:
-    device, inode, size_bytes, mtime_ns = map(int, text.split())
-    return Fingerprint(device, inode, size_bytes, mtime_ns)
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _at(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
