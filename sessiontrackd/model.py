@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+MOST_TOKENS = 10**10  # of a bucket; a request has not a thousandth of it, and the ledger holds what so many cost
 FLAT_RATE = "flat rate"  # what a request costs that a plan of the user's covers: neither known nor nothing
 
 
@@ -70,6 +72,14 @@ class Usage:
     def total_tokens(self) -> int:
         """All buckets together."""
         return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether one request can have used it; what is below nothing or beyond reason is a fault of who states it."""
+        counts = (self.input_tokens, self.output_tokens, self.cache_read_tokens)
+        return all(
+            0 <= count <= MOST_TOKENS for count in (*counts, self.cache_write_5m_tokens, self.cache_write_1h_tokens)
+        )
 
     def __add__(self, other: Usage) -> Usage:
         """Add bucket by bucket; the sum is complete only if both are."""
@@ -363,6 +373,7 @@ class Reply:
     stop_reason: str | None = None
     text: str = ""  # the raw answer, not yet parsed, where the engine has one
     request_id: str | None = None
+    price_factor: Decimal = Decimal(1)  # what the server says makes the whole request dearer
 
 
 @dataclass(frozen=True, slots=True)

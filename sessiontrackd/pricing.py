@@ -51,6 +51,12 @@ class Rates:
         )
         return int((total * PICOUSD_PER_RATE).to_integral_value(ROUND_CEILING))
 
+    def times(self, factor: Decimal) -> Rates:
+        """Return them for a request that is dearer, as a whole, than others of its model."""
+        if factor == 1:
+            return self
+        return replace(self, **{name: getattr(self, name) * factor for name in BUCKETS})
+
     def as_text(self) -> str:
         """Return them as JSON, to be stored with what they priced."""
         return json.dumps({name: str(getattr(self, name)) for name in (*BUCKETS, "source")}, separators=(",", ":"))

@@ -229,6 +229,29 @@ def test_a_bill_above_its_reservation_is_booked_in_full(manager: TokenManager) -
     assert [attempt.reserve.id for attempt in manager.overruns()] == [reservation.id]
 
 
+@pytest.mark.parametrize("used", [Usage(-1_000_000, 5), Usage(5, 5, 0, -1), Usage(10**30)])
+def test_what_no_request_can_have_used_is_not_booked(manager: TokenManager, used: Usage) -> None:
+    """A negative number would give money back, and what is beyond the ledger would leave the attempt open."""
+    reservation = manager.reserve(MOST)
+    with pytest.raises(ValueError, match="no request uses"):
+        manager.settle(reservation, used)
+    with pytest.raises(ValueError, match="no request uses"):
+        manager.record_token_usage(0, 0, usage=used)
+    with pytest.raises(ValueError, match="no request uses"):
+        manager.reserve(used)
+
+    assert state(manager) == (0, 0, COST)
+    manager.verify()
+
+
+def test_a_request_that_was_dearer_as_a_whole_is_booked_so(manager: TokenManager) -> None:
+    """Its entry holds the rates that it was billed at."""
+    reservation = manager.reserve(MOST)
+
+    assert manager.settle(reservation, Usage(1_000, 100), Decimal("1.1")) == (1_000 * 110_000 + 100 * 550_000)
+    assert '"input":"0.11"' in str(manager._ledger.attempts()[0].last.rates)
+
+
 def test_a_reservation_is_priced_at_its_own_step(store: Store) -> None:
     """A bound above 100,000 prompt tokens reserves the dearer rates for every token."""
     manager = TokenManager(10, store=store)

@@ -144,6 +144,9 @@ class TokenManager:
             project: it was used for.
             level: it was used for.
             usage: all buckets, in place of the two numbers.
+
+        Raises:
+            ValueError: no request can have used that.
         """
         spent = usage or Usage(input_tokens, output_tokens)
         entry = self._reservation(spent, model or self.model, folder=folder, project=project, level=level, engine=None)
@@ -223,18 +226,22 @@ class TokenManager:
         kinds = ("reserve", "send") if batch_id else ("reserve",)
         self._ledger.go_on(_id(reservation), kinds, following_by("send", batch_id=batch_id))
 
-    def settle(self, reservation: Reservation | int, usage: Usage) -> int:
+    def settle(self, reservation: Reservation | int, usage: Usage, factor: Decimal = Decimal(1)) -> int:
         """Book what was billed, in full even above the reservation.
 
         Args:
             reservation: of the attempt; one whose outcome was assumed may be settled when it is known after all.
             usage: as the reply tells it.
+            factor: what makes the whole request dearer than others of its model.
 
         Returns:
             The cost in pico-USD.
+
+        Raises:
+            ValueError: no request can have used that.
         """
-        kinds = ("reserve", "send", "assume")
-        return self._ledger.go_on(_id(reservation), kinds, settlement(usage, self._now())).picousd or 0
+        kinds, change = ("reserve", "send", "assume"), settlement(_possible(usage), self._now(), factor)
+        return self._ledger.go_on(_id(reservation), kinds, change).picousd or 0
 
     def release(self, reservation: Reservation | int, note: str | None = None) -> None:
         """Give the money back: surely nothing was billed."""
@@ -444,7 +451,7 @@ class TokenManager:
         self, most: Usage, model: str, *, provider: str | None = None, batch: bool = False, **about: Any
     ) -> Entry:
         """Make the entry of a reservation; `about` is its folder, project, level and engine."""
-        tariff, cost = self._bound(most, model, batch=batch, provider=provider)
+        tariff, cost = self._bound(_possible(most), model, batch=batch, provider=provider)
         owner = self._ledger.store.owner
         return reservation_of(most, cost, tariff, model=model, is_batch=int(batch), owner=owner, **about)
 
@@ -464,6 +471,12 @@ def limits_of(settings: Settings) -> dict[str, Limit]:
         limits[f"{KEEP}{folder.path}"] = Limit(folder.keep_picousd, folder.keep_tokens)
     limits |= {f"project:{name}": Limit(*amount) for name, amount in settings.project_budgets}
     return {scope: limit for scope, limit in limits.items() if limit.is_set}
+
+
+def _possible(usage: Usage) -> Usage:
+    if not usage.is_possible:
+        raise ValueError(f"no request uses so many tokens: {usage}")
+    return usage
 
 
 def _id(reservation: Reservation | int) -> int:

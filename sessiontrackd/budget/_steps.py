@@ -54,11 +54,11 @@ def assumption(now: datetime, note: str | None) -> Callable[[Attempt], Entry]:
     return change
 
 
-def settlement(usage: Usage, now: datetime) -> Callable[[Attempt], Entry]:
+def settlement(usage: Usage, now: datetime, factor: Decimal = Decimal(1)) -> Callable[[Attempt], Entry]:
     """Price what was billed with the tariff of the reservation, at the step that the request really reached."""
 
     def change(attempt: Attempt) -> Entry:
-        rates = _tariff_of(attempt.reserve.rates or "").rates(prompt_tokens(usage))
+        rates = _tariff_of(attempt.reserve.rates or "").rates(prompt_tokens(usage)).times(factor)
         cost = rates.cost_picousd(usage)
         return following(attempt, "settle", now, picousd=cost, rates=rates.as_text(), **buckets(usage))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from sessiontrackd.config import Home, Settings, find_key
+from sessiontrackd.engines._claude_reply import outcome_of, reply_of
 from sessiontrackd.errors import EngineError, Refused, SettingsError, Unknown
-from sessiontrackd.model import Ask, Reply, Usage
+from sessiontrackd.model import Ask, Reply
 
 if TYPE_CHECKING:
     import anthropic
     import httpx2
-    from anthropic.types import Message
-    from anthropic.types.messages import MessageBatchResult
 
 TIMEOUT_S = 300.0  # a long answer at 6,000 tokens takes about two minutes
 SURELY_UNBILLED = frozenset({400, 401, 402, 403, 404, 413, 422, 429, 529})  # what the API refuses before it works
@@ -30,7 +28,6 @@ RETRY_AFTER_MOST_S = 86_400.0
 UNREACHED_S = 60.0  # before a server that cannot be reached is tried again
 FOR_NOW = frozenset({429, 500, 502, 503, 504, 529})  # too many requests, overloaded, a fault of the server's
 HOPELESS = frozenset({401, 402, 403, 404})  # no other request will fare better: key, money, permission, model
-HOPELESS_IN_BATCH = frozenset({"invalid_request_error", "request_too_large"})  # of one request; the others may go on
 ANTHROPIC = "anthropic"
 LOGGERS = ("anthropic", "httpx2", "httpcore2")
 HEADERS = frozenset(
@@ -101,8 +98,10 @@ class ClaudeEngine:
             Unknown: anything else went wrong; the request may have been billed.
         """
         with self._told_apart() as client:
-            answer: object = await client.messages.create(**_request(ask))
-        return _reply(answer)
+            answer: Any = await client.messages.create(**_request(ask))
+            is_json = hasattr(answer, "to_dict")  # a captive portal's page arrives as a str
+            message = answer.to_dict(mode="python", warnings=False) if is_json else {}
+        return reply_of(message, getattr(answer, "_request_id", None))
 
     async def count_tokens(self, ask: Ask) -> int:
         """Return how many tokens the server counts in the prompt; the text is sent for it, and nothing is billed.
@@ -153,20 +152,21 @@ class ClaudeEngine:
                 return None
             # Not by the address that the answer names: the key goes to the server of the settings alone.
             results = await client.get(f"/v1/messages/batches/{batch_id}/results", cast_to=httpx2.Response)
-            return dict(map(_outcome, filter(None, results.text.split("\n"))))
+            return dict(map(outcome_of, filter(None, results.text.split("\n"))))
 
     @contextmanager
     def _told_apart(self) -> Iterator[anthropic.AsyncAnthropic]:
         """Lend the client; what goes wrong is surely unbilled, or unknown."""
         self._check()
+        client = self._set_up()
         import httpx2
         from anthropic import AnthropicError, APIStatusError
 
         try:
-            yield self._connected()
+            yield client
         except APIStatusError as error:
             raise _from_status(error) from None
-        except (AnthropicError, httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
+        except (AnthropicError, httpx2.HTTPError, ValueError, AssertionError, RecursionError) as error:
             raise self._failure(error) from None
 
     def _failure(self, error: Exception) -> EngineError:
@@ -202,6 +202,29 @@ class ClaudeEngine:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    def _set_up(self) -> anthropic.AsyncAnthropic:
+        """Return the one client.
+
+        Raises:
+            Refused: the environment names a proxy or certificates that cannot be used; nothing was sent.
+        """
+        import httpx2
+
+        try:
+            return self._connected()
+        except (
+            ImportError,
+            OSError,
+            ValueError,
+            httpx2.InvalidURL,
+        ) as error:  # their words may hold a proxy's password
+            raise Refused(
+                f"No connection to {self.provider} can be set up ({type(error).__name__}), so nothing was sent. Look at the "
+                "variables ALL_PROXY, HTTPS_PROXY and NO_PROXY (http:// and https:// proxies can be used, socks:// cannot), "
+                "SSL_CERT_FILE and SSL_CERT_DIR of the process that asks, then `sessiontrackd retry`.",
+                circuit=True,
+            ) from None
 
     def _connected(self) -> anthropic.AsyncAnthropic:
         """Return the one client: no retries, no redirects, no credentials but ours, a proxy for other machines only."""
@@ -303,60 +326,3 @@ def _date(said: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _reply(answer: object) -> Reply:
-    """Return the reply of a Message; anything else that came with status 200 is an unknown outcome.
-
-    A captive portal's page arrives as a str, other JSON as a Message without id and usage.
-    """
-    from anthropic.types import Message
-
-    if not isinstance(answer, Message) or not all((answer.id, answer.usage, answer.stop_reason)):
-        raise Unknown("the answer is not a finished message of the API: it may have been billed")
-    return Reply(
-        title="",
-        summary="",
-        findings=(),
-        usage=_usage(answer),
-        model=answer.model,
-        stop_reason=answer.stop_reason,
-        text="".join(block.text for block in answer.content if block.type == "text"),
-        request_id=getattr(answer, "_request_id", None),
-    )
-
-
-def _outcome(line: str) -> tuple[str, Reply | EngineError]:
-    """Return the id of a request of a batch and what came of it; only one that succeeded is billed."""
-    from anthropic.types.messages import MessageBatchIndividualResponse as Line
-
-    found = Line.model_validate_json(line)  # a ValidationError is a ValueError: none of the batch is known then
-    return found.custom_id, _result(found.result)
-
-
-def _result(result: MessageBatchResult) -> Reply | EngineError:
-    match result.type:
-        case "succeeded":
-            try:
-                return _reply(result.message)
-            except Unknown as problem:
-                return problem
-        case "errored":
-            kind = result.error.error.type
-            return Refused(f"The server refused it ({kind})", is_for_now=kind not in HOPELESS_IN_BATCH)
-        case _:
-            return Refused(f"The batch ended before it was worked on ({result.type})", is_for_now=True)
-
-
-def _usage(answer: Message) -> Usage:
-    """Return the five buckets; `input_tokens` of the API is without cache already."""
-    usage = answer.usage
-    writes = usage.cache_creation_input_tokens or 0
-    one_hour = usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else 0
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_input_tokens or 0,
-        cache_write_5m_tokens=max(writes - one_hour, 0),
-        cache_write_1h_tokens=one_hour,
-    )

@@ -194,9 +194,10 @@ def _usage(stated: object) -> Usage | None:
         return None
     names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     numbers = [stated.get(name, 0) for name in names]
-    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
         return None
-    return Usage(*numbers) if numbers[0] or numbers[1] else None
+    usage = Usage(*numbers)
+    return usage if usage.is_possible and (numbers[0] or numbers[1]) else None
 
 
 def _sized(prompt: bytes, text: str) -> Usage:

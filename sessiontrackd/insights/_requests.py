@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
-from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, OverBudget, Refused, Waiting
+from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, OverBudget, Refused, Unknown, Waiting
 from sessiontrackd.insights._ask import sent_text
 from sessiontrackd.insights._evidence import Checked, Shapeless, Unusable, checked
 from sessiontrackd.model import Ask, Reply, Reservation, Usage
@@ -226,7 +226,7 @@ class Requests:
         money.send(held)
         try:
             with self._calls.counted():
-                reply = await self._engine.attempt(ask)
+                reply = billable(await self._engine.attempt(ask))
         except Refused:
             money.release(held, "the server refused it")
             raise
@@ -236,7 +236,7 @@ class Requests:
         except BaseException:
             money.assume(held, "interrupted after it was sent")
             raise
-        cost_picousd = money.settle(held, reply.usage)
+        cost_picousd = money.settle(held, reply.usage, reply.price_factor)
         if reply.usage.complete:  # an estimate teaches nothing
             self._learn(ask, counts, reply.usage)
         if self._circuit:
@@ -310,6 +310,17 @@ class Requests:
         self._estimator.learn(
             provider=self.provider, model=ask.model, expected=counts.expected, actual=sent_tokens, factor=counts.factor
         )
+
+
+def billable(reply: Reply) -> Reply:
+    """Return a reply whose usage can be booked.
+
+    Raises:
+        Unknown: it states what no request can have used.
+    """
+    if not reply.usage.is_possible:
+        raise Unknown("the answer states no usage that can be billed: it may have been billed")
+    return reply
 
 
 def _unusable(problem: Unusable, again: str) -> Held:

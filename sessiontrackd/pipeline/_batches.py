@@ -87,7 +87,7 @@ class Post:
         with self.store.immediate(durable=True):
             cost = None
             if isinstance(result, Reply):
-                cost = self.money.settle(attempt, result.usage)
+                cost = self.money.settle(attempt, result.usage, result.price_factor)
             elif isinstance(result, Refused):
                 self.money.release(attempt, "the batch did not answer it")
             else:
