@@ -60,10 +60,11 @@ def compose(
         return None
     items = still_open(told)
     base = note_path.parent if note_path else None
+    projects = [_project(name, group, span, zone, base) for name, group in _by_project(inside)]
     values = {
         "title": _title(span),
         "figures": _figures(inside, start, end),
-        "projects": [_project(name, group, span, zone, base) for name, group in _by_project(inside)],
+        "projects": [each for each in projects if each["sessions"] or each["decisions"]],
         "open": [_shown(item, zone, base) for item in items if item.told.ended_at >= start],
         "older": [_shown(item, zone, base) for item in items if item.told.ended_at < start],
         "money": _money(history, start, end, ours_picousd),

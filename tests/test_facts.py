@@ -318,6 +318,16 @@ def test_a_list_is_told_with_what_introduces_it() -> None:
     assert texts(outcome) == ["a walk along the river"]
 
 
+def test_a_line_that_ends_in_a_colon_is_told_with_its_first_item() -> None:
+    """What is announced alone says nothing."""
+    reply = "I added two tests to the parser:\n\n1. one for empty lines and comments\n2. one for long lines"
+
+    facts = Talk().human("test the parser please").model(reply).facts()
+
+    assert texts(facts.of("outcome")) == ["I added two tests to the parser: 1. one for empty lines and comments"]
+    assert facts.of("segment")[0].parts[0].text == facts.of("outcome")[0].text
+
+
 def test_a_sentence_ends_behind_its_marks_and_not_inside_code() -> None:
     """A quote that ends in the middle of a code span, or before its closing mark, reads badly."""
     reply = 'All four `write(format(...)) → print(...)` calls use the short form now. He calls that "done." Nobody objected.'

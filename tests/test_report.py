@@ -141,7 +141,7 @@ def front_of(note: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("level", list(InsightLevel))
 def test_a_note_looks_as_agreed(level: InsightLevel) -> None:
-    """Each level's note is the golden one, to the byte; SESSIONTRACKD_GOLDEN=1 writes it anew for a look."""
+    """Each level's note is the golden one, to the byte; GOLDEN=1 writes it anew for a look."""
     cited = (Message(57, Role.ASSISTANT, Origin.MODEL, "re-tagging would break everyone\n\n```\n## Notes\n```"),)
     note = a_note(level, cited=cited if level is InsightLevel.COMPREHENSIVE else ())
     golden = GOLDEN / f"{level}.md"
@@ -149,6 +149,16 @@ def test_a_note_looks_as_agreed(level: InsightLevel) -> None:
         golden.write_text(note, "utf-8")
 
     assert note == golden.read_text("utf-8")
+
+
+def test_lines_have_thousands_marked_and_an_archive_is_near() -> None:
+    """A reader counts no digits; an archive stands beside the folder of its notes, whatever moves them both."""
+    change = computed("file", "a.py", 3, added=2313, removed=1279)
+    source, folder = Path("/x/old talks.json"), Path("/x/old talks.json.insights")
+    note = a_note(findings=(change,), source=source, note_path=folder / "note.md")
+
+    assert "- `a.py` +2,313 −1,279\n" in note
+    assert "(../old%20talks.json)" in note
 
 
 def test_rendering_again_changes_no_byte() -> None:

@@ -24,6 +24,7 @@ _PLAIN_FENCE = re.compile(
 )
 """What holds a text rather than a program."""
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
+MARKER_CHARS = 8  # what stands between a line and the first item of the list that it introduces
 LAST_CHARS = 400
 """A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
@@ -52,7 +53,7 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
                 break
     if not good:
         good = _inside_fence(reply, count)
-    spans = _joined(_introduced(text, good, region))[:count] if good else [spare] if spare else []
+    spans = _joined(text, _introduced(text, good, region))[:count] if good else [spare] if spare else []
     return [clip(text, span, reply.message) for span in spans]
 
 
@@ -116,9 +117,11 @@ def _tells(sentence: str) -> bool:
     )
 
 
-def _joined(good: list[Span]) -> list[Span]:
+def _joined(text: str, good: list[Span]) -> list[Span]:
     """Put a short lead and its neighbour together."""
     (start, end), *rest = good
+    if rest and text[end - 1] in ":：" and rest[0][0] - end <= MARKER_CHARS and rest[0][1] - start <= MOST_INTRODUCED:
+        return [(start, rest[0][1]), *rest[1:]]  # what it introduces is its first item
     if rest and end - start < 90 and rest[0][0] - end <= 2 and rest[0][1] - start <= 280:
         end = rest[0][1]
         rest = rest[1:]

@@ -40,7 +40,7 @@ _BREAK = re.compile(
     r"|\s*\n\s*"
 )
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
-_MARKER = re.compile(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+)*")
+_MARKER = re.compile(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
 _STRUCTURAL = re.compile(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")

@@ -12,6 +12,7 @@ from typing import Any
 
 from sessiontrackd.model import FLAT_RATE, Finding, Insight, Message, Session
 from sessiontrackd.report import _front
+from sessiontrackd.report._place import FOLDER_SUFFIX
 
 LISTS = {
     "asks": "ask",
@@ -128,11 +129,17 @@ def _item(finding: Finding) -> dict[str, Any]:
         "messages": list(finding.messages),
         "origin": finding.origin,
         "parts": [_item(part) for part in finding.parts],
-        "details": {**_NO_DETAILS, **finding.details},
+        "details": {**_NO_DETAILS, **finding.details, **_lines(finding)},
         "lead": _lead(finding),
         "failed": has_failed(finding),
         "causes": sum(part.kind == "cause" for part in finding.parts),
     }
+
+
+def _lines(finding: Finding) -> dict[str, str]:
+    """Return the lines that were added and removed, as text."""
+    added, removed = (int(finding.details.get(name, 0)) for name in ("added", "removed"))
+    return {"lines": signed(added, removed)}
 
 
 def _same(one: str, other: str) -> bool:
@@ -300,7 +307,9 @@ def display(name: str) -> str:
 
 
 def target(path: Path, base: Path) -> str:
-    """Return how a note in `base` reaches a file: by its bare path where it is below, else by a `file:` address."""
+    """Return how a note in `base` reaches a file: by its path where it is near, else by a `file:` address."""
+    if path.parent == base.parent and base.name.endswith(FOLDER_SUFFIX):  # an archive, beside the folder of its notes
+        return f"../{path.name}"
     try:
         return str(path.relative_to(base))
     except ValueError:
