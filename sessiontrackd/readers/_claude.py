@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from operator import add
 from typing import Any
 
 import msgspec
@@ -20,7 +21,6 @@ from sessiontrackd.readers._claude_records import (
     NO_TOKENS,
     SYNTHETIC,
     Block,
-    Brief,
     Counts,
     Queued,
     Record,
@@ -32,14 +32,24 @@ from sessiontrackd.readers._claude_records import (
     result_text,
     usage_of,
 )
+from sessiontrackd.readers._claude_usual import Usual
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.records import as_text, decode_raw, parse_time
 
 UUID_CHARS = 36
 LARGEST_MARK = 2**61 - 1  # a prime, so that ids of a pattern spread
-Spent = tuple[int, Counts, object, object, object, bool]
-"""All counts of a reply together, the counts, version, time and model of their record, and whether only side chains tell it."""
+
+
+class Spent(msgspec.Struct, gc=False):
+    """What a reply used, as its largest record tells."""
+
+    tokens_sum: int
+    counts: Counts
+    version: object
+    at: object
+    model: object
+    sidechain: bool  # only side chains tell it
 
 
 class State(msgspec.Struct, array_like=True):
@@ -106,7 +116,7 @@ class Conversation:
             self._other(kind, record, line)
         yield from self.timeline.ready()
 
-    def identify(self, record: Record | Brief) -> None:
+    def identify(self, record: Record | Usual) -> None:
         """Note what a record says of its session."""
         if isinstance(record.session_id, str) and record.session_id:
             self.session_ids[record.session_id] = None
@@ -213,20 +223,14 @@ class Conversation:
         before = self.replies.get(key)
         if before is None:
             self.counts["output_first_wins"] += counts[1]
-        elif before[0] > tokens_sum:
-            self.replies[key] = (*before[:5], before[5] and sidechain)
+        elif before.tokens_sum > tokens_sum:
+            before.sidechain = before.sidechain and sidechain
             return
         else:
             del self.replies[key]  # a reply stands where its largest record does
-        both = sidechain and (before is None or before[5])
-        self.replies[key] = (
-            tokens_sum,
-            counts,
-            self.same(record.version),
-            record.timestamp,
-            self.same(said.model),
-            both,
-        )
+        both = sidechain and (before is None or before.sidechain)
+        version, model = self.same(record.version), self.same(said.model)
+        self.replies[key] = Spent(tokens_sum, counts, version, record.timestamp, model, both)
 
     def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
         blocks = self._blocks(record.message.content)
@@ -251,7 +255,7 @@ class Conversation:
         else:
             draft.texts += texts
         spent = self.replies.get((known, as_text(record.request_id)))
-        draft.usage = usage_of(spent[1], spent[2]) if spent is not None and known else None
+        draft.usage = usage_of(spent.counts, spent.version) if spent is not None and known else None
         for block in calls:
             arguments = decode_raw(block.input) if block.input else None
             named = block.name if isinstance(block.name, str) else "?"
@@ -334,8 +338,9 @@ class Conversation:
         """Take out what each reply used, in the order of the records that tell it."""
         records = []
         for key in list(self.replies):
-            _, counts, version, at, model, sidechain = self.replies.pop(key)
-            records.append(UsageRecord(*key, as_text(model), parse_time(at), usage_of(counts, version), sidechain))
+            spent = self.replies.pop(key)
+            usage = usage_of(spent.counts, spent.version)
+            records.append(UsageRecord(*key, as_text(spent.model), parse_time(spent.at), usage, spent.sidechain))
         return records
 
     def same(self, word: object) -> object:
@@ -345,12 +350,11 @@ class Conversation:
     def _sum(self, *, sidechain: bool = False) -> Usage | None:
         """Add up the replies, or those of side chains alone."""
         sums, complete, some = [0] * 5, True, False
-        for _, counts, version, _, _, is_side in self.replies.values():
-            if is_side or not sidechain:
+        for spent in self.replies.values():
+            if spent.sidechain or not sidechain:
                 some = True
-                for place, number in enumerate(counts):
-                    sums[place] += number
-                complete = complete and is_complete(version)
+                sums = list(map(add, sums, spent.counts))
+                complete = complete and is_complete(spent.version)
         return Usage(sums[0], sums[1], sums[2], sums[3], sums[4], complete) if some else None
 
     def details(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from sessiontrackd.readers._claude import Conversation
-from sessiontrackd.readers._claude_records import CALLS, MACHINE_MARKERS, SYNTHETIC, Brief, BriefBlock, Record
+from sessiontrackd.readers._claude import Conversation, Spent
+from sessiontrackd.readers._claude_records import CALLS, MACHINE_MARKERS, SYNTHETIC, Record
+from sessiontrackd.readers._claude_usual import Asked, AskedBlock, Reply
 from sessiontrackd.records import BROKEN, Lines, decoder_of, parse_time
 
 STAMP_CHARS = 24  # 2026-01-15T05:22:39.792Z: such times are in order as text
-NEVER = "~"  # behind every time
 MARKS = frozenset(mark[0] for mark in MACHINE_MARKERS) | frozenset(" \n\t\r\f\v")
 RESULT, PROMPT, REPLY = range(1, 4)
+NOTHING = (0, 0, 0, 0, 0)
 
 
 def count_all(talk: Conversation, lines: Lines[Record]) -> bool:
@@ -18,8 +19,8 @@ def count_all(talk: Conversation, lines: Lines[Record]) -> bool:
     Returns:
         Whether the figures can be used: not if a time is among the records that is none.
     """
-    uuids, results, decode = talk.uuids, talk.results, decoder_of(Brief).decode
-    first, last, session_id, users, prompts, replies, usual_lines = NEVER, "", "", 0, 0, 0, 0
+    uuids, results, decode = talk.uuids, talk.results, decoder_of(Reply | Asked).decode
+    first, last, session_id, users, prompts, replies, usual_lines = "", "", "", 0, 0, 0, 0
     for number, line in lines.physical():
         try:
             record = decode(line)
@@ -41,33 +42,31 @@ def count_all(talk: Conversation, lines: Lines[Record]) -> bool:
             talk.identify(record)
             session_id = record.session_id
         stamp = record.timestamp
-        if not first <= stamp <= last:
-            first, last = min(first, stamp), max(last, stamp)
-        if kind == RESULT:
-            users += 1
-            results.add(record.message.content[0].tool_use_id)
-        elif kind == PROMPT:
-            prompts += 1
-        else:
+        if stamp > last:
+            first, last = first or stamp, stamp
+        elif stamp < first:
+            first = stamp
+        if kind == REPLY:
             replies += 1
             _reply(talk, record)
+        elif kind == RESULT:
+            users += 1
+            results.add(record.message.content[0].tool_use_id)
+        else:
+            prompts += 1
     lines.lines += usual_lines
     talk.figures.human_turns += prompts
     return _told(talk, users + prompts, replies, (first, last))
 
 
-def _kind(record: Brief) -> int:
+def _kind(record: Reply | Asked) -> int:
     """Say what it is if it is usual; else 0."""
     if record.is_sidechain or not record.uuid or len(record.timestamp) != STAMP_CHARS:
         return 0
-    said = record.message
-    if record.type == "assistant":
-        tokens = said.usage
-        is_whole = said.id and record.request_id and said.model != SYNTHETIC and type(said.content) is list
-        return REPLY if is_whole and tokens.input_tokens is not None and tokens.output_tokens is not None else 0
-    if record.type != "user":
-        return 0
-    text = said.content
+    if type(record) is Reply:
+        return REPLY if record.message.id and record.request_id and record.message.model != SYNTHETIC else 0
+    assert type(record) is Asked
+    text = record.message.content
     if type(text) is list:
         block = text[0] if len(text) == 1 else _NO_BLOCK
         if block.type == "tool_result" and block.tool_use_id:
@@ -78,36 +77,36 @@ def _kind(record: Brief) -> int:
     return 0 if record.is_visible_in_transcript_only or record.origin else PROMPT
 
 
-_NO_BLOCK = BriefBlock()
+_NO_BLOCK = AskedBlock()
 
 
-def _reply(talk: Conversation, record: Brief) -> None:
+def _reply(talk: Conversation, record: Reply) -> None:
     """Count what a usual reply used, and its calls."""
-    said, replies = record.message, talk.replies
-    tokens, key = said.usage, (said.id, record.request_id)
-    given, output = tokens.input_tokens or 0, tokens.output_tokens or 0
-    written, read = tokens.cache_creation_input_tokens or 0, tokens.cache_read_input_tokens or 0
-    tokens_sum = given + output + written + read
-    before = replies.get(key)
-    if before is None or before[5]:
+    said, tokens = record.message, record.message.usage
+    output, written = tokens.output_tokens, tokens.cache_creation_input_tokens
+    tokens_sum = tokens.input_tokens + output + tokens.cache_read_input_tokens + written
+    key = (said.id, record.request_id)
+    spent = talk.replies.get(key)
+    if spent is None:
+        talk.counts["output_first_wins"] += output
+        spent = talk.replies[key] = Spent(-1, NOTHING, "", None, None, sidechain=True)
+    if spent.sidechain:
         talk.turns[0].add(said.id)
+        spent.sidechain = False
     if said.model not in talk.figures.models:
         talk.figures.used(said.model)
-    if before is None:
-        talk.counts["output_first_wins"] += output
-    elif before[0] <= tokens_sum:
-        del replies[key]  # a reply stands where its largest record does
-    if before is None or before[0] <= tokens_sum:
+    if spent.tokens_sum <= tokens_sum:
         parts = tokens.cache_creation
-        hour = min(written, parts.ephemeral_1h_input_tokens) if parts is not None else 0
-        counts = (given, output, read, written - hour, hour)
-        replies[key] = (tokens_sum, counts, talk.same(record.version), record.timestamp, talk.same(said.model), False)
-    elif before[5]:
-        replies[key] = (*before[:5], False)
-    if tokens_sum:
-        talk.counted_turns.add(said.id)
-    for block in said.content or ():
-        if type(block) is BriefBlock and block.type in CALLS and block.id:
+        hour = min(written, parts.ephemeral_1h_input_tokens) if written and parts is not None else 0
+        spent.counts = (tokens.input_tokens, output, tokens.cache_read_input_tokens, written - hour, hour)
+        if spent.tokens_sum < tokens_sum:
+            spent.tokens_sum = tokens_sum
+            if tokens_sum:
+                talk.counted_turns.add(said.id)
+        if spent.version != record.version:
+            spent.version = talk.same(record.version)
+    for block in said.content:
+        if block.id and block.type in CALLS:
             talk.calls[0].add(block.id)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from sessiontrackd.model import Usage
 from sessiontrackd.records import count
@@ -39,8 +39,6 @@ MEDIA = ("image", "document")
 IDENTIFIED = ("user", "assistant", "system", "attachment")
 _LEADING = re.compile(r"\s*<(system-reminder|ide_opened_file|ide_selection)>.*?</\1>", re.DOTALL)
 _NOTHING = Raw(b"")
-Count = Annotated[int, Meta(ge=0, le=2**48)]
-"""A count of tokens without doubt."""
 
 
 class Tokens(Struct, gc=False, frozen=True):
@@ -110,65 +108,6 @@ class Record(Struct, gc=False, rename="camel"):
 
 Counts = tuple[int, int, int, int, int]
 """Input, output, read from a cache, written for five minutes, written for an hour."""
-
-
-class BriefCreation(Struct, gc=False, frozen=True):
-    """The part of the tokens written to the cache that stays there for an hour."""
-
-    ephemeral_1h_input_tokens: Count = 0
-
-
-class BriefTokens(Struct, gc=False, frozen=True):
-    """Counts that are counts."""
-
-    input_tokens: Count | None = None
-    output_tokens: Count | None = None
-    cache_creation_input_tokens: Count | None = None
-    cache_read_input_tokens: Count | None = None
-    cache_creation: BriefCreation | None = None
-
-
-NO_BRIEF_TOKENS = BriefTokens()
-
-
-class BriefBlock(Struct, gc=False, frozen=True):
-    """What counting needs of a block."""
-
-    type: str = ""
-    text: str = ""
-    id: str = ""
-    tool_use_id: str = ""
-
-
-class BriefSaid(Struct, gc=False, frozen=True):
-    """A message whose content is decoded at once, as far as counting needs it."""
-
-    id: str = ""
-    model: str = ""
-    usage: BriefTokens = NO_BRIEF_TOKENS
-    content: list[BriefBlock] | str | None = None
-
-
-NOTHING_BRIEF = BriefSaid()
-
-
-class Brief(Struct, gc=False, rename="camel"):
-    """One usual line, to be counted only; one that does not fit is taken as a Record."""
-
-    type: str = ""
-    uuid: str = ""
-    session_id: str = ""
-    timestamp: str = ""
-    cwd: str = ""
-    version: str = ""
-    agent_id: str | None = None
-    request_id: str = ""
-    is_sidechain: bool | None = None
-    is_meta: bool | None = None
-    is_compact_summary: bool | None = None
-    is_visible_in_transcript_only: bool | None = None
-    origin: Any = None
-    message: BriefSaid = NOTHING_BRIEF
 
 
 class Queued(Struct, gc=False, rename="camel"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +23,8 @@ MEMBER = re.compile(r"conversations(-\d+)?\.json")
 SPOKEN = ("text", "multimodal_text", None)
 UNSPOKEN = ("thoughts", "reasoning_recap", "user_editable_context", "model_editable_context")
 TO_ALL = (None, "all")
+_NOTHING = Raw(b"")
+_PLAIN = re.compile(rb'\[\s*"[!#-\[\]-~]')  # text first, and it does not begin with a blank or an escape
 
 
 class Author(Struct, gc=False):
@@ -31,11 +34,11 @@ class Author(Struct, gc=False):
     name: Any = None
 
 
-class Content(Struct):
+class Content(Struct, gc=False):
     """What a message holds."""
 
     content_type: Any = None
-    parts: Any = None
+    parts: Raw = _NOTHING
     text: Any = None
 
 
@@ -47,7 +50,7 @@ class Marks(Struct, gc=False):
     is_user_system_message: Any = None
 
 
-class Said(Struct):
+class Said(Struct, gc=False):
     """The message of a node."""
 
     id: Any = None
@@ -58,7 +61,7 @@ class Said(Struct):
     metadata: Marks | None = None
 
 
-class Node(Struct):
+class Node(Struct, gc=False):
     """One node of the tree."""
 
     message: Said | None = None
@@ -66,7 +69,7 @@ class Node(Struct):
     children: Any = None
 
 
-class Conversation(Struct):
+class Conversation(Struct, gc=False):
     """One element of the export."""
 
     title: Any = None
@@ -167,12 +170,9 @@ def _newest_leaf(mapping: dict[str, Node]) -> str | None:
 
 
 def _details(mapping: dict[str, Node]) -> dict[str, int]:
-    listed = [node.children for node in mapping.values() if isinstance(node.children, list)]
-    children: dict[str, int] = {}
-    for node in mapping.values():
-        if isinstance(node.parent, str):
-            children[node.parent] = children.get(node.parent, 0) + 1
-    branches = [len(one) for one in listed] if listed else list(children.values())
+    branches = [len(node.children) for node in mapping.values() if isinstance(node.children, list)]
+    if not branches:
+        branches = list(Counter(node.parent for node in mapping.values() if isinstance(node.parent, str)).values())
     return {
         "nodes": len(mapping),
         "messages_all": sum(node.message is not None for node in mapping.values()),
@@ -181,8 +181,20 @@ def _details(mapping: dict[str, Node]) -> dict[str, int]:
 
 
 def _parts(said: Said) -> list[Any]:
-    parts = said.content.parts if said.content is not None else None
+    parts = decode_raw(said.content.parts) if said.content is not None and said.content.parts else None
     return parts if isinstance(parts, list) else []
+
+
+def _holds_something(content: Content | None) -> bool:
+    """Say whether a message has a part that is no blank text."""
+    if content is None or not content.parts:
+        return False
+    if _PLAIN.match(content.parts):
+        return True
+    parts = decode_raw(content.parts)
+    return isinstance(parts, list) and any(
+        part.strip() if isinstance(part, str) else isinstance(part, dict) for part in parts
+    )
 
 
 def _role(said: Said) -> object:
@@ -200,7 +212,7 @@ def _is_human(said: Said) -> bool:
         return False
     if said.content is not None and said.content.content_type == "user_editable_context":
         return False
-    return any(part.strip() if isinstance(part, str) else isinstance(part, dict) for part in _parts(said))
+    return _holds_something(said.content)
 
 
 def _is_reply(said: Said) -> bool:
@@ -208,14 +220,17 @@ def _is_reply(said: Said) -> bool:
         return False
     if said.content is not None and said.content.content_type not in SPOKEN:
         return False
-    return any(part.strip() if isinstance(part, str) else isinstance(part, dict) for part in _parts(said))
+    return _holds_something(said.content)
 
 
 def _count(said: Said, figures: Figures) -> None:
-    figures.human_turns += _is_human(said)
-    figures.assistant_turns += _is_reply(said)
-    figures.tool_calls += _role(said) == "assistant" and said.recipient not in TO_ALL
-    if said.metadata is not None:
+    role = _role(said)
+    if role == "user":
+        figures.human_turns += _is_human(said)
+    elif role == "assistant":
+        figures.assistant_turns += _is_reply(said)
+        figures.tool_calls += said.recipient not in TO_ALL
+    if said.metadata is not None and said.metadata.model_slug:
         figures.used(said.metadata.model_slug)
 
 
@@ -223,8 +238,9 @@ def _text(said: Said) -> str:
     content = said.content
     if content is None or content.content_type in UNSPOKEN:
         return ""
-    texts = [part for part in _parts(said) if isinstance(part, str)]
-    texts += [part["text"] for part in _parts(said) if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    parts = _parts(said)
+    texts = [part for part in parts if isinstance(part, str)]
+    texts += [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
     return "\n".join(texts) or (content.text if isinstance(content.text, str) else "")
 
 

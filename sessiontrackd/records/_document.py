@@ -10,7 +10,7 @@ import msgspec
 
 from sessiontrackd.errors import Unreadable
 from sessiontrackd.records._source import Source
-from sessiontrackd.records._values import BROKEN, decoder_of, tolerant_values, value_end
+from sessiontrackd.records._values import BROKEN, decoder_of, is_cut, tolerant_values, value_end
 
 WINDOW_BYTES = 1024 * 1024
 LONGEST_VALUE_BYTES = 64 * 1024 * 1024
@@ -106,7 +106,7 @@ class Document:
         except BROKEN as error:
             length = value_end(error)
             if length is None:
-                return self._scanned()
+                return None if is_cut(error) and not self._ended else self._scanned()
         else:
             if not self._ended and bytes(view[:1]) not in (b"{", b"[", b'"'):
                 return None  # a number may go on

@@ -211,3 +211,8 @@ def value_end(error: Exception) -> int | None:
     """Return where the first value ended and something else began, as msgspec's error tells it."""
     found = _TRAILING.search(str(error))
     return int(found[1]) - 1 if found else None
+
+
+def is_cut(error: Exception) -> bool:
+    """Say whether the value goes on behind the data and is JSON as far as it stands there, as msgspec's error tells it."""
+    return "truncated" in str(error)
