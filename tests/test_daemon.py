@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -388,3 +389,17 @@ def test_the_note_of_a_session_that_its_tool_ended_is_made_at_once(daemons: Daem
 
     eventually(lambda: daemons.jobs()["a.jsonl"].state is JobState.DONE)
     assert "Is that all" in note.read_text()
+
+
+def test_a_terminal_that_is_closed_ends_its_daemon(daemons: Daemons) -> None:
+    """In order: else it would go on unseen, and the next `run` find the home taken."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", RUN, str(daemons.home.root)])
+    word = daemons.home.state_dir / "daemon.json"
+    eventually(word.exists)
+    config.poke(daemons.home)
+    os.close(terminal)
+
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not word.exists()

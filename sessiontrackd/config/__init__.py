@@ -29,7 +29,7 @@ from sessiontrackd.config._key import (
 from sessiontrackd.config._log import start_logging, under_launchd
 from sessiontrackd.config._lowered import Lowered, lowered, mistakes_below
 from sessiontrackd.config._options import LOG_LEVELS, OPTIONS, Option, options
-from sessiontrackd.config._presence import UncleanEnd, daemon_pid, heard, hold, poke, tell, unclean_end
+from sessiontrackd.config._presence import POKE, UncleanEnd, daemon_pid, heard, hold, poke, tell, unclean_end
 from sessiontrackd.config._presets import PRESETS, Preset
 from sessiontrackd.config._prices import Price
 from sessiontrackd.config._systemd import notify, notify_reloading, watchdog_s
@@ -48,6 +48,7 @@ __all__ = [
     "OPTIONS",
     "PERIODS",
     "PICOUSD",
+    "POKE",
     "PRESETS",
     "Amount",
     "Home",

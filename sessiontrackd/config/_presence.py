@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sessiontrackd.config._home import Home
 from sessiontrackd.errors import Busy
 
+POKE = signal.SIGUSR1  # not SIGHUP, which also says that a terminal is gone
 PID_WAIT_S = 0.5  # between taking the lock and writing its number a daemon needs microseconds
 
 
@@ -76,7 +77,7 @@ def poke(home: Home) -> bool:
     if pid is None:
         return False
     try:
-        os.kill(pid, signal.SIGHUP)
+        os.kill(pid, POKE)
     except ProcessLookupError:
         return False
     return True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import subprocess
 import threading
 from datetime import datetime
 from functools import partial
 
 from sessiontrackd import circuit, kernel, queue
-from sessiontrackd.config import Home, Settings, hold, load, start_logging, tell, unclean_end, under_launchd
+from sessiontrackd.config import POKE, Home, Settings, hold, load, start_logging, tell, unclean_end, under_launchd
 from sessiontrackd.daemon._loop import Daemon
 from sessiontrackd.daemon._process import WORKER_END_S, WorkerProcess
 from sessiontrackd.errors import SessiontrackdError
@@ -36,6 +37,7 @@ def run(home: Home, *, until_idle: bool = False) -> None:
         StoreError: nor can the database.
     """
     home.prepare()
+    signal.signal(POKE, signal.SIG_IGN)  # until the loop hears it; it looks around then anyway
     with hold(home):
         boot = kernel.boot()
         try:

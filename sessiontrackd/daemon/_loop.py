@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from datetime import UTC, date, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from sessiontrackd import circuit, queue, watch
 from sessiontrackd.config import (
+    POKE,
     Home,
     Settings,
     condition,
@@ -61,6 +63,7 @@ class Daemon:
         self._wake = asyncio.Event()
         self._stopping = False
         self._reload = False
+        self._has_terminal = os.isatty(0)
         self._worker = WorkerProcess(home, self._wake)
         self._status = Status(home, boot)
         self._folders = Folders(home, settings, store, self._status, self._on_news, at_once=until_idle)
@@ -76,6 +79,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        loop.add_signal_handler(POKE, self._look_again)
         async with asyncio.TaskGroup() as tasks:
             self._queue.recover()
             self._ask_again()
@@ -98,6 +102,13 @@ class Daemon:
         self._wake.set()
 
     def _on_hangup(self) -> None:
+        """A service manager asks to look again; of a terminal it says that it was closed, and its programs with it."""
+        if self._has_terminal and not os.isatty(0):
+            self.stop()
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
         self._reload = True
         self._wake.set()
 
