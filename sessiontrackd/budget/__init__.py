@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from sessiontrackd.budget import _usage
 from sessiontrackd.budget._backup import Restored, back_up_daily, backups, restore
-from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, least_left, scopes
+from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Entry, Limit, least_left, limits_of, scopes
 from sessiontrackd.budget._heading import heading
-from sessiontrackd.budget._ledger import KEEP, Ledger
+from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.budget._pace import Pace, in_flight, may_fit, pace
 from sessiontrackd.budget._period import bounds, days_left, period_of, share_passed
 from sessiontrackd.budget._steps import assumption, following, following_by, reservation_of, settlement
+from sessiontrackd.budget._summary import summary
 from sessiontrackd.budget._tables import SCHEMA
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.errors import LedgerDamaged, Unpriced
@@ -329,19 +330,7 @@ class TokenManager:
 
     def summary(self, thresholds: tuple[int, ...] = (50, 80, 95, 100)) -> dict[str, Any]:
         """Return how the month stands in the shape of `budget --json`."""
-        ledger, period = self._ledger, self._ledger.period()
-        limits = ledger.limits()
-        limits[TOTAL] = limits.get(TOTAL, Limit()).tighter(self._argument)
-        kept = {scope.removeprefix(KEEP): limits.pop(scope) for scope in list(limits) if scope.startswith(KEEP)}
-        limits |= {scope: Limit() for name in kept if (scope := f"folder:{name}") not in limits}
-        shown = {scope: _usage.shown(ledger.balance(scope, period), limit) for scope, limit in sorted(limits.items())}
-        for name, keep in kept.items():
-            shown[f"folder:{name}"] |= _usage.kept(keep)
-        parts: dict[str, list[dict[str, Any]]] = {"folder": [], "project": []}
-        for kind, _, name in (scope.partition(":") for scope in shown if scope != TOTAL):
-            parts[kind].append({kind: name, **shown[f"{kind}:{name}"]})
-        names = {"thresholds": list(thresholds), "folders": parts["folder"], "projects": parts["project"]}
-        return {"period": period, **shown[TOTAL], **names}
+        return summary(self._ledger, self._argument, thresholds)
 
     def forecast(self) -> Forecast:
         """Return what the month may come to: an estimate from what was spent on each day of it and of two months before."""
@@ -461,16 +450,6 @@ class TokenManager:
         period = ledger.period()
         held = {scope: ledger.balance(scope, period, must_hold=True) for scope in scopes(folder, project)}
         return least_left(held, ledger.in_force(held, self._argument, period))
-
-
-def limits_of(settings: Settings) -> dict[str, Limit]:
-    """Return the limits that settings name, by scope."""
-    limits = {TOTAL: Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)}
-    for folder in settings.folders:
-        limits[f"folder:{folder.path}"] = Limit(folder.monthly_budget_picousd, folder.monthly_budget_tokens)
-        limits[f"{KEEP}{folder.path}"] = Limit(folder.keep_picousd, folder.keep_tokens)
-    limits |= {f"project:{name}": Limit(*amount) for name, amount in settings.project_budgets}
-    return {scope: limit for scope, limit in limits.items() if limit.is_set}
 
 
 def _possible(usage: Usage) -> Usage:

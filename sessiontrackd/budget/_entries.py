@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from sessiontrackd.config import Settings
 from sessiontrackd.model import FLAT_RATE, Usage
 from sessiontrackd.pricing import usd_text
 
 TOTAL = "total"
+KEEP = "keep:"  # begins the scope of what is kept for a folder
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -171,6 +173,16 @@ def scopes(folder: str | None, project: str | None) -> tuple[str, ...]:
     if project is not None:
         names.append(f"project:{project}")
     return tuple(names)
+
+
+def limits_of(settings: Settings) -> dict[str, Limit]:
+    """Return the limits that settings name, by scope."""
+    limits = {TOTAL: Limit(settings.monthly_budget_picousd, settings.monthly_budget_tokens)}
+    for folder in settings.folders:
+        limits[f"folder:{folder.path}"] = Limit(folder.monthly_budget_picousd, folder.monthly_budget_tokens)
+        limits[f"{KEEP}{folder.path}"] = Limit(folder.keep_picousd, folder.keep_tokens)
+    limits |= {f"project:{name}": Limit(*amount) for name, amount in settings.project_budgets}
+    return {scope: limit for scope, limit in limits.items() if limit.is_set}
 
 
 def holding_after(entry: Entry, before: Holding | None) -> Holding | None:

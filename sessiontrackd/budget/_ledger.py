@@ -14,6 +14,7 @@ import msgspec
 
 from sessiontrackd.budget._entries import (
     COLUMNS,
+    KEEP,
     TOTAL,
     Attempt,
     Balance,
@@ -37,9 +38,8 @@ REMEDY = (
     "`sessiontrackd budget restore` goes back to the newest whole daily copy."
 )
 _INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
-_KEEP = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
+_PUT_BALANCE = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
 _START = b"sessiontrackd ledger"
-KEEP = "keep:"  # the scope of what is kept for a folder
 KEPT = (
     " What other folders keep for themselves (`keep`) is not counted as left until four fifths of the month are over."
 )
@@ -171,7 +171,7 @@ class Ledger:
                 continue  # the entry counts; what is damaged stays so that it is noticed before the next spend
             moved = balance.moved(old, new, entry.id)
             values = (entry.period, scope, *moved)
-            connection.execute(_KEEP, (*values, _seal(values)))
+            connection.execute(_PUT_BALANCE, (*values, _seal(values)))
 
     # -- reading ------------------------------------------------------------------------------------------------
 

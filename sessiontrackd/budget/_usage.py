@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sessiontrackd.budget._entries import Attempt, Balance, Limit
+from sessiontrackd.budget._entries import Attempt
 from sessiontrackd.budget._ledger import Ledger
 from sessiontrackd.model import Insight, Session, Usage
 from sessiontrackd.pricing import usd_text
@@ -79,29 +79,6 @@ def table(by: str, period: str | None, runs: list[sqlite3.Row], attempts: list[A
             total.add(attempt)
     ordered = sorted(rows.items(), key=lambda item: (item[0] is None, item[0]))
     return {"period": period, "rows": [{"key": key, **row.as_json()} for key, row in ordered], "total": total.as_json()}
-
-
-def shown(balance: Balance, limit: Limit) -> dict[str, Any]:
-    """Put one budget into the shape of `budget --json`."""
-    spent = balance.settled_picousd + balance.assumed_picousd
-    left = None if limit.picousd is None else limit.picousd - spent - balance.reserved_picousd
-    return {
-        "limit_usd": None if limit.picousd is None else usd_text(limit.picousd),
-        "spent_usd": usd_text(spent),
-        "reserved_usd": usd_text(balance.reserved_picousd),
-        "assumed_usd": usd_text(balance.assumed_picousd),
-        "remaining_usd": None if left is None else usd_text(max(0, left)),
-        "over_by_usd": None if left is None or left >= 0 else usd_text(-left),
-        "limit_tokens": limit.tokens,
-        "used_tokens": balance.used_tokens,
-        "remaining_tokens": None if limit.tokens is None else max(0, limit.tokens - balance.used_tokens),
-        "over_by_tokens": max(0, balance.used_tokens - limit.tokens) or None if limit.tokens is not None else None,
-    }
-
-
-def kept(keep: Limit) -> dict[str, Any]:
-    """Say what of the month's budget is kept for a folder."""
-    return {"kept_usd": None if keep.picousd is None else usd_text(keep.picousd), "kept_tokens": keep.tokens}
 
 
 def record(
