@@ -17,6 +17,7 @@ MOST_REQUESTS = 1_000  # in one batch; the API takes 100,000, but what is reserv
 LOOK_S = 60.0  # between two questions whether a batch has ended; ten times that after ten minutes
 GIVE_UP_S = 2 * 86_400.0  # a batch ends after a day at the latest
 GATHER_S = 30.0  # a transcript that was gathered is looked at again after it
+_CAME_BACK = "(reply IS NOT NULL OR problem IS NOT NULL)"
 
 SCHEMA = Schema(
     "batches",
@@ -56,7 +57,11 @@ class InBatch(Waiting):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that is gathered: with its money set aside, and not yet sent."""
+    """One request that is gathered: with its money set aside, and not yet sent.
+
+    `require` raises a JobError where it may not be sent after all, for much may have changed since it was gathered; `trip`
+    is told why no request of its engine can succeed.
+    """
 
     engine: str
     ask: Ask
@@ -64,6 +69,8 @@ class Request:
     path: bytes
     insight: str
     part: int
+    require: Callable[[], object] = lambda: None
+    trip: Callable[[str], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,9 @@ class Batches:
         Raises:
             JobError: there is no answer; what is known of it is forgotten, so that it can be asked again.
         """
-        rows = self._store.read("SELECT * FROM batch_request WHERE insight = ? ORDER BY part, attempt", (insight,))
+        rows = self._store.read(
+            f"SELECT * FROM batch_request WHERE insight = ? AND {_CAME_BACK} ORDER BY part, attempt", (insight,)
+        )
         if not rows:
             return None
         found = [
@@ -147,10 +156,28 @@ class Batches:
             raise _problem(rows[0]["problem"])
         return found
 
+    def knows(self, path: bytes) -> bool:
+        """Say whether anything of a transcript was sent in a batch, and no insight made of it yet."""
+        return self._store.one("SELECT 1 FROM batch_request WHERE path = ?", (path,)) is not None
+
     def forget(self, insight: str) -> None:
-        """Remove the answers of an insight that is stored by now."""
+        """Remove the answers of an insight that is stored by now; what is still to come is settled first."""
         with self._store.immediate() as connection:
-            connection.execute("DELETE FROM batch_request WHERE insight = ?", (insight,))
+            connection.execute(f"DELETE FROM batch_request WHERE insight = ? AND {_CAME_BACK}", (insight,))
+
+    def is_out(self, path: bytes) -> bool:
+        """Say whether something of a transcript is in a batch that is not yet settled."""
+        row = self._store.one(f"SELECT 1 FROM batch_request WHERE path = ? AND NOT {_CAME_BACK}", (path,))
+        return row is not None
+
+    def forget_path(self, path: bytes) -> None:
+        """Remove what came back of a transcript."""
+        with self._store.immediate() as connection:
+            connection.execute(f"DELETE FROM batch_request WHERE path = ? AND {_CAME_BACK}", (path,))
+
+    def withdraw(self, path: bytes) -> None:
+        """Gather nothing of a transcript any more: it is asked about at once."""
+        self._gathered = [each for each in self._gathered if each.path != path]
 
     def take(self, engine: str) -> list[Request]:
         """Return what is gathered for an engine, at most a batch of it; it is gathered no longer."""
@@ -168,6 +195,17 @@ class Batches:
                 "INSERT INTO batch_request VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
                 [
                     (each.held.id, batch_id, each.path, each.insight, each.part, each.held.cost_picousd)
+                    for each in requests
+                ],
+            )
+
+    def refused(self, requests: Sequence[Request], problem: str) -> None:
+        """Write down of requests that the server refused for good why there is no answer."""
+        with self._store.immediate() as connection:
+            connection.executemany(
+                "INSERT INTO batch_request VALUES (?, '', ?, ?, ?, ?, NULL, NULL, ?)",
+                [
+                    (each.held.id, each.path, each.insight, each.part, each.held.cost_picousd, problem)
                     for each in requests
                 ],
             )

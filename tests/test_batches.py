@@ -9,15 +9,17 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sessiontrackd import config, watch
+from sessiontrackd import config, engines, watch
 from sessiontrackd.batches import Batches
 from sessiontrackd.config import Home
+from sessiontrackd.errors import Busy, Held
 from sessiontrackd.model import JobState
-from sessiontrackd.pipeline import Rooms, open_rooms
-from sessiontrackd.worker import Worker, process_path
+from sessiontrackd.pipeline import Rooms, forget, memory_of, move_batches, open_rooms
+from sessiontrackd.worker import Worker, do, process_path
 from tests.counterpart import Counterpart, Fault
 from tests.test_insights import KEY, TALK, answer
 
@@ -50,6 +52,20 @@ class Office:
             raw, seen = os.fsencode(path), watch.fingerprint(os.fsencode(path))
             assert seen is not None
             self.rooms.queue.offer(raw, path.name, seen, str(self.folder))
+
+    def gather(self, name: str = "talk0.json") -> None:
+        """Let a worker gather the requests of one transcript, and not send them yet."""
+        job = self.rooms.queue.take(self.rooms.store.owner, path=os.fsencode(self.folder / name))
+        assert job is not None
+        asyncio.run(do(self.rooms, job))
+
+    def named(self, **asked: Any) -> dict[str, Any]:
+        """Let a person name a transcript, in a process of its own."""
+        rooms = self.opened()
+        try:
+            return asyncio.run(process_path(rooms, self.folder / "talk0.json", **asked))
+        finally:
+            rooms.close()
 
     def opened(self) -> Rooms:
         rooms = open_rooms(self.home)
@@ -183,3 +199,164 @@ def test_a_backlog_goes_as_a_batch_and_what_is_fresh_at_once(tmp_path: Path, ser
     assert len(server.requests) == 2
     assert [len(batch) for batch in server.batches.values()] == [1]
     office.rooms.close()
+
+
+def test_a_batch_whose_engine_cannot_be_made_costs_nothing(
+    office: Office, server: Counterpart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was set aside is free again, and the worker goes on."""
+    make = engines.make_engine
+
+    def gone(name: str, home: Home, settings: config.Settings, model: str) -> Any:
+        if not model:  # the batch's own
+            raise Held("its package is gone")
+        return make(name, home, settings, model)
+
+    monkeypatch.setattr(engines, "make_engine", gone)
+    office.work()
+
+    status = office.rooms.budget.status()
+    assert (status.reserved_picousd, status.spent_picousd) == (0, 0)
+    assert server.batches == {}
+    assert office.states == [JobState.WAITING] * 3
+
+
+def test_what_a_person_names_leaves_the_batch_that_is_not_sent_yet(office: Office, server: Counterpart) -> None:
+    """Another process asks at once; the worker sends the batch without it, and it is paid for once."""
+    office.gather()
+    office.gather("talk1.json")
+    assert office.named()["state"] == "done"
+    asyncio.run(move_batches(office.rooms))
+
+    assert len(server.requests) == 1
+    assert [len(batch) for batch in server.batches.values()] == [1]
+    office.work(later=LATER)
+    office.work(later=LATER)  # the third, which was in neither
+    assert len(server.bill) == 3
+    status = office.rooms.budget.status()
+    assert (status.spent_picousd, status.reserved_picousd) == (server.billed_picousd, 0)
+
+
+def test_what_a_person_names_waits_for_the_batch_that_it_is_in(office: Office, server: Counterpart) -> None:
+    """It says so, and takes the batch's answer instead of paying again; personal data comes back all the same."""
+    server.batch_looks = 1
+    office.work()
+    result = office.named()
+    assert (result["state"], server.requests) == ("waiting", [])
+    assert "in a batch at half the price since" in result["reason"]
+
+    office.work(later=LATER)
+    office.work(later=LATER)
+
+    assert office.states == [JobState.DONE] * 3
+    assert (len(server.bill), server.requests) == (3, [])
+    assert "ada0@example.org" in office.notes[0]
+    assert office.rooms.budget.status().spent_picousd == server.billed_picousd
+
+
+def test_a_folder_that_no_longer_sends_batches_takes_the_answers_it_paid_for(
+    office: Office, server: Counterpart
+) -> None:
+    """Whatever the settings say by then."""
+    office.work()
+    written = office.home.config_path.read_text()
+    office.home.config_path.write_text(written.replace('mode = "batch"', 'mode = "now"'))
+    office.restart()
+    assert office.rooms.settings.folders[0].mode == "now"
+    office.work(later=LATER)
+
+    assert office.states == [JobState.DONE] * 3
+    assert (len(server.bill), server.requests) == (3, [])
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_asked_anew_while_a_batch_is_out_nothing_is_lost_of_it(
+    office: Office, server: Counterpart, by_name: bool
+) -> None:
+    """`process --again FILE` pays at once, as it was told to; with a folder it waits. The batch is settled in any case."""
+    office.work()
+    assert office.named(again=True, by_name=by_name)["state"] == ("done" if by_name else "waiting")
+    office.work(later=LATER)
+
+    assert office.states == [JobState.DONE] * 3
+    assert len(server.requests) == (1 if by_name else 0)
+    status = office.rooms.budget.status()
+    assert (status.spent_picousd, status.reserved_picousd) == (server.billed_picousd, 0)
+
+
+def test_consent_that_is_revoked_holds_for_what_is_gathered(office: Office, server: Counterpart) -> None:
+    """So does the AI switch: what is not sent yet is not sent."""
+    office.gather()
+    office.rooms.consents.revoke(str(office.folder), f"127.0.0.1:{server.port}")
+    asyncio.run(move_batches(office.rooms))
+    office.rooms.consents.grant(str(office.folder), f"127.0.0.1:{server.port}")
+    office.gather("talk1.json")
+    office.rooms.queue.turn("ai", on=False)
+    asyncio.run(move_batches(office.rooms))
+
+    assert server.batches == {}
+    assert office.rooms.budget.status().reserved_picousd == 0
+
+
+def test_a_worker_that_is_to_end_sends_no_batch(office: Office, server: Counterpart) -> None:
+    """And one that is being sent counts as a call on its way, which is waited for."""
+    seen: list[int] = []
+    office.gather()
+    submit = engines.engine_class("claude").submit  # type: ignore[attr-defined]
+
+    async def watched(engine: Any, asks: Any) -> str:
+        seen.append(office.rooms.calls.in_flight)
+        return str(await submit(engine, asks))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines.engine_class("claude"), "submit", watched)
+        asyncio.run(move_batches(office.rooms))
+    assert (seen, len(server.batches)) == ([1], 1)
+
+    office.gather("talk1.json")
+    office.rooms.calls.end()
+    asyncio.run(move_batches(office.rooms))
+    assert len(server.batches) == 1
+
+
+@pytest.mark.parametrize(("status", "state"), [(401, JobState.HELD), (400, JobState.FAILED), (413, JobState.FAILED)])
+def test_a_batch_that_is_refused_for_good_is_not_sent_again_and_again(
+    office: Office, server: Counterpart, status: int, state: JobState
+) -> None:
+    """A key that is gone stops the engine; what the server will never take fails, with its reason. Nothing was billed."""
+    server.script.extend([Fault("status", status)] * 3)
+    for _ in range(3):
+        office.work(later=LATER)
+
+    assert office.states == [state] * 3
+    assert len(server.script) == 2
+    assert all(str(status) in str(job.reason) for job in office.rooms.queue.jobs())
+    assert office.rooms.budget.status().spent_picousd == 0
+
+
+def test_what_came_back_and_was_not_used_is_forgotten_with_its_transcript(office: Office) -> None:
+    """It neither stays nor keeps a person from forgetting."""
+    office.work()
+    talk = office.folder / "talk0.json"
+    talk.write_text(json.dumps({"messages": [*TALK, {"role": "user", "content": "And one more thing."}]}))
+    seen = watch.fingerprint(os.fsencode(talk))
+    assert seen is not None
+    office.rooms.queue.offer(os.fsencode(talk), talk.name, seen, str(office.folder))
+    with pytest.raises(Busy):
+        forget(
+            office.home,
+            office.rooms.settings,
+            office.rooms.store,
+            memory_of(office.rooms.store, office.rooms.settings, str(talk)),
+        )
+    office.work(later=LATER)
+    office.work(later=LATER)
+    assert office.rooms.batches.knows(os.fsencode(talk))
+
+    forget(
+        office.home,
+        office.rooms.settings,
+        office.rooms.store,
+        memory_of(office.rooms.store, office.rooms.settings, str(talk)),
+    )
+    assert not office.rooms.batches.knows(os.fsencode(talk))

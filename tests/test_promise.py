@@ -134,6 +134,17 @@ def test_a_lower_level_comes_before_the_local_engine(place: Place, server: Count
     rooms.close()
 
 
+def test_a_lower_level_that_cannot_be_asked_just_now_leaves_a_local_note(place: Place, server: Counterpart) -> None:
+    """Every transcript has its note, also while a busy server is waited for."""
+    rooms = place(0.5, **{"budget.degrade": "lower"})
+    server.script.extend(Fault("status", status=529, headers={"retry-after": "3600"}) for _ in range(10))
+    drop(rooms)
+
+    assert rooms.queue.counts()[JobState.WAITING] == len(notes(rooms)) == len(server.requests) == 10
+    assert rooms.budget.status().spent_picousd == 0
+    rooms.close()
+
+
 def test_hold_waits_with_a_local_note_until_the_month_turns(place: Place) -> None:
     """The folder's word goes before that for all; a new month lets what is held go on, and only that."""
     rooms = place(0.5, **{"budget.degrade": "hold"})

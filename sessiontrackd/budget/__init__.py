@@ -248,6 +248,14 @@ class TokenManager:
         """Give the money back: surely nothing was billed."""
         self._ledger.go_on(_id(reservation), ("reserve", "send"), following_by("release", self._now(), note=note))
 
+    def take_back(self, reservation: Reservation | int) -> bool:
+        """Give the money back where the request has not left yet; say whether that was so, whoever else is about to send it."""
+        try:
+            self._ledger.go_on(_id(reservation), ("reserve",), following_by("release", self._now(), note="not sent"))
+        except ValueError:
+            return False
+        return True
+
     def assume(self, reservation: Reservation | int, note: str | None = None) -> None:
         """Count the whole reservation as spent: nobody knows what was billed."""
         self._ledger.go_on(_id(reservation), ("reserve", "send"), assumption(self._now(), note))
@@ -379,6 +387,12 @@ class TokenManager:
     def open_attempts(self) -> list[Attempt]:
         """Return what is reserved or sent and not yet ended, the oldest first."""
         return self._ledger.open_attempts()
+
+    def in_batches(self, source: bytes) -> list[Attempt]:
+        """Return the open attempts of a transcript that go, or went, as parts of a batch."""
+        rows = self._ledger.store.read("SELECT attempt FROM purpose WHERE source = ?", (source,))
+        found = [self._ledger.attempt(row["attempt"]) for row in rows]
+        return [attempt for attempt in found if attempt.is_open and attempt.reserve.is_batch]
 
     def assumed(self) -> list[Attempt]:
         """Return the attempts whose outcome nobody knows, of all months, the oldest first."""

@@ -30,13 +30,16 @@ def engine_class(name: str) -> type[Engine]:
     """Import an engine's class.
 
     Raises:
-        UsageError: there is no engine of this name.
+        UsageError: there is no engine of this name, or its package is broken.
     """
     target = ENGINES.get(name) or next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
     if target is None:
         raise UsageError(f"There is no engine {name!r}. Engines: {', '.join(names())}.")
     module, _, member = target.partition(":")
-    found: type[Engine] = getattr(import_module(module), member)
+    try:
+        found: type[Engine] = getattr(import_module(module), member)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"The engine {name!r} cannot be loaded ({error}). Install its package again.") from error
     return found
 
 

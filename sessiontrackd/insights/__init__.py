@@ -15,7 +15,7 @@ from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
-from sessiontrackd.errors import ConsentRequired, JobError, Unpriced
+from sessiontrackd.errors import ConsentRequired, JobError, Unpriced, Waiting
 from sessiontrackd.insights._ask import KINDS, asked, instructions, sent_around
 from sessiontrackd.insights._models import AS_OF, LEVELS, known_model, manner
 from sessiontrackd.insights._plain import as_dict, session_of
@@ -91,7 +91,8 @@ class AIInsightGenerator:
         circuit: says when no request to this engine could succeed.
         calls: the requests of this process, which let none start when it is about to end.
         user_dir: the folder of the user's own templates, whose prompts cover ours.
-        batches: where requests wait to be sent as one, if they are to be.
+        batches: whose answers are taken where some came back; None: never.
+        in_batch: requests wait there to be sent as one.
         sleep: how to wait between attempts.
         now: the clock.
     """
@@ -108,11 +109,13 @@ class AIInsightGenerator:
         calls: Calls | None = None,
         user_dir: Path | None = None,
         batches: Batches | None = None,
+        in_batch: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Keep the parts."""
-        self._batches = batches if hasattr(engine, "submit") else None
+        self._batches = batches
+        self._in_batch = in_batch
         self.token_manager = token_manager
         self._engine: Engine = engine or LocalEngine()
         self._known = known
@@ -181,14 +184,18 @@ class AIInsightGenerator:
             return restored(local, reading)
         asks = self._asks(reading, level)
         model, about = self._engine.price_model, {"upto": last_message(reading)}
-        new = since(reading, prior, asks, model, self._user_dir) if prior and not self._batches else None
+        new = since(reading, prior, asks, model, self._user_dir) if prior and not self._in_batch else None
         if new is not None:
             answer = await self._requests.answer(new.ask, purpose)
             kept = new.kept(answer.checked.outdated)
             return restored(
                 self._written(local, [answer], 1, reading.redactor, about=about | new.about, kept=kept), reading
             )
-        answers = self._collected(reading, asks, purpose) if self._batches else await self._answered(asks, purpose)
+        answers = self._collected(reading, asks)
+        if answers is None and self._in_batch:
+            raise self._gathered(reading, asks, purpose)
+        if answers is None:
+            answers = await self._answered(asks, purpose)
         return restored(self._written(local, answers, len(asks), reading.redactor, about=about), reading)
 
     def _asks(self, reading: Reading, level: InsightLevel) -> list[Ask]:
@@ -209,31 +216,50 @@ class AIInsightGenerator:
                 break
         return answers
 
-    def _collected(self, reading: Reading, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
-        """Return what came back from a batch; where nothing was sent yet, set the money aside and gather the requests.
+    def _collected(self, reading: Reading, asks: Sequence[Ask]) -> list[Answer] | None:
+        """Return what came back from a batch; None where nothing did.
 
         Raises:
-            InBatch: they wait for the next batch.
+            JobError: it came back without an answer.
         """
+        if self._batches is None:
+            return None
+        try:
+            found = self._batches.answers(self.batch_name(reading, asks[0].level))
+        except Waiting:
+            if self._in_batch:
+                raise
+            found = None  # nothing was billed, and it is asked at once
+        if found is None:
+            return None
+        return [
+            self._requests.collected(asks[each.part], each.reply, each.reserved_picousd, each.cost_picousd)
+            for each in found
+            if each.part < len(asks)
+        ]
+
+    def _gathered(self, reading: Reading, asks: Sequence[Ask], purpose: Purpose) -> InBatch:
+        """Set the money aside and gather the requests; return what becomes of the job."""
         assert self._batches is not None
-        name = self.batch_name(reading, asks[0].level)
-        if (found := self._batches.answers(name)) is not None:
-            return [
-                self._requests.collected(asks[each.part], each.reply, each.reserved_picousd, each.cost_picousd)
-                for each in found
-                if each.part < len(asks)
-            ]
-        requests: list[Request] = []
+        name, requests = self.batch_name(reading, asks[0].level), list[Request]()
+        of = (reading.session.session_id, reading.content_sha256, asks[0].level, self._engine.NAME, asks[0].model)
+
+        def require() -> None:
+            self._requests.require(purpose)
+            if self._known(*of) is not None:
+                raise Waiting("its insight was made meanwhile")
+
         try:
             for part, ask in enumerate(asks):
-                held = self._requests.set_aside(ask, purpose)
-                requests.append(Request(self._engine.NAME, ask, held, purpose.source or b"", name, part))
+                held, source = self._requests.set_aside(ask, purpose), purpose.source or b""
+                trip = self._requests.trip
+                requests.append(Request(self._engine.NAME, ask, held, source, name, part, require, trip))
         except JobError:
             for request in requests:
                 self._requests.give_back(request.held)
             raise
         self._batches.gather(requests)
-        raise InBatch("gathered for the next batch, at half the price", GATHER_S)
+        return InBatch("gathered for the next batch, at half the price", GATHER_S)
 
     def batch_name(self, reading: Reading, level: InsightLevel) -> str:
         """Name an insight among those of batches: session, content, level and model."""

@@ -169,12 +169,17 @@ class Requests:
             JobError: it may not be sent, or there is no room for it.
         """
         counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
-        return self._reserved(self._open(purpose), ask, counts, purpose, is_batch=True)
+        return self._reserved(self.require(purpose), ask, counts, purpose, is_batch=True)
 
     def give_back(self, held: Reservation) -> None:
         """Free what was set aside for a request that will not be sent."""
         if self._money:
-            self._money.release(held, "not sent")
+            self._money.take_back(held)
+
+    def trip(self, reason: str) -> None:
+        """Note that no request can succeed before a person mended what the reason names."""
+        if self._circuit:
+            self._circuit.trip(reason)
 
     def collected(self, ask: Ask, reply: Reply, reserved_picousd: int, cost_picousd: int) -> Answer:
         """Check the answer to a request of a batch.
@@ -217,7 +222,7 @@ class Requests:
 
     async def _attempt(self, ask: Ask, purpose: Purpose) -> _Paid:
         """Reserve, send and settle one request; usage is booked before anything reads the answer."""
-        money = self._open(purpose)
+        money = self.require(purpose)
         counts = self._estimator.estimate(sent_text(ask), provider=self.provider, model=ask.model)
         try:
             held = self._reserved(money, ask, counts, purpose)
@@ -243,10 +248,13 @@ class Requests:
             self._circuit.mend()
         return _Paid(reply, held.cost_picousd, cost_picousd)
 
-    def _open(self, purpose: Purpose) -> TokenManager:
+    def require(self, purpose: Purpose) -> TokenManager:
         """Return who holds the money, where a request may be sent.
 
         Consent and circuit are asked for each request, so that what is revoked or open holds at once.
+
+        Raises:
+            JobError: it may not.
         """
         if self._money is None:
             raise Held("This engine is paid, and no TokenManager holds a budget for it; nothing was sent.")

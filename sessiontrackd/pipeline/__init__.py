@@ -12,7 +12,7 @@ from sessiontrackd import config, notes, readers, report
 from sessiontrackd.errors import NotAConversation, Skipped
 from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
 from sessiontrackd.model import InsightLevel, Job
-from sessiontrackd.pipeline._batches import Post
+from sessiontrackd.pipeline._batches import Post, take_back
 from sessiontrackd.pipeline._digests import composed, write_digest, write_late
 from sessiontrackd.pipeline._forget import Forgotten, Memory, forget, memory_of
 from sessiontrackd.pipeline._insight import insight_of, pause_of
@@ -40,7 +40,9 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
     if gone(rooms, job.path):
         raise Skipped("it is no longer there; its notes stay and say so")
     work = plan(rooms.settings, job)
-    if not work.again:
+    if work.named:
+        take_back(rooms, work)
+    if not (work.again and work.named):
         rooms.batches.require_ended(work.path)
     done: list[Note] = []
     async with contextlib.aclosing(generator_of(rooms, work)) as generator:
@@ -86,7 +88,7 @@ def write_indexes(rooms: Rooms) -> None:
 
 async def move_batches(rooms: Rooms) -> bool:
     """Send what is gathered for a batch, and collect what came back. Return whether transcripts can go on."""
-    return await Post(rooms.home, rooms.settings, rooms.batches, rooms.budget, rooms.queue, rooms.store).run()
+    return await Post(rooms).run()
 
 
 def write_due_digests(rooms: Rooms) -> list[Path]:

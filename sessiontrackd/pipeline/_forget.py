@@ -133,7 +133,7 @@ def _require_rest(store: Store, memory: Memory) -> None:
         job = Queue(store).job(source)
         if job is not None and job.state is JobState.RUNNING:
             raise Busy(f"{job.display} is being worked on just now. Try again in a moment.")
-        if store.one("SELECT 1 FROM batch_request WHERE path = ?", (source,)):
+        if batches.Batches(store).is_out(source):
             raise Busy("A batch with it is on its way, and its bill with it. Try again when the batch has ended.")
 
 
@@ -143,6 +143,7 @@ def _forget_rows(store: Store, memory: Memory) -> int:
         removed += known.forget(memory.session_ids, memory.sources)
         for source in memory.sources:
             money.forget(source=source)
+            batches.Batches(store).forget_path(source)
         for session_id in memory.session_ids:
             money.forget(session_id=session_id)
     return removed

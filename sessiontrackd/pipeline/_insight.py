@@ -62,23 +62,28 @@ async def wanted(rooms: Rooms, work: Work, generator: AIInsightGenerator, readin
     if stored is not None:
         return stored
     where = (work.folder_name, work.folder.project)
-    if generator.is_paid and not work.named:  # what a person named goes on
+    is_pressed = work.named or rooms.batches.knows(work.path)  # what a person named, or is answered, goes on
+    if generator.is_paid and not is_pressed:
         hold_back(rooms.budget, rooms.settings.may_run_ahead, work.degrade, *where)
     return await when_it_fits(rooms.budget, lambda: made(rooms, work, generator, reading), *where)
 
 
 async def degraded(
     rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: OverBudget
-) -> tuple[Insight, JobError | None, Degraded]:
+) -> tuple[Insight, JobError | None, Degraded | None]:
     """Go down the ladder as far as the user wants: a lower level, the local engine, hold."""
     price, period = generator.most_picousd(reading, work.level), rooms.budget.status().period
     less = Degraded(work.level, work.engine, work.degrade, period, cost_picousd=price)
     for level in levels_below(work.level) if work.degrade == "lower" else ():
         lower = replace(work, level=level)
         async with contextlib.aclosing(generator_of(rooms, lower)) as cheaper:
-            with contextlib.suppress(OverBudget):
+            try:
                 insight = await wanted(rooms, lower, cheaper, reading.at(level))
-                return instead(insight, less), None, replace(less, given=level.value)
+            except OverBudget:
+                continue
+            except JobError as later:
+                return await by_local_engine(rooms, work, generator, reading, later), later, None
+            return instead(insight, less), None, replace(less, given=level.value)
     insight = await by_local_engine(rooms, work, generator, reading, reason)
     if work.degrade == "hold":
         return insight, reason, less
@@ -103,7 +108,7 @@ async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading:
     session_id = reading.session.session_id
     with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
-        if work.in_batch:
+        if generator.is_paid:
             rooms.batches.forget(generator.batch_name(reading, work.level))
         rooms.budget.record(
             reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path

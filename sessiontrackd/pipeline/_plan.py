@@ -59,19 +59,20 @@ def plan(settings: Settings, job: Job) -> Work:
     lower = lowered(folder, job.path)
     if lower.left_alone and not job.named:
         raise Skipped(lower.left_alone)
+    engine = _engine(job.engine, folder, lower)
     return Work(
         source=source,
         path=job.path,
         folder=folder,
         is_watched=watched is not None,
         level=InsightLevel(job.level) if job.level else lower.level,
-        engine=_engine(job.engine, folder, lower),
+        engine=engine,
         again=job.again,
         named=job.named,
         attempts=job.attempts,
         has_ended=job.ended,
         degrade=folder.degrade or settings.degrade,
-        in_batch=not job.named and _may_wait(folder.mode, job),
+        in_batch=not job.named and _may_wait(folder.mode, job) and engines.takes_batches(engine),
     )
 
 
@@ -110,7 +111,8 @@ def generator_of(rooms: Rooms, work: Work) -> AIInsightGenerator:
         circuit=circuit.Circuit(rooms.circuits, name, is_heeded=not work.named, mended=rooms.queue.release),
         calls=rooms.calls,
         user_dir=rooms.home.templates_dir,
-        batches=rooms.batches if work.in_batch else None,
+        batches=rooms.batches if work.in_batch or not work.again else None,
+        in_batch=work.in_batch,
     )
 
 

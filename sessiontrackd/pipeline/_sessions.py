@@ -50,7 +50,7 @@ def recorded(
     """Read one session, and keep what its transcript records of the agent's own usage."""
     also = levels_below(condense_for) if condense_for and work.degrade == "lower" else ()
     personal, heard = work.folder.redact_notes == "all", search.Heard()
-    nonce = rooms.batches.nonce if work.in_batch else None
+    nonce = rooms.batches.nonce if work.in_batch or rooms.batches.knows(work.path) else None
     reading = read_session(
         heard.listening(opened), condense_for, level=work.level, personal=personal, also=also, nonce=nonce
     )
