@@ -13,6 +13,7 @@ from sessiontrackd import config
 from sessiontrackd.cli.main import main
 from sessiontrackd.config import Home
 from sessiontrackd.privacy import Forged, Redactor, Span, redact_lines
+from sessiontrackd.privacy._anchors import Anchors
 
 # Made up and put together at run time, so that no scanner takes this file for a leak.
 GITHUB = "ghp" + "_" + "x7Kp2mQ9rT4vW8zB3nL6yD1sF5hJ0cG7aE2u"
@@ -233,3 +234,14 @@ def test_notes_keep_personal_data_unless_all_is_redacted(
     note = (talks / "talk.json.insights.md").read_text()
     assert (MAIL in note) is is_there
     assert ("email" in note) is not is_there
+
+
+@given(st.sets(st.text("abc", min_size=1, max_size=5).map(str.encode)), st.text("abc", max_size=40).map(str.encode))
+def test_every_anchor_is_hit_wherever_it_stands(anchors: set[bytes], data: bytes) -> None:
+    """An anchor that overlaps another, stands in it or ends with the text is found too, once."""
+    naive = {(at, anchor) for anchor in anchors for at in range(len(data)) if data.startswith(anchor, at)}
+    assume(anchors)
+
+    hits = [(at, anchor) for at, anchor, _ in Anchors([(anchor, anchor) for anchor in anchors]).hits(data)]
+
+    assert sorted(hits) == sorted(naive)

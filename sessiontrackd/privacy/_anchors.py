@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Rule = TypeVar("Rule")
 
@@ -17,14 +17,18 @@ class Anchors(Generic[Rule]):
         """Prepare the scan for (anchor, rule) pairs; an anchor may have several rules."""
         anchors = sorted({anchor for anchor, _ in rules}, key=lambda anchor: (-len(anchor), anchor))
         self._scan = compile_linear(b"|".join(re.escape(anchor) for anchor in anchors))
-        beginnings = _by_beginning(rules)
-        self._plan = {found: _tried(found, beginnings) for found in anchors}
+        self._beginnings = _by_beginning(rules)
+        self._plans: dict[bytes, _Plan[Rule]] = {}
 
     def hits(self, data: bytes) -> Iterator[tuple[int, bytes, Rule]]:
         """Yield (place, anchor, rule) for every anchor in `data`."""
         for match in self._scan.finditer(data):
             start, end = match.span()
-            for offset, anchor, rule in self._plan[data[start:end]]:
+            found = data[start:end]
+            plan = self._plans.get(found)
+            if plan is None:  # when first met: making them all takes as long as a short transcript
+                plan = self._plans[found] = _planned(found, _tried(found, self._beginnings))
+            for offset, anchor, rule in plan.longer.get(data[end : end + 1], plan.here):
                 if not offset or data.startswith(anchor, start + offset):
                     yield start + offset, anchor, rule
 
@@ -38,6 +42,23 @@ def compile_linear(pattern: bytes) -> Any:
 
 
 _Numbered = tuple[int, bytes, Rule]
+_Try = tuple[int, bytes, Rule]
+
+
+class _Plan(NamedTuple, Generic[Rule]):
+    """What to try where an anchor stands, as (offset, anchor, rule): what ends there and, by the byte that comes next, what may go on too."""
+
+    here: list[_Try[Rule]]
+    longer: dict[bytes, list[_Try[Rule]]]
+
+
+def _planned(found: bytes, tried: Sequence[_Try[Rule]]) -> _Plan[Rule]:
+    """Sort what to try where the longest anchor is `found` by the byte after it: most of it cannot go on like that."""
+    after = [anchor[len(found) - offset :][:1] for offset, anchor, _ in tried]
+    by_next = {
+        byte: [one for one, needed in zip(tried, after, strict=True) if needed in (b"", byte)] for byte in {*after}
+    }
+    return _Plan(by_next.pop(b"", []), by_next)
 
 
 def _by_beginning(rules: Sequence[tuple[bytes, Rule]]) -> dict[bytes, list[_Numbered[Rule]]]:
@@ -49,7 +70,7 @@ def _by_beginning(rules: Sequence[tuple[bytes, Rule]]) -> dict[bytes, list[_Numb
     return found
 
 
-def _tried(found: bytes, beginnings: Mapping[bytes, Sequence[_Numbered[Rule]]]) -> list[tuple[int, bytes, Rule]]:
+def _tried(found: bytes, beginnings: Mapping[bytes, Sequence[_Numbered[Rule]]]) -> list[_Try[Rule]]:
     """Return what to try where the longest anchor is `found`: its own rules, those of its beginnings, and of what may begin inside."""
     tried = []
     for offset in range(len(found)):

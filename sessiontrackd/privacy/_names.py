@@ -48,7 +48,6 @@ _SETTER = re.compile(
 _STATES = (b"session", b"key", b"auth", b"cookie", b"cred")
 _SETTING_WORDS = (b"env", b"arg", b"setx", b"set", b"setenv", b"secret", b"--secret")
 _SPOKEN = (b"is", b"was", b"to", b"as", b"are", b"|", b"||", b"??", b"-")
-_GROUPS = ("double", "single", "tick", "escaped", "bare")
 
 
 def words() -> tuple[bytes, ...]:
@@ -127,7 +126,7 @@ def _has_digit(value: bytes) -> bool:
 
 def _value(data: bytes, match: re.Match[bytes]) -> tuple[int, int, bool]:
     """Return where the value stands, and whether it stands in quotes."""
-    group = next(name for name in _GROUPS if match[name] is not None)
+    group = match.lastgroup or "bare"
     first, last = match.span(group)
     if group == "bare":
         last = first + len(_trimmed(data[first:last]))
