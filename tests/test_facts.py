@@ -139,6 +139,8 @@ def test_every_quote_stands_in_its_message() -> None:
         ("ok, " + "very " * 40 + "long", "Very" + " very" * 15 + "…"),
         ("```\ncode\n```", ""),
         ("I want to build a kite that flies at night", "Build a kite that flies at night"),
+        ("Kannst du bitte herausfinden, warum der Import abbricht?", "Herausfinden, warum der Import abbricht?"),
+        ("Peux-tu ajouter un mode sombre à la page ?", "Ajouter un mode sombre à la page ?"),
         ("rename cmd_add_image to _clip in *one* go, _please_ do", "Rename cmd_add_image to _clip in one go, please do"),
     ],
 )  # fmt: skip
@@ -512,6 +514,60 @@ def test_a_meeting_is_told_by_its_points() -> None:
     assert not facts.of("ask")
     assert facts.of("point")
     assert "buttons" in facts.keywords
+
+
+def talked(*turns: tuple[str, str]) -> Facts:
+    said = enumerate(turns, 1)
+    return extract([Message(at, Role.USER, Origin.HUMAN, text, speaker=who) for at, (who, text) in said], Open())
+
+
+def test_what_people_take_on_is_open_and_says_who() -> None:
+    """By a deadline or a verb of work; what is only said is none. What stands in a section stands in no other."""
+    facts = talked(
+        ("Anna", "Shall we look at the release of the third version now?"),
+        ("Ben", "I'll renew the certificate by Wednesday."),
+        ("Anna", "Let's leave the beta channel for the next release."),
+        ("Ben", "I will be here next week. I'll tell you about it."),
+        ("Carla", "Gut, dann kümmere ich mich bis Freitag um die Kündigung."),
+        ("Anna", "Thanks everyone, see you next week."),
+    )
+    told = [(finding.details.get("who"), finding.text) for finding in facts.of("todo")]
+
+    assert told == [
+        ("Ben", "I'll renew the certificate by Wednesday."),
+        ("Carla", "Gut, dann kümmere ich mich bis Freitag um die Kündigung."),
+    ]
+    assert [(each.details["who"], each.text) for each in facts.of("decision")] == [
+        ("Anna", "Let's leave the beta channel for the next release.")
+    ]
+    others = [point.text for point in facts.of("point") if not point.details["best"]]
+    assert not {*others} & {finding.text for finding in (*facts.of("todo"), *facts.of("decision"))}
+
+
+@pytest.mark.parametrize(
+    ("done", "heading", "left"),
+    [
+        ("Der Import läuft jetzt durch.", "Noch offen:", "Die alten Zeilen umrechnen"),
+        ("La prueba pasa de nuevo ahora.", "Próximos pasos:", "Rotar los tokens antiguos"),
+        ("Le mode sombre est en place.", "Reste à faire :", "traduire le libellé en anglais"),
+        ("README を最新の手順に更新しました。", "残りの作業:", "英語版の README を更新する"),
+        ("我已经更新了安装说明。", "下一步：", "更新英文版的说明"),
+        ("The import runs through now.", "## Next steps", "Convert the old rows"),
+    ],
+)
+def test_a_list_of_what_is_left_is_open_and_no_outcome(done: str, heading: str, left: str) -> None:
+    """In other languages too."""
+    facts = (
+        Talk()
+        .human("please see to it today")
+        .model("", edit("a.py", "a", "b"))
+        .model(f"{done}\n\n{heading}\n- {left}")
+        .facts()
+    )
+
+    assert texts(facts.of("todo")) == [left]
+    assert texts(facts.of("outcome")) == [done]
+    assert not facts.of("outcome")[0].parts
 
 
 def test_key_messages_come_in_order() -> None:

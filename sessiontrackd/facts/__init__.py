@@ -6,7 +6,8 @@ from the tool calls. One pass, bounded memory: candidates keep their uncut sourc
 Kinds and what they carry (`text` is for showing, with an ellipsis where a quote was cut):
     goal, outcome (parts: what else the last reply says; unfinished)
     ask, segment (number; segment: calls, until, parts answer)
-    decision (by: person, parts answer, where a question was asked), cause, point (what stands for a chat)
+    decision (by: person, parts answer, where a question was asked), cause, point (what stands for a chat);
+    who: said it, in a talk among people, of decision, point and todo
     problem (command, exit_status, times, fixed; parts cause, fix), fix (edited, passes_at)
     file (added, removed, edits, new), command (times, failures, failed), test (command, passed)
     commit (sha, branch), pull_request, link, todo (done, planned), question (by, offer)

@@ -61,7 +61,7 @@ _EMPTY_CAUSE = re.compile(
     r"\b(?:issue|problem|bug) is (?:more fundamental|clear|now clear|obvious|simple|fixed|resolved|solved|gone)\b"
 )
 _AGREED = re.compile(
-    r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude)\b"
+    r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say|leave|drop|skip|postpone)|wir haben (?:beschlossen|entschieden)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude)\b"
 )
 _NARRATION = re.compile(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
@@ -89,7 +89,9 @@ _TODO = re.compile(
 )
 _TODO_HEADING = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
-    r"what(?:'s| is) left|still to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items)\b[^\n.]{0,40}?:?(?:\*\*)?:?[ \t]*$",
+    r"what(?:'s| is) left|still to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
+    r"|(?:noch )?(?:offen|zu (?:tun|erledigen))|offene (?:punkte|aufgaben)|nächste schritte|pr[oó]xim[oa]s (?:pasos|passos|etapas)|pendientes?|por hacer|pendências"
+    r"|reste à faire|à faire|prochaines étapes|da fare|prossimi passi|осталось|следующие шаги|残りの?作業|残タスク|次のステップ|今後の作業|下一步|后续步骤|後續步驟|待[办辦](?:事项|事項)?|剩余(?:工作|任务)|남은 작업|다음 단계)(?!\w)[^\n.]{0,40}?[:：]?(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 _DIFF_LINE = re.compile(r"[+-]\s?\S|@@|diff --git")
@@ -115,6 +117,10 @@ _STARTS_LOOSE = re.compile(
     r"\W*(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
     re.IGNORECASE,
 )
+_PARTS_WITH = re.compile(
+    r"\W*(?:thanks|thank you|bye|see you|good ?(?:bye|morning|evening)|hello|hi|danke|tschüss|guten (?:morgen|tag)|merci|bonjour|gracias|hola)\b",
+    re.IGNORECASE,
+)
 _ANNOUNCEMENT = re.compile(
     r"(?:(?:so|now|perfect[.!]*|great[.!]*|done[.!]*|and|ok(?:ay)?),? )*(?:here(?:'s| is| are)|the following|below|(?:in )?summary|i(?:'ve| have) (?:\w+ ){1,4}?following|changes|what|this (?:includes|means|gives)"
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
@@ -126,6 +132,19 @@ _GREETS = re.compile(
 )
 _GREETS_WIDE = re.compile(
     "有什么可以帮|有什麼可以幫|有什么需要帮|有什麼需要幫|有什么我可以|我可以帮[您你]|需要我帮|能帮您什么|お手伝い(?:でき|しましょう)|도와드릴까요"
+)
+_PROMISES = re.compile(
+    r"\W*(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)"
+    r"|(?:\w+ )?(?:ich|mich)\b|someone (?:has|needs) to|somebody (?:has|needs) to)"
+)
+_WORKS = re.compile(
+    r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|tell|e-?mail|draft|review|finish|remove|create|book"
+    r"|schedule|organi[sz]e|contact|share the|post the|renew|look into|follow up|set up|file|open an? (?:issue|ticket|pr)|merge|deploy|publish|document)\b(?! (?:you|my|what)\b)"
+)
+_DEADLINE = re.compile(
+    r"\b(?:(?:by|before|until|till|on) (?:the end of |next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|by (?:noon|eod|the end)|tomorrow|tonight"
+    r"|this (?:morning|afternoon|evening|week)|(?:by )?next (?:week|month|sprint)|end of (?:the )?(?:day|week)|after (?:the|this) (?:meeting|call)"
+    r"|bis (?:zum )?(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|morgen|ende|nächste))\b"
 )
 _SUGGESTS = re.compile(
     r"\W*(?:\d+\W+)?(?:you (?:could|can|may|might)\b|(?:instead|alternatively|optionally|otherwise|also|then|next|now|or),? )*(?:update|consider|use|replace|add|change"
@@ -261,9 +280,17 @@ def is_todo(sentence: str, word_count: int) -> bool:
     )
 
 
-def todo_headings(text: str) -> list[int]:
-    """Return where lists of open work begin."""
-    return [match.end() for match in _TODO_HEADING.finditer(text)]
+def todo_headings(text: str) -> list[Span]:
+    """Return the headings of lists of open work."""
+    return [match.span() for match in _TODO_HEADING.finditer(text)]
+
+
+def is_promise(sentence: str, word_count: int) -> bool:
+    """Say whether a person takes something on: with a deadline, or by a verb of work."""
+    low = lowered(sentence)
+    if not 4 <= word_count <= 40 or low.rstrip().endswith("?") or not _PROMISES.match(low):
+        return False
+    return bool(_WORKS.match(low) or _DEADLINE.search(low))
 
 
 def is_agreement(sentence: str) -> bool:
@@ -274,6 +301,7 @@ def is_agreement(sentence: str) -> bool:
 def display_worth(sentence: str, word_count: int) -> float:
     """Say what is taken off a sentence of a talk that reads badly alone: begun in the middle, unfinished, or too long."""
     worth = -0.3 if _STARTS_LOOSE.match(sentence) else 0.0
+    worth -= 0.5 * bool(word_count < 12 and _PARTS_WITH.match(sentence))
     worth -= 0.25 * (not sentence.rstrip("\"'”’)* ").endswith((".", "!", "?", "。", "！", "？", "…")))
     return worth - 0.25 * (word_count > 45) - 0.25 * (word_count < 6)
 

@@ -26,6 +26,7 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 }
 """Which kinds of findings a level shows, in the order of a report."""
 
+FEW_SPACES = 3  # in a sentence that says too little to be a main point
 SHORT_GREETING = 40  # characters
 SECTION = 7
 """More than about seven items nobody reads."""
@@ -140,7 +141,7 @@ class Maker:
         kept_ones = _unlike(found, SECTION)
         plain = [kept for kept in kept_ones if kept.weight < FIRM][:FEW]
         for kept in [kept for kept in kept_ones if kept.weight >= FIRM or kept in plain]:
-            yield self._quote("decision", kept, LONG_CHARS)
+            yield self._quote("decision", kept, LONG_CHARS, (), **self._who(kept))
 
     def _problems(self) -> Iterator[Finding]:
         ranked = sorted(self._work.problems, key=lambda problem: (-_problem_weight(problem), problem.at))
@@ -241,6 +242,21 @@ class Maker:
         chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
         for kept in chosen:
             yield self._quote("todo", kept, SHORT_CHARS, done=False)
+        for kept in self._promises()[:SECTION]:
+            yield self._quote("todo", kept, SHORT_CHARS, (), done=False, **self._who(kept))
+
+    def _promises(self) -> list[Clip]:
+        """Return what people among themselves took on."""
+        if self.has_model or not self.is_chat:
+            return []
+        return [kept for unit, kept in units_of(self._talk.chat) if cues.is_promise(unit.text, words(unit.text))]
+
+    def _who(self, kept: Clip) -> dict[str, str]:
+        """Return who said something where people talk among themselves."""
+        if self.has_model or len(self._talk.speakers) < 2:
+            return {}
+        said = next((message.speaker for message in self._talk.chat if message.index == kept.message), None)
+        return {"who": self._redactor.redact(said)} if said else {}
 
     def _was_done(self, todo: Clip) -> bool:
         """Say whether a planned step was taken later without being ticked: a commit, a push."""
@@ -304,8 +320,13 @@ class Maker:
             for value, (unit, _) in zip(values, pairs, strict=True)
         ]
         best = max(range(len(pairs)), key=lambda at: (worth[at], -at), default=-1)
-        for at in sorted({best, *_one_each(worth)}):
-            yield self._quote("point", pairs[at][1], LONG_CHARS, best=at == best)
+        said = {(kept.message, kept.start) for kept in (*self._talk.decisions.top(14), *self._promises())}
+        others = [
+            at for at in _one_each(worth) if pairs[at][1].raw.count(" ") >= FEW_SPACES or not pairs[at][1].raw.isascii()
+        ]
+        others = [at for at in others if (pairs[at][1].message, pairs[at][1].start) not in said]
+        for at in sorted({best, *others}):
+            yield self._quote("point", pairs[at][1], LONG_CHARS, (), best=at == best, **self._who(pairs[at][1]))
 
     def _links(self) -> Iterator[Finding]:
         for kept in list(self._talk.links.values())[: 2 * SECTION]:

@@ -60,13 +60,15 @@ _TOOL_SLASH = frozenset(("add", "drop", "model", "models", "help", "run", "test"
 """Commands that only steer the tool."""
 _GREETING = re.compile(
     r"(?:(?:hi|hello|hey|hallo|hola|buen(?:os|as) (?:d[ií]as|tardes|noches)|buenas|guten (?:tag|morgen|abend)|moin|servus|ciao|buongiorno|ol[áa]|bom dia|boa tarde|bonjour|bonsoir|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
-    r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much))*"
+    r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much|zusammen|allerseits|todos|à tous|everybody))*"
     r"|你好|您好|こんにちは|안녕하세요)[\s,.!。，！:–-]*",
     re.IGNORECASE,
 )
 _OPENER = re.compile(
     r"(?:(?:ok(?:ay)?|hmm+|oh|ah|alright|btw|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
-    r"|(?:please|pls|kindly)\b,?\s+|your (?:task|job|goal) is (?:to )?"
+    r"|(?:please|pls|kindly|bitte|por favor)\b,?\s+"
+    r"|(?:kannst du|könntest du|können sie|könnten sie|kannst|könntest)(?: mir| uns)?(?: bitte| mal)*\s+"
+    r"|¿?(?:puedes|podrías|puede|podría)(?: por favor)?\s+|(?:peux-tu|pouvez-vous|pourrais-tu|pourriez-vous|puoi|potresti|você pode)\s+|your (?:task|job|goal) is (?:to )?"
     r"|(?:can|could|would|will) you (?:please |also |now |maybe |help me (?:to )?(?!with\b|out\b))*"
     r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i (?:want|wanna|need) to (?!know\b|understand\b|see\b|ask\b|be\b|have\b)|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
     re.IGNORECASE,

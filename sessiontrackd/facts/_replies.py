@@ -32,10 +32,12 @@ LAST_CHARS = 400
 def lead(reply: Clip, count: int = 4) -> list[Clip]:
     """Return what a reply says first that is worth reading: its lead sentence or two, then more, up to `count`."""
     concluded = cues.conclusion(reply.source, (reply.start, reply.end))
-    found = _leading(reply, (concluded, reply.end), count) if concluded is not None else []
+    ahead = [start for start, _ in cues.todo_headings(reply.source) if reply.start <= start < reply.end]
+    end = min(ahead, default=reply.end)  # what is still to be done is no outcome
+    found = _leading(reply, (concluded, end), count) if concluded is not None and concluded < end else []
     if not found or not _tells(found[0].raw):
-        found = _leading(reply, (reply.start, reply.end), count)
-    return found
+        found = _leading(reply, (reply.start, end), count) if end > reply.start else []
+    return found or (_leading(reply, (reply.start, reply.end), count) if ahead else [])
 
 
 def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:

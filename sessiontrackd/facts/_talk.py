@@ -272,7 +272,7 @@ def _left(reply: Clip) -> list[Clip]:
     found: dict[int, Clip] = {}
     for match in _BOX.finditer(text):
         found[match.start(1)] = clip(text, match.span(1), reply.message, LISTED)
-    for at in cues.todo_headings(text):
+    for _, at in cues.todo_headings(text):
         for span in _items(text, at):
             found.setdefault(span[0], clip(text, span, reply.message, LISTED))
     for paragraph in cues.near_todos(text):

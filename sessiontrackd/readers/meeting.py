@@ -134,11 +134,11 @@ def _meeting_steps(session_id: str, entries: Iterator[Entry | None], notes: Note
 def _text_steps(source: Source, notes: Notes) -> Steps:
     front, rest = split_front_matter(list(itertools.islice(source.text_lines(), SAMPLE_LINES)))
     facts = _front_matter(front)
-    figures, timeline = Figures(title=as_text(facts.get("title"))), Timeline()
+    begins = role_turn if is_role_chat(rest) else turn_of
+    figures, timeline = Figures(title=as_text(facts.get("title")) or _heading(rest, begins)), Timeline()
     figures.saw(parse_time(_moment(facts.get("date"))))
     skipped = len(front) + 2 if front else 0
     lines = itertools.islice(source.text_lines(), skipped, None)
-    begins = role_turn if is_role_chat(rest) else turn_of
     names: dict[str, None] = {}
     for turn in _turns(lines, skipped + 1, begins):
         if turn.speaker:
@@ -152,6 +152,12 @@ def _text_steps(source: Source, notes: Notes) -> Steps:
     notes.details.update(front_matter=bool(front), turns=figures.human_turns + figures.assistant_turns)
     notes.details["speakers"] = list(names)
     return figures.session(source.stem or "session", NAME)
+
+
+def _heading(lines: list[str], begins: Callable[[str, int], Turn | None]) -> str | None:
+    """Return the heading that a text begins with; None where it begins with what somebody says."""
+    first = next((line.strip() for line in lines if line.strip()), "")
+    return first[2:].strip() or None if first.startswith("# ") and begins(first, 1) is None else None
 
 
 def _front_matter(lines: list[str]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ LISTS = {
 ONES = {"goal": "goal", "outcome": "outcome"}
 _KNOWN = frozenset((*LISTS.values(), *ONES.values(), "figures"))
 _NO_DETAILS: Mapping[str, str | int | bool] = {
-    **dict.fromkeys(("sha", "command", "by"), ""),
+    **dict.fromkeys(("sha", "command", "by", "who"), ""),
     **dict.fromkeys(("added", "removed", "failures", "failed_at", "passes_at"), 0),
     **dict.fromkeys(("new", "done", "fixed", "unfinished", "offer"), False),
 }
@@ -68,7 +68,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     ones = {name: next((_item(each) for each in findings if each.kind == kind), None) for name, kind in ONES.items()}
     title = insight.title.strip() or (session.title or "").strip() or display(extra.source.name)
     told = next((each for each in lists["points"] if each["text"] == insight.summary), None)
-    if told is not None and len(lists["points"]) > 1:
+    if told is not None:
         lists["points"].remove(told)
     totals = next((each.details for each in findings if each.kind == "figures"), {})
     if ones["goal"] is not None:

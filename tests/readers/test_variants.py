@@ -260,3 +260,22 @@ def test_links_and_signs_of_slack_are_plain(tmp_path: Path) -> None:
     said = [message.text for session in readers.read(archive).sessions for message in session]
 
     assert said == ["see the plan (https://a.example/x) & https://b.example/y: 1 < 2"]
+
+
+def test_the_heading_of_a_meeting_is_its_title(tmp_path: Path) -> None:
+    """Where a text begins with one, before anybody speaks."""
+    path = tmp_path / "notes.md"
+    said = (
+        "Good morning everybody. Shall we start with the release?",
+        "Yes. It is blocked because the signing certificate expired on Friday.",
+        "Okay, so who renews it?",
+        "I'll renew the certificate by Wednesday.",
+        "We decided last time to drop the old system, is that still true?",
+        "Yes, we agreed to drop it in the third version.",
+        "One open question: do we ship the beta channel too?",
+        "Let's leave the beta channel for the next release.",
+    )
+    turns = (f"**{'Ben' if at % 2 else 'Anna'}:** {text}\n" for at, text in enumerate(said))
+    path.write_text(f"# Weekly sync\n\n{''.join(turns)}")
+
+    assert inspect_document(path)["sessions"][0]["title"] == "Weekly sync"
