@@ -78,9 +78,10 @@ def boot(proc: Path = PROC, platform: str = sys.platform, runner: Callable[[list
     if platform == "darwin":
         return runner(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]).strip() or None
     try:
-        return (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip() or None
-    except OSError:
-        return None
+        return (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
+    except OSError:  # hidden by a sandbox: then by the minute in which it began
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        return None if clock is None else f"{(time.time() - time.clock_gettime(clock)) / 60:.0f}"
 
 
 def _unescaped(text: str) -> str:

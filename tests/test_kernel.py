@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,10 @@ def test_another_kernel_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_run_of_the_machine_has_a_name(proc: Path) -> None:
-    """By a file on Linux, by a command on macOS; none where neither answers."""
-    assert kernel.boot(proc, "linux") is None
+    """By a file on Linux, by a command on macOS; by the minute in which it began where a sandbox hides that."""
+    hidden = kernel.boot(proc, "linux")
+    assert hidden == kernel.boot(proc, "linux")
+    assert (hidden is not None) == hasattr(time, "CLOCK_BOOTTIME")
     (proc / "sys" / "kernel" / "random").mkdir(parents=True)
     (proc / "sys" / "kernel" / "random" / "boot_id").write_text("16bc\n")
     assert kernel.boot(proc, "linux") == "16bc"
