@@ -45,7 +45,9 @@ def read_agent(opened: OpenSession, *, personal: bool = False) -> SubAgent:
         elif message.role is Role.ASSISTANT and message.text.strip():
             result = message.text
     redactor = Redactor(personal=personal)
-    return SubAgent(opened.close(), *(" ".join(redactor.redact(text).split()) for text in (task, result)))
+    session = opened.close()
+    session = replace(session, title=redactor.redact(session.title or "") or None)
+    return SubAgent(session, *(" ".join(redactor.redact(text).split()) for text in (task, result)))
 
 
 def told(insight: Insight, agents: Sequence[SubAgent]) -> tuple[Insight, list[Finding]]:

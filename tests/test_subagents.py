@@ -3,15 +3,16 @@
 import asyncio
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from sessiontrackd import config, watch, worker
+from sessiontrackd import config, readers, watch, worker
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.model import Job, JobState, Message, Origin, Role, Session
+from sessiontrackd.model import Job, JobState, Message, Origin, Role, Session, Transcript
 from sessiontrackd.pipeline import Note, Rooms, open_rooms, process_job
+from sessiontrackd.records import Source
 from sessiontrackd.subagents import read_agent
 
 PLACES = ("agent-a1.jsonl", "s1/subagents/agent-a1.jsonl", "s1/subagents/workflows/w/agent-a1.jsonl")
@@ -119,6 +120,35 @@ def test_a_sub_agent_is_one_line_in_its_parents_note(rooms: Rooms, folder: Path,
     assert text.count("Find the token") == 1
     assert [path.name for path in folder.rglob("*.md")] == [notes[0].report_path.name]
     assert rooms.history.recorded()["total"]["calls"] == 3
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_what_was_read_for_the_parent_is_not_read_again(
+    rooms: Rooms, folder: Path, monkeypatch: pytest.MonkeyPatch, grows: bool
+) -> None:
+    """Its own job only says where it counts, and its usage can be followed; one that changed meanwhile is read."""
+    agent, parent = written(folder, PLACES[1], side()), written(folder, "s1.jsonl", main())
+    worked(rooms, parent)
+    assert rooms.history.cursors.of(os.fsencode(agent)) is not None
+    if grows:
+        with agent.open("a", encoding="utf-8") as stream:
+            stream.write(line("assistant", 3, [], isSidechain=True, agentId="a1"))
+        os.utime(agent, (1_700_000_001,) * 2)
+    opened: list[Path] = []
+    monkeypatch.setattr("sessiontrackd.readers.read", _noting(opened))
+    state, reason, _ = worked(rooms, agent)
+    assert (state, reason) == (JobState.SKIPPED, "a sub-agent's transcript: it counts under session s1")
+    assert opened == ([agent] if grows else [])
+    assert rooms.history.recorded()["total"]["calls"] == 3 + grows
+
+
+def _noting(opened: list[Path]) -> Callable[[Source], Transcript]:
+    def read(source: Source) -> Transcript:
+        opened.append(source.path)
+        return real(source)
+
+    real = readers.read
+    return read
 
 
 TASK = "Find where the token is set, in all of the settings files"
@@ -285,8 +315,9 @@ def test_personal_data_of_a_sub_agent_stays_out_where_that_is_wished() -> None:
 
     def steps() -> Generator[Message, None, Session]:
         yield Message(1, Role.USER, Origin.SIDECHAIN, "Write to ada.lovelace@mail.test about it")
-        return Session("a1", "claude_code")
+        return Session("a1", "claude_code", title="Use ghp_16C7e42F292c6912E7710c838347Ae178B4a")
 
+    assert read_agent(OpenSession(steps())).session.title == "Use ⟦github-token-1⟧"
     assert "ada.lovelace" not in read_agent(OpenSession(steps()), personal=True).task
     assert "ada.lovelace" in read_agent(OpenSession(steps())).task
 

@@ -19,7 +19,7 @@ from sessiontrackd.pipeline._insight import insight_of, pause_of
 from sessiontrackd.pipeline._plan import Work, deserves_note, generator_of, plan, shelf_of
 from sessiontrackd.pipeline._result import Note, as_result
 from sessiontrackd.pipeline._rooms import Rooms, open_rooms
-from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings
+from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings, skip_what_was_read
 from sessiontrackd.pipeline._words import cited
 from sessiontrackd.records import open_source
 
@@ -40,6 +40,7 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
     if gone(rooms, job.path):
         raise Skipped("it is no longer there; its notes stay and say so")
     work = plan(rooms.settings, job)
+    skip_what_was_read(rooms, work)
     if work.named:
         take_back(rooms, work)
     if not (work.again and work.named):

@@ -145,6 +145,11 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     """
     session = reading.session
     if session.details.get("subagent") and not work.named:
-        raise Skipped(f"a sub-agent's transcript: it counts under session {session.parent_id}")
+        raise counts_under(session.parent_id)
     of_many = is_one_of_many or (not work.named and bool(work.folder.preset or report.is_vault(work.folder.output)))
     return not of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
+
+
+def counts_under(parent_id: str | None) -> Skipped:
+    """Say why a sub-agent's transcript gets no note."""
+    return Skipped(f"a sub-agent's transcript: it counts under session {parent_id}")

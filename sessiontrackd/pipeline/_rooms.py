@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sessiontrackd import alerts, batches, budget, channels, circuit, config, history, privacy, queue, search, tokens
 from sessiontrackd.config import Home, Settings, load
 from sessiontrackd.errors import LedgerDamaged
 from sessiontrackd.insights import Calls
+from sessiontrackd.model import Fingerprint
 from sessiontrackd.store import Store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A sub-agent's transcript that was read for its parent's note: how it looked, and whose usage it is."""
+
+    fingerprint: Fingerprint
+    folder: str | None
+    project: str | None
+    parent_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class Rooms:
     calls: Calls
     batches: batches.Batches
     search: search.Search
+    agents: dict[bytes, Agent] = field(default_factory=dict)  # read here for their parents, until their own jobs come
 
     def close(self) -> None:
         """Close the store and the words beside it."""

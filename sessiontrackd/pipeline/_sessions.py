@@ -15,10 +15,10 @@ from sessiontrackd.errors import Held, JobError, NotAConversation
 from sessiontrackd.insights import Reading, read_session
 from sessiontrackd.model import Insight, InsightLevel, Session
 from sessiontrackd.pipeline._degrade import levels_below
-from sessiontrackd.pipeline._plan import Work
-from sessiontrackd.pipeline._rooms import Rooms
+from sessiontrackd.pipeline._plan import Work, counts_under
+from sessiontrackd.pipeline._rooms import Agent, Rooms
 from sessiontrackd.pipeline._words import remember
-from sessiontrackd.records import open_source
+from sessiontrackd.records import Source, open_source
 from sessiontrackd.subagents import SubAgent, read_agent
 
 
@@ -55,8 +55,7 @@ def recorded(
         heard.listening(opened), condense_for, level=work.level, personal=personal, also=also, nonce=nonce
     )
     named = replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
-    rooms.history.record_session(named, work.path, folder=work.folder_name, project=work.folder.project)
-    following.begin(rooms.history, work.source, reading.session, work.folder_name, work.folder.project)
+    _record(rooms, work, work.source, named)
     return reading, heard
 
 
@@ -79,11 +78,42 @@ def agents_of(rooms: Rooms, work: Work, session: Session) -> list[SubAgent]:
                 and session.session_id.encode("utf-8", "replace") not in source.head
             ):
                 continue
-            for opened in readers.read(source).sessions:
-                agent = read_agent(opened, personal=work.folder.redact_notes == "all")
-                if agent.session.parent_id == session.session_id and agent.session.details.get("subagent"):
-                    found.append(agent)
-                    rooms.history.record_session(
-                        agent.session, os.fsencode(path), folder=work.folder_name, project=work.folder.project
-                    )
+            read = [
+                read_agent(each, personal=work.folder.redact_notes == "all") for each in readers.read(source).sessions
+            ]
+            agents = [each for each in read if _is_agent_of(session, each.session)]
+            for agent in agents:
+                _record(rooms, work, source, agent.session)
+            if len(read) == len(agents) == 1:
+                about = (source.fingerprint, work.folder_name, work.folder.project, session.session_id)
+                rooms.agents[os.fsencode(path)] = Agent(*about)
+            found += agents
     return found
+
+
+def _is_agent_of(parent: Session, session: Session) -> bool:
+    """Say whether a session is a sub-agent's of another one."""
+    return session.parent_id == parent.session_id and bool(session.details.get("subagent"))
+
+
+def skip_what_was_read(rooms: Rooms, work: Work) -> None:
+    """Do not read a sub-agent's transcript again that this process has read, as it is now, for its parent's note.
+
+    Raises:
+        Skipped: it is one.
+    """
+    agent, about = rooms.agents.pop(work.path, None), (work.folder_name, work.folder.project)
+    if (
+        agent
+        and not work.named
+        and (agent.fingerprint, agent.folder, agent.project) == (work.source.fingerprint, *about)
+    ):
+        raise counts_under(agent.parent_id)
+
+
+def _record(rooms: Rooms, work: Work, source: Source, session: Session) -> None:
+    """Keep what a session's transcript records of the agent's own usage, and how far it was read."""
+    about = (work.folder_name, work.folder.project)
+    with rooms.store.immediate():
+        rooms.history.record_session(session, os.fsencode(source.path), folder=about[0], project=about[1])
+        following.begin(rooms.history, source, session, *about)
