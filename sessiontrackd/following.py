@@ -24,7 +24,8 @@ def begin(history: History, source: Source, session: Session, folder: str | None
         project: the folder's setting.
     """
     path, trail = os.fsencode(source.path), session.trail
-    if trail is None or not _is_timed(session):
+    is_sum = session.usage is not None and not session.usage_records  # what is recorded is no row a reply
+    if trail is None or is_sum or not _is_timed(session):
         if history.cursors.of(path) is not None:
             history.cursors.drop(path)
         return

@@ -61,6 +61,12 @@ def record(nth: int, reply: int, output: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
+def claude_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Return records that repeat, change their session, and lose their times."""
+    made = st.builds(record, st.integers(0, 40), st.integers(0, 6), st.integers(0, 4))
+    return made.flatmap(lambda one: CHANGES.map(lambda changes: one | changes))
+
+
 CHANGES = st.fixed_dictionaries(
     {},
     optional={
@@ -73,9 +79,67 @@ CHANGES = st.fixed_dictionaries(
         "timestamp": st.sampled_from(["2026-05-01T07:00:00Z", "never"]),
     },
 )
-RECORDS = st.builds(record, st.integers(0, 40), st.integers(0, 6), st.integers(0, 4)).flatmap(
-    lambda one: CHANGES.map(lambda changes: one | changes)
-)
+STAMPS = st.integers(0, 12).map(lambda nth: f"2026-05-01T08:{nth:02}:00.000Z" if nth else "never")
+MODELS = st.sampled_from(["model-0", "model-1", None])
+
+
+def codex_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Return records of Codex: totals that rise, repeat and fall back, and sessions that turn out to be forks."""
+    meta = st.fixed_dictionaries(
+        {"id": st.sampled_from(["s1", "s1", "s1", "s0"]), "cwd": st.sampled_from(["/w", "/v"])}
+    )
+    totals = st.integers(0, 5).map(
+        lambda nth: dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), nth * 7)
+    )
+    info = st.one_of(st.none(), totals.map(lambda one: {"total_token_usage": one, "last_token_usage": one}))
+    payloads = st.one_of(
+        meta.map(lambda one: ("session_meta", one)),
+        st.tuples(st.just("turn_context"), st.builds(dict, model=MODELS, turn_id=st.sampled_from(["r", "t"]))),
+        *[info.map(lambda one: ("event_msg", {"type": "token_count", "info": one}))] * 3,
+        st.just(("response_item", {"type": "message", "role": "user", "content": "ask"})),
+    )
+    return st.builds(lambda at, one: {"timestamp": at, "type": one[0], "payload": one[1]}, STAMPS, payloads)
+
+
+def pi_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Return records of pi: replies with ids and without, aborted ones too."""
+    header: st.SearchStrategy[dict[str, Any]] = st.builds(
+        dict, id=st.sampled_from(["s1", "s2", None]), cwd=st.sampled_from(["/w", "/v"])
+    )
+    usage = st.integers(0, 4).map(lambda nth: {"input": nth, "output": nth * 2})
+    said: st.SearchStrategy[dict[str, Any]] = st.builds(
+        dict, role=st.sampled_from(["user", "assistant", "assistant"]), usage=usage, model=MODELS
+    )
+    known = st.sampled_from([None, None, "m1", "m2"])
+    return st.builds(
+        lambda at, one: one | {"timestamp": at},
+        STAMPS,
+        header.map(lambda one: one | {"type": "session"})
+        | st.builds(lambda one, id_: {"type": "message", "id": id_, "message": one}, said, known),
+    )
+
+
+def copilot_records() -> st.SearchStrategy[dict[str, Any]]:
+    """Return events of the Copilot CLI, which tells of tokens at a shutdown only."""
+    told = {"modelMetrics": {"model-0": {"usage": {"inputTokens": 7, "outputTokens": 3}}}}
+    data = st.sampled_from(
+        [
+            ("session.start", {"sessionId": "s1", "context": {"cwd": "/w"}}),
+            ("session.start", {"sessionId": "s2", "context": {"cwd": "/v"}}),
+            *[("assistant.message", {"content": "done", "outputTokens": 3})] * 4,
+            ("session.shutdown", told),
+            ("session.shutdown", {"modelMetrics": {}}),
+        ]
+    )
+    return st.builds(lambda at, one: {"timestamp": at, "type": one[0], "data": one[1]}, STAMPS, data)
+
+
+FORMATS = {
+    "claude_code": claude_records(),
+    "codex": codex_records(),
+    "pi": pi_records(),
+    "copilot_cli": copilot_records(),
+}
 ENDS = st.sampled_from(["\n", "\n", "\n", "\r\n", "", "\n\n", "\n{broken\n"])
 
 
@@ -101,12 +165,18 @@ def compare(grown: History, whole: History, path: Path, content: bytes, ends: li
     assert rows(grown) == rows(whole)
 
 
+def test_every_format_that_can_be_read_on_is_tried() -> None:
+    """A reader that reads on is one of those that are compared with a cold read."""
+    assert {one.NAME for one in readers.all_readers() if hasattr(one, "follow")} == set(FORMATS)
+
+
 @pytest.mark.parametrize("examples", [60, pytest.param(2_000, marks=pytest.mark.prove)])
-def test_what_is_followed_equals_a_cold_read(tmp_path: Path, examples: int) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_followed_equals_a_cold_read(tmp_path: Path, name: str, examples: int) -> None:
     """Wherever writing paused, inside a line too, and whatever the lines repeat, the rows are those of one reading."""
     with opened(tmp_path / "grown.db") as grown, opened(tmp_path / "whole.db") as whole:
 
-        @given(st.lists(st.tuples(RECORDS, ENDS), min_size=1, max_size=14), st.lists(st.floats(0, 1), max_size=4))
+        @given(st.lists(st.tuples(FORMATS[name], ENDS), min_size=1, max_size=14), st.lists(st.floats(0, 1), max_size=4))
         @settings(deadline=None, max_examples=examples)
         def one(parts: list[tuple[dict[str, Any], str]], cuts: list[float]) -> None:
             content = "".join(json.dumps(one) + end for one, end in parts).encode()
@@ -114,6 +184,23 @@ def test_what_is_followed_equals_a_cold_read(tmp_path: Path, examples: int) -> N
             compare(grown, whole, tmp_path / "s1.jsonl", content, ends)
 
         one()
+
+
+def test_replies_without_an_id_belong_to_their_session(tmp_path: Path) -> None:
+    """Those on the same line of two files are two, and one that records zeros is incomplete."""
+    said = {"role": "assistant", "model": "model-0", "usage": {"input": 5, "output": 2}}
+    with opened(tmp_path / "state.db") as history:
+        for name in ("s1", "s2"):
+            lines: list[dict[str, Any]] = [{"type": "session", "id": name, "cwd": "/w"}]
+            lines.append({"type": "message", "message": said})
+            lines.append({"type": "message", "message": said | {"usage": {"input": 0, "output": 0}}})
+            path = tmp_path / f"{name}.jsonl"
+            path.write_text("".join(json.dumps(one | {"timestamp": "2026-05-01T08:00:00Z"}) + "\n" for one in lines))
+            cold(history, path)
+
+        total = history.recorded()["total"]
+        assert (total["input_tokens"], total["output_tokens"]) == (10, 4)
+        assert [row[-1] for row in rows(history)] == [1, 0, 1, 0]
 
 
 def grown_file(path: Path, *numbers: int) -> None:

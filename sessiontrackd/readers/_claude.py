@@ -293,9 +293,9 @@ class Conversation:
             origin = Origin.SIDECHAIN if record.is_sidechain else Origin.HUMAN
             self.timeline.say(Role.USER, origin, text, at=at, line=line, **_uuid(record))
 
-    def trail(self, offset_bytes: int) -> Trail:
-        """Return what must be known to take the records behind this place later."""
-        state = State(
+    def state(self, _: int) -> State:
+        """Return what must be known to take later records."""
+        return State(
             array("Q", self.uuids).tobytes(),
             list(self.session_ids),
             self.agent_id,
@@ -303,7 +303,6 @@ class Conversation:
             self.counts["main_records"],
             self.counts["side_records"],
         )
-        return Trail(offset_bytes, msgspec.msgpack.encode(state))
 
     @classmethod
     def resumed(cls, trail: Trail) -> Conversation:

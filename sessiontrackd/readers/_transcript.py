@@ -2,15 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from sessiontrackd.contracts import OpenSession
-from sessiontrackd.model import Message, Session, Transcript
+from sessiontrackd.model import Message, Session, Trail, Transcript
 from sessiontrackd.records import Document, Lines, Source
 
 Steps = Generator[Message, None, Session]
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Taker(Protocol[T_contra]):
+    """Takes the records of an append-only file in order, and can say what it must know to go on later."""
+
+    def take(self, record: T_contra, number: int) -> Iterable[Message]:
+        """Take one record; return the messages that are complete by now."""
+        ...
+
+    def state(self, whole_lines: int) -> msgspec.Struct:
+        """Return what must be known of the records before this place: so many lines of those given to it."""
+        ...
+
+
+class Trailing(Generic[T]):
+    """Lines on their way to a taker; knows at their end from where the file can be read on."""
+
+    def __init__(self, lines: Lines[T], taker: Taker[T]) -> None:
+        """Read nothing yet."""
+        self._lines = lines
+        self._taker = taker
+        self._trail: Trail | None = None
+
+    def messages(self) -> Iterator[Message]:
+        """Let the taker take all records."""
+        for number, record in self._lines:
+            if self._lines.at_tail and self._trail is None:
+                self._trail = self._here()
+            yield from self._taker.take(record, number)
+
+    def trail(self) -> Trail:
+        """Return the place behind the last whole line: what stands behind it is read again."""
+        return self._trail or self._here()
+
+    def _here(self) -> Trail:
+        state = self._taker.state(self._lines.whole_lines)
+        return Trail(self._lines.whole_bytes, msgspec.msgpack.encode(state))
+
+
+def take_later(source: Source, trail: Trail, shape: type[T], taker: Taker[T]) -> Trail:
+    """Let a resumed taker take what stands behind a place; return the place up to which that was."""
+    later = Trailing(Lines(source, shape, trail.offset_bytes), taker)
+    for _ in later.messages():
+        pass
+    return later.trail()
 
 
 @dataclass(slots=True)

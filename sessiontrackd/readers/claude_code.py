@@ -10,7 +10,7 @@ from sessiontrackd.model import Session, Trail, Transcript
 from sessiontrackd.readers._claude import Conversation, lasting_mark
 from sessiontrackd.readers._claude_count import count_all
 from sessiontrackd.readers._claude_records import Record
-from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.readers._transcript import Notes, Steps, Trailing, one_session, take_later
 from sessiontrackd.records import Lines, Source
 
 NAME = "claude_code"
@@ -58,25 +58,16 @@ def _steps(source: Source, notes: Notes) -> Steps:
     if not source.only_figures or not count_all(conversation, lines):
         lines = Lines(source, Record)
         conversation = Conversation(only_figures=source.only_figures, mark=lasting_mark)
-        for number, record in lines:
-            if lines.at_tail and trail is None:
-                trail = conversation.trail(lines.whole_bytes)
-            yield from conversation.take(record, number)
+        trailing = Trailing(lines, conversation)
+        yield from trailing.messages()
         yield from conversation.timeline.rest()
-        trail = trail or conversation.trail(lines.whole_bytes)
+        trail = trailing.trail() if source.is_plain and not source.only_figures else None
     notes.of_lines(lines)
     notes.details.update(conversation.details())
-    is_trailed = source.is_plain and not source.only_figures
-    return conversation.session(NAME, source.stem, trail if is_trailed else None)
+    return conversation.session(NAME, source.stem, trail)
 
 
 def follow(source: Source, trail: Trail) -> Session:
     """Return what stands behind a place up to which a plain file was read: of its figures the usage alone is whole."""
-    lines, conversation = Lines(source, Record, trail.offset_bytes), Conversation.resumed(trail)
-    later: Trail | None = None
-    for number, record in lines:
-        if lines.at_tail and later is None:
-            later = conversation.trail(lines.whole_bytes)
-        for _ in conversation.take(record, number):
-            pass
-    return conversation.session(NAME, source.stem, later or conversation.trail(lines.whole_bytes))
+    conversation = Conversation.resumed(trail)
+    return conversation.session(NAME, source.stem, take_later(source, trail, Record, conversation))

@@ -5,18 +5,29 @@ from __future__ import annotations
 import contextlib
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Raw, Struct
+import msgspec
+from msgspec import Struct
 
-from sessiontrackd.model import Message, Origin, Role, Session, Transcript, Usage, UsageRecord
+from sessiontrackd.model import Message, Origin, Role, Session, Trail, Transcript, Usage, UsageRecord
+from sessiontrackd.readers._codex_records import (
+    BARE_ITEMS,
+    Line,
+    Payload,
+    answer_of,
+    arguments_of,
+    content_text,
+    kind_of,
+)
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
-from sessiontrackd.readers._transcript import Notes, Steps, one_session
-from sessiontrackd.records import Lines, Source, as_text, count, decode_raw, parse_time
+from sessiontrackd.readers._transcript import Notes, Steps, Trailing, one_session, take_later
+from sessiontrackd.records import Lines, Source, as_text, count, parse_time
 
 NAME = "codex"
 HEADS = ("session_meta", "turn_context")
@@ -24,7 +35,6 @@ TYPES = (
     *HEADS, "response_item", "event_msg", "compacted", "world_state", "inter_agent_communication",
     "inter_agent_communication_metadata",
 )  # fmt: skip
-BARE_ITEMS = ("message", "reasoning", "function_call", "function_call_output")
 BARE_KEYS = frozenset(("role", "call_id", "encrypted_content"))  # one of them stands in a bare item
 CALLS = ("function_call", "custom_tool_call", "local_shell_call", "tool_search_call")
 ANSWERS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "tool_search_output")
@@ -44,43 +54,10 @@ INJECTED = (
     "<collaboration_mode>",
 )
 BUCKETS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens", "total_tokens")
+META = b'"session_meta"'
+SCAN_BYTES = 1024 * 1024
 ECHOES = 8  # an event repeats an item, or the other way round, within so many texts
-_EXIT = re.compile(r"(?:Process exited with code|^Exit code:) (-?\d+)", re.MULTILINE)
 _DAY = re.compile(r"/(\d{4})/(\d{2})/(\d{2})$")
-_NOTHING = Raw(b"")
-
-
-class Payload(Struct, gc=False):
-    """What a record carries; all kinds in one."""
-
-    type: Any = None
-    role: Any = None
-    id: Any = None
-    cwd: Any = None
-    name: Any = None
-    arguments: Any = None
-    input: Any = None
-    call_id: Any = None
-    message: Any = None
-    turn_id: Any = None
-    model: Any = None
-    parent_thread_id: Any = None
-    forked_from_id: Any = None
-    source: Any = None
-    thread_name: Any = None
-    cli_version: Any = None
-    info: Any = None
-    content: Raw = _NOTHING
-    output: Raw = _NOTHING
-    action: Raw = _NOTHING
-
-
-class Line(Payload, gc=False):
-    """One line; before version 0.32 it is its own payload."""
-
-    timestamp: Any = None
-    instructions: Any = None
-    payload: Payload | None = None
 
 
 def recognises(source: Source) -> bool:
@@ -135,37 +112,58 @@ def _next_days(folder: Path) -> Iterator[Path]:
 def _steps(source: Source, notes: Notes) -> Steps:
     rollout = Rollout(_foreign_ids(source), only_figures=source.only_figures)
     lines = Lines(source, Line)
-    for number, line in lines:
-        yield from rollout.take(line, number)
+    trailing = Trailing(lines, rollout)
+    yield from trailing.messages()
     yield from rollout.timeline.rest()
     notes.of_lines(lines)
     notes.details.update(rollout.details())
-    return rollout.session(source.stem)
+    return rollout.session(source.stem, trailing.trail() if source.is_plain and not source.only_figures else None)
 
 
-def kind_of(line: Line) -> tuple[str, Payload]:
-    """Return the kind of a record and what it carries, bare lines included."""
-    if line.payload is not None:
-        return str(line.type), line.payload
-    if line.type in BARE_ITEMS:
-        return "response_item", line
-    if line.type is None and (line.instructions is not None or (line.id is not None and line.timestamp is not None)):
-        return "session_meta", line
-    return str(line.type), line
+def follow(source: Source, trail: Trail) -> Session | None:
+    """Return the usage behind a place up to which a plain file was read; None where it may be a fork after all."""
+    rollout = Rollout.resumed(trail)
+    later = take_later(source, trail, Line, rollout)
+    return rollout.session(source.stem, later) if rollout.is_as_known else None
 
 
 def _foreign_ids(source: Source) -> list[str]:
     """Return the ids of copied parents: those of later session_meta records that are not the session's own."""
-    with source.open() as file:
-        metas = sum(b'"session_meta"' in line for line in iter(lambda: file.readline(1 << 27), b""))
-    if metas < 2:
+    if not _is_twice_in(source, META):
         return []
     ids: dict[str, None] = {}
     for _, line in Lines(source, Line):
-        kind, item = kind_of(line)
-        if kind == "session_meta" and as_text(item.id):
-            ids[item.id] = None
+        _note_id(line, ids)
     return list(ids)[1:]
+
+
+def _is_twice_in(source: Source, word: bytes) -> bool:
+    """Say whether a word stands in a file more than once."""
+    found, rest = 0, b""
+    with source.open() as file:
+        for part in iter(partial(file.read, SCAN_BYTES), b""):
+            found += (rest + part).count(word)
+            if found > 1:
+                return True
+            rest = part[1 - len(word) :]
+    return False
+
+
+def _note_id(line: Line, ids: dict[str, None]) -> None:
+    if line.type == "session_meta" and line.payload is not None and as_text(line.payload.id):
+        ids[line.payload.id] = None
+
+
+class State(Struct, array_like=True):
+    """What a rollout must know of the records before a place."""
+
+    ids: list[str]
+    own: bool
+    own_id: str | None
+    project: str | None
+    model: str | None
+    token_events: int
+    totals: list[int]
 
 
 class Rollout:
@@ -186,29 +184,62 @@ class Rollout:
         self._model: str | None = None
         self._told: deque[tuple[str, str, str]] = deque(maxlen=ECHOES)
         self._tokens = Tokens()
+        self._ids: dict[str, None] = {}  # of all session_meta, copied ones included
+        self._known = 0  # so many of them were known when it was resumed
 
-    def take(self, line: Line, number: int) -> Iterator[Message]:
-        """Take one record; yield the messages that are complete by now."""
+    def take(self, line: Line, number: int) -> Iterable[Message]:
+        """Take one record; return the messages that are complete by now."""
         kind, item = kind_of(line)
         self.types[kind] += 1
         at = parse_time(line.timestamp)
-        if kind == "session_meta" and self._meta is None:
-            self._meta = item
+        if kind == "session_meta":
+            self._meta = self._meta or item
+            _note_id(line, self._ids)
         if not self._own:
             self._own = self._begins_own_part(kind, item)
-        self.counts["file:user_message"] += kind == "event_msg" and item.type == "user_message"
         if self._own or self._first:
             self.figures.saw(at)
         self._first = False
-        if self.figures.project is None and kind in ("session_meta", "turn_context"):
+        if kind == "event_msg":
+            self.counts["file:user_message"] += item.type == "user_message"
+            if item.type == "token_count":
+                self._count_tokens(item, at)
+        elif kind in HEADS and self.figures.project is None:
             self.figures.project = as_text(item.cwd)
-        if kind == "event_msg" and item.type == "token_count":
-            self._count_tokens(item, at)
         if not self._own:
             self.counts["inherited_records"] += 1
-            return
+            return ()
         self._take_own(kind, item, at, number)
-        yield from self.timeline.ready()
+        return () if self._only_figures else self.timeline.ready()
+
+    def state(self, _: int) -> State:
+        """Return what must be known to take later records."""
+        return State(
+            list(self._ids),
+            self._own,
+            as_text(self._meta.id) if self._meta is not None else None,
+            self.figures.project,
+            self._model,
+            self.counts["token_events"],
+            self._tokens.now,
+        )
+
+    @classmethod
+    def resumed(cls, trail: Trail) -> Rollout:
+        """Return a rollout that has taken what stands before the trail's place; of that it has no figures."""
+        state = msgspec.msgpack.decode(trail.state, type=State)
+        rollout = cls(state.ids[1:], only_figures=True)
+        rollout._ids, rollout._known = dict.fromkeys(state.ids), len(state.ids)
+        rollout._own, rollout._model, rollout.figures.project = state.own, state.model, state.project
+        rollout._meta = Payload(id=state.own_id) if state.own_id is not None else None
+        rollout.counts["token_events"] = state.token_events
+        rollout._tokens.now = state.totals
+        return rollout
+
+    @property
+    def is_as_known(self) -> bool:
+        """Whether a resumed rollout met no session that was not known: one changes what the file's beginning means."""
+        return len(self._ids) == self._known
 
     def _begins_own_part(self, kind: str, item: Payload) -> bool:
         starts = kind == "turn_context" or (kind == "event_msg" and item.type in TURN_STARTS)
@@ -247,7 +278,7 @@ class Rollout:
         elif kind in CALLS or kind in LONE_CALLS:
             self._call(item, at, number)
         elif kind in ANSWERS and not self._only_figures:
-            text, failed = _answer(item.output)
+            text, failed = answer_of(item.output)
             self.timeline.result(as_text(item.call_id), text, failed=failed)
 
     def _message(self, item: Payload, at: datetime | None, number: int) -> None:
@@ -291,7 +322,7 @@ class Rollout:
         if draft is None or draft.origin is not Origin.MODEL:
             draft = self.timeline.say(Role.ASSISTANT, Origin.MODEL, at=at, line=number, model=self._model)
         name = as_text(item.name) or str(item.type).removesuffix("_call")
-        self.timeline.call(draft, name, _arguments(item), call_id if item.type in CALLS else None)
+        self.timeline.call(draft, name, arguments_of(item), call_id if item.type in CALLS else None)
 
     def _count_tokens(self, item: Payload, at: datetime | None) -> None:
         info = item.info if isinstance(item.info, dict) else {}
@@ -306,7 +337,7 @@ class Rollout:
             record = UsageRecord(place, None, model, at, usage_of(self._tokens.grown))
             self.figures.usage_records.append(record)
 
-    def session(self, stem: str) -> Session:
+    def session(self, stem: str, trail: Trail | None) -> Session:
         """Return the session with its final figures."""
         figures, counts = self.figures, self.counts
         figures.human_turns = counts["user_message"] if counts["file:user_message"] else counts["user"]
@@ -316,9 +347,8 @@ class Rollout:
         session_id = (as_text(self._meta.id) if self._meta is not None else None) or stem
         parent_id = self._parent_id()
         subagent = {"subagent": True} if self._is_subagent() and parent_id not in (None, session_id) else {}
-        return figures.session(
-            session_id, NAME, parent_id=None if parent_id == session_id else parent_id, details=subagent
-        )
+        parent_id = None if parent_id == session_id else parent_id
+        return figures.session(session_id, NAME, parent_id=parent_id, details=subagent, trail=trail)
 
     def _parent_id(self) -> str | None:
         meta = self._meta
@@ -359,28 +389,28 @@ class Tokens:
         self.grown = [0] * len(BUCKETS)
         self.sum_last = [0] * len(BUCKETS)
         self._done = [0] * len(BUCKETS)  # segments that ended
-        self._now = [0] * len(BUCKETS)
+        self.now = [0] * len(BUCKETS)
         self._inherited = [0] * len(BUCKETS)
 
     def take(self, totals: dict[str, Any], last: object, *, own: bool) -> None:
         """Take one event."""
-        before, self._now = self._now, [count(totals.get(name)) for name in BUCKETS]
-        fell = self._now[-1] < before[-1]
+        before, self.now = self.now, [count(totals.get(name)) for name in BUCKETS]
+        fell = self.now[-1] < before[-1]
         if fell:
             self._done = [done + one for done, one in zip(self._done, before, strict=True)]
         base = [0] * len(BUCKETS) if fell else before
-        self.grown = [max(0, new - old) for new, old in zip(self._now, base, strict=True)]
-        if isinstance(last, dict) and (not self.seen or self._now[-1] != before[-1]) and own:
+        self.grown = [max(0, new - old) for new, old in zip(self.now, base, strict=True)]
+        if isinstance(last, dict) and (not self.seen or self.now[-1] != before[-1]) and own:
             self.sum_last = [one + count(last.get(name)) for one, name in zip(self.sum_last, BUCKETS, strict=True)]
         self.seen = True
         if not own:
-            self._inherited = [done + one for done, one in zip(self._done, self._now, strict=True)]
+            self._inherited = [done + one for done, one in zip(self._done, self.now, strict=True)]
 
     def own(self) -> list[int]:
         """Return what this session used by itself."""
         return [
             max(0, done + now - inherited)
-            for done, now, inherited in zip(self._done, self._now, self._inherited, strict=True)
+            for done, now, inherited in zip(self._done, self.now, self._inherited, strict=True)
         ]
 
 
@@ -388,42 +418,3 @@ def usage_of(counts: list[int]) -> Usage:
     """Map counts in the order of BUCKETS to buckets that never overlap."""
     given, cached, output = counts[0], counts[1], counts[2]
     return Usage(max(0, given - cached), output, cached)
-
-
-def content_text(content: Raw) -> str:
-    """Return the text of a message's content."""
-    value = decode_raw(content) if content else None
-    if isinstance(value, str):
-        return value
-    parts = value if isinstance(value, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _arguments(item: Payload) -> dict[str, Any]:
-    given = item.arguments if item.arguments is not None else item.input
-    if isinstance(given, str):
-        value = decode_raw(given.encode("utf-8", "replace")) if given.lstrip().startswith("{") else None
-        return value if isinstance(value, dict) else {"input": given}
-    if isinstance(given, dict):
-        return given
-    action = decode_raw(item.action) if item.action else None
-    return action if isinstance(action, dict) else {}
-
-
-def _answer(output: Raw) -> tuple[str, bool]:
-    """Return the text of a tool's output and whether the tool failed."""
-    value = decode_raw(output) if output else ""
-    if isinstance(value, str) and value.startswith('{"output"'):
-        value = decode_raw(value.encode("utf-8", "replace")) or value
-    failed = False
-    if isinstance(value, dict):
-        about = value.get("metadata")
-        failed = value.get("success") is False or (isinstance(about, dict) and about.get("exit_code") not in (0, None))
-        value = value.get("output", value.get("content", ""))
-    if isinstance(value, list):
-        texts = [part.get("text") for part in value if isinstance(part, dict)]
-        value = "\n".join(text for text in texts if isinstance(text, str))
-    text = value if isinstance(value, str) else ""
-    exits = _EXIT.search(text[:2000])
-    return text, failed or (exits is not None and exits[1] != "0")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from sessiontrackd.model import Origin, Role, Transcript, Usage, UsageRecord
+from sessiontrackd.model import Message, Origin, Role, Session, Trail, Transcript, Usage, UsageRecord
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
-from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.readers._transcript import Notes, Steps, Trailing, one_session, take_later
 from sessiontrackd.records import Lines, Source, as_text, count, parse_time
 
 NAME = "copilot_cli"
@@ -26,6 +28,13 @@ class Event(Struct):
     timestamp: Any = None
     id: Any = None
     data: Any = None
+
+
+class State(Struct, array_like=True):
+    """What a log must know of the events before a place."""
+
+    session_id: str | None
+    project: str | None
 
 
 def recognises(source: Source) -> bool:
@@ -48,13 +57,21 @@ class Log:
         """Start empty."""
         self.figures = Figures(incomplete=True)
         self.timeline = Timeline()
+        self.types: Counter[str] = Counter()
         self.session_id: str | None = None
         self.metrics: dict[str, Any] = {}
         self.output_tokens = 0
         self._calls: set[str] = set()
 
-    def take(self, event: Event, at: datetime | None, number: int) -> None:
-        """Take one event."""
+    def take(self, event: Event, number: int) -> Iterable[Message]:
+        """Take one event; return the messages that are complete by now."""
+        self.types[str(event.type)] += 1
+        at = parse_time(event.timestamp)
+        self.figures.saw(at)
+        self._take(event, at, number)
+        return self.timeline.ready()
+
+    def _take(self, event: Event, at: datetime | None, number: int) -> None:
         data = event.data if isinstance(event.data, dict) else {}
         match event.type:
             case "session.start":
@@ -115,9 +132,13 @@ class Log:
         for model, facts in metrics.items():
             self.figures.used(model)
             usage = usage_of(_counts(facts))
-            records.append(UsageRecord(f"{self.session_id}#{model}", None, model, at, usage))
+            records.append(UsageRecord(None, model, model, at, usage))
         self.figures.usage_records = records
         self.figures.incomplete = not any(record.usage.total_tokens for record in records)
+
+    def state(self, _: int) -> State:
+        """Return what must be known to take later events."""
+        return State(self.session_id, self.figures.project)
 
     def raw(self) -> dict[str, int]:
         """Return the counts of the last shutdown, summed over models."""
@@ -138,17 +159,22 @@ def usage_of(counts: dict[str, Any]) -> Usage:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    log, types = Log(), Counter[str]()
-    lines = Lines(source, Event)
-    for number, event in lines:
-        types[str(event.type)] += 1
-        at = parse_time(event.timestamp)
-        log.figures.saw(at)
-        log.take(event, at, number)
-        yield from log.timeline.ready()
+    log, lines = Log(), Lines(source, Event)
+    trailing = Trailing(lines, log)
+    yield from trailing.messages()
     yield from log.timeline.rest()
     notes.of_lines(lines)
-    notes.details.update(types=dict(types), output_tokens_messages=log.output_tokens)
+    notes.details.update(types=dict(log.types), output_tokens_messages=log.output_tokens)
     if log.metrics:
         notes.details["usage_raw"] = log.raw()
-    return log.figures.session(log.session_id or source.stem, NAME)
+    trail = trailing.trail() if source.is_plain and not source.only_figures else None
+    return log.figures.session(log.session_id or source.stem, NAME, trail=trail)
+
+
+def follow(source: Source, trail: Trail) -> Session | None:
+    """Return that nothing was used behind a place; None where a shutdown stands there, which tells of the whole."""
+    log = Log()
+    state = msgspec.msgpack.decode(trail.state, type=State)
+    log.session_id, log.figures.project = state.session_id, state.project
+    later = take_later(source, trail, Event, log)
+    return None if log.metrics else log.figures.session(log.session_id or source.stem, NAME, trail=later)

@@ -228,18 +228,19 @@ def _count(said: Said, number: int, figures: Figures, sums: dict[str, int], note
     for name in BUCKETS:
         sums[name] += count(tokens.get(name))
     usage = usage_of(tokens)
-    figures.incomplete |= not usage.total_tokens
+    figures.incomplete |= not usage.complete
     if any(type(tokens.get(name)) is int for name in BUCKETS):
-        place = as_text(said.id) or f"message {number}"
-        at = parse_time(said.timestamp)
-        figures.usage_records.append(UsageRecord(place, None, as_text(said.model), at, usage))
+        known, at = as_text(said.id), parse_time(said.timestamp)
+        place = None if known else f"message {number}"
+        figures.usage_records.append(UsageRecord(known, place, as_text(said.model), at, usage))
 
 
 def usage_of(tokens: dict[str, Any]) -> Usage:
     """Map what is recorded to buckets that never overlap."""
     cached = count(tokens.get("cached"))
     given = max(0, count(tokens.get("input")) - cached) + count(tokens.get("tool"))
-    return Usage(given, count(tokens.get("output")) + count(tokens.get("thoughts")), cached)
+    output = count(tokens.get("output")) + count(tokens.get("thoughts"))
+    return Usage(given, output, cached, complete=bool(given or output or cached))
 
 
 def is_prompt(text: str) -> bool:

@@ -135,8 +135,9 @@ class Book:
         figures.incomplete |= usage is None or not usage.total_tokens
         at = _created(info)
         if usage is not None:
-            place = as_text(info.id) or f"message {self.messages}"
-            figures.usage_records.append(UsageRecord(place, None, model, at, usage))
+            known = as_text(info.id)
+            place = None if known else f"message {self.messages}"
+            figures.usage_records.append(UsageRecord(known, place, model, at, usage))
         texts = [part.text for part in parts if _is_text(part)]
         facts = {"model": model, "usage": usage, "message_id": as_text(info.id)}
         timeline.say(Role.ASSISTANT, Origin.MODEL, *texts, at=at, **facts)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from msgspec import Raw, Struct
 
-from sessiontrackd.model import Origin, Role, Transcript, Usage, UsageRecord
+from sessiontrackd.model import Message, Origin, Role, Session, Trail, Transcript, Usage, UsageRecord
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
-from sessiontrackd.readers._transcript import Notes, Steps, one_session
+from sessiontrackd.readers._transcript import Notes, Steps, Trailing, one_session, take_later
 from sessiontrackd.records import Lines, Source, as_text, count, decode_raw, parse_time
 
 NAME = "pi"
@@ -33,6 +35,12 @@ class Said(Struct, gc=False, rename="camel"):
     command: Any = None
     output: Any = None
     content: Raw = _NOTHING
+
+
+class Kind(Struct, gc=False):
+    """What counting needs of a block."""
+
+    type: Any = None
 
 
 class Record(Struct, gc=False, rename="camel"):
@@ -72,27 +80,113 @@ def read(source: Source) -> Transcript:
 
 
 def _steps(source: Source, notes: Notes) -> Steps:
-    figures, timeline, types = Figures(), Timeline(is_mute=source.only_figures), Counter[str]()
-    header: Record | None = None
+    talk = Talk(only_figures=source.only_figures)
     lines = Lines(source, Record)
-    for number, record in lines:
-        at = parse_time(record.timestamp)
-        figures.saw(at)
-        types[str(record.type)] += 1
-        if record.type == "session" and header is None:
-            header = record
-            figures.project = as_text(record.cwd)
-        elif record.type == "message" and record.message is not None:
-            types[f"role:{record.message.role}"] += 1
-            _take(record, record.message, at, number, into=(figures, timeline))
-        elif record.type == "compaction" and as_text(record.summary):
-            timeline.say(Role.USER, Origin.INJECTED, record.summary, at=at, line=number)
-        yield from timeline.ready()
-    yield from timeline.rest()
+    trailing = Trailing(lines, talk)
+    yield from trailing.messages()
+    yield from talk.timeline.rest()
     notes.of_lines(lines)
+    types = talk.types
     notes.details.update(tool_results=types["role:toolResult"], compactions=types["compaction"], types=dict(types))
-    session_id = (as_text(header.id) if header is not None else None) or source.stem
-    return figures.session(session_id, NAME, parent_id=_parent_id(header, session_id))
+    return talk.session(source.stem, trailing.trail() if source.is_plain and not source.only_figures else None)
+
+
+def follow(source: Source, trail: Trail) -> Session:
+    """Return the usage behind a place up to which a plain file was read."""
+    talk = Talk.resumed(trail)
+    return talk.session(source.stem, take_later(source, trail, Record, talk))
+
+
+class State(Struct, array_like=True):
+    """What a talk must know of the records before a place."""
+
+    lines: int
+    has_header: bool
+    session_id: str | None
+    project: str | None
+
+
+class Talk:
+    """Takes the records of one file in order."""
+
+    def __init__(self, *, only_figures: bool) -> None:
+        """Start before the first record."""
+        self.figures = Figures()
+        self.timeline = Timeline()
+        self.types: Counter[str] = Counter()
+        self._header: Record | None = None
+        self._only_figures = only_figures
+        self._lines_before = 0
+
+    def take(self, record: Record, number: int) -> Iterable[Message]:
+        """Take one record; return the messages that are complete by now."""
+        at, kind, number = parse_time(record.timestamp), record.type, number + self._lines_before
+        self.figures.saw(at)
+        self.types[str(kind)] += 1
+        if kind == "session" and self._header is None:
+            self._header = record
+            self.figures.project = as_text(record.cwd)
+        elif kind == "message" and record.message is not None:
+            self.types[f"role:{record.message.role}"] += 1
+            self._count(record, record.message, at, number)
+            if not self._only_figures:
+                self._tell(record, record.message, {"at": at, "line": number})
+        elif kind == "compaction" and as_text(record.summary) and not self._only_figures:
+            self.timeline.say(Role.USER, Origin.INJECTED, record.summary, at=at, line=number)
+        return () if self._only_figures else self.timeline.ready()
+
+    def _count(self, record: Record, said: Said, at: datetime | None, number: int) -> None:
+        figures = self.figures
+        if said.role == "user":
+            figures.human_turns += 1
+        elif said.role == "assistant":
+            figures.assistant_turns += 1
+            figures.used(said.model)
+            usage = usage_of(said)
+            figures.incomplete |= usage is None or not usage.complete
+            if usage is not None:
+                known = as_text(record.id)
+                place = None if known else f"line {number}"  # the first versions gave no ids
+                figures.usage_records.append(UsageRecord(known, place, as_text(said.model), at, usage))
+            blocks = decode_raw(said.content, list[Kind]) if _is_list(said.content) else None
+            figures.tool_calls += sum(block.type == "toolCall" for block in blocks or ())
+
+    def _tell(self, record: Record, said: Said, facts: dict[str, Any]) -> None:
+        if said.role == "user":
+            self.timeline.say(Role.USER, Origin.HUMAN, _text(said.content), **facts)
+        elif said.role == "assistant":
+            facts |= {"model": as_text(said.model), "usage": usage_of(said), "message_id": as_text(record.id)}
+            draft = self.timeline.say(Role.ASSISTANT, Origin.MODEL, _text(said.content), **facts)
+            for block in _blocks(said.content):
+                if block.get("type") == "toolCall":
+                    given = block.get("arguments")
+                    arguments = given if isinstance(given, dict) else {}
+                    self.timeline.call(draft, str(block.get("name")), arguments, as_text(block.get("id")))
+        elif said.role == "toolResult":
+            call_id = as_text(said.tool_call_id)
+            self.timeline.result(call_id, _text(said.content), failed=said.is_error is True)
+        elif said.role == "bashExecution":
+            self.timeline.say(Role.USER, Origin.INJECTED, f"$ {said.command}\n{said.output}", **facts)
+
+    def state(self, whole_lines: int) -> State:
+        """Return what must be known to take later records."""
+        session_id = as_text(self._header.id) if self._header is not None else None
+        lines = self._lines_before + whole_lines
+        return State(lines, self._header is not None, session_id, self.figures.project)
+
+    @classmethod
+    def resumed(cls, trail: Trail) -> Talk:
+        """Return a talk that has taken what stands before the trail's place; of that it has no figures."""
+        state = msgspec.msgpack.decode(trail.state, type=State)
+        talk = cls(only_figures=True)
+        talk._lines_before, talk.figures.project = state.lines, state.project
+        talk._header = Record(id=state.session_id) if state.has_header else None
+        return talk
+
+    def session(self, stem: str, trail: Trail | None) -> Session:
+        """Return the session with its final figures."""
+        session_id = (as_text(self._header.id) if self._header is not None else None) or stem
+        return self.figures.session(session_id, NAME, parent_id=_parent_id(self._header, session_id), trail=trail)
 
 
 def _parent_id(header: Record | None, session_id: str) -> str | None:
@@ -101,40 +195,17 @@ def _parent_id(header: Record | None, session_id: str) -> str | None:
     return found[-1] if found and found[-1] != session_id else None
 
 
-def _take(record: Record, said: Said, at: datetime | None, number: int, *, into: tuple[Figures, Timeline]) -> None:
-    figures, timeline = into
-    if said.role == "user":
-        figures.human_turns += 1
-        timeline.say(Role.USER, Origin.HUMAN, _text(said.content), at=at, line=number)
-    elif said.role == "assistant":
-        figures.assistant_turns += 1
-        figures.used(said.model)
-        place = as_text(record.id) or f"line {number}"
-        usage = _usage(said)
-        figures.incomplete |= usage is None or not usage.total_tokens
-        if usage is not None:
-            figures.usage_records.append(UsageRecord(place, None, as_text(said.model), at, usage))
-        facts = {"model": as_text(said.model), "usage": usage, "message_id": as_text(record.id)}
-        draft = timeline.say(Role.ASSISTANT, Origin.MODEL, _text(said.content), at=at, line=number, **facts)
-        for block in _blocks(said.content):
-            if block.get("type") == "toolCall":
-                figures.tool_calls += 1
-                given = block.get("arguments")
-                arguments = given if isinstance(given, dict) else {}
-                timeline.call(draft, str(block.get("name")), arguments, as_text(block.get("id")))
-    elif said.role == "toolResult":
-        timeline.result(as_text(said.tool_call_id), _text(said.content), failed=said.is_error is True)
-    elif said.role == "bashExecution":
-        shown = f"$ {said.command}\n{said.output}"
-        timeline.say(Role.USER, Origin.INJECTED, shown, at=at, line=number)
-
-
-def _usage(said: Said) -> Usage | None:
+def usage_of(said: Said) -> Usage | None:
+    """Map what is recorded to buckets that never overlap; all zeros were written where a request was aborted."""
     given = said.usage
     if not isinstance(given, dict) or not any(type(given.get(name)) is int for name in BUCKETS):
         return None
     counts = [count(given.get(name)) for name in BUCKETS]
-    return Usage(counts[0], counts[1], counts[2], counts[3])
+    return Usage(counts[0], counts[1], counts[2], counts[3], complete=any(counts))
+
+
+def _is_list(content: Raw) -> bool:
+    return bytes(memoryview(content)[:1]) == b"["
 
 
 def _blocks(content: Raw) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ class Lines(Generic[T]):
         self._shape = shape
         self._start_bytes = start_bytes
         self.whole_bytes = start_bytes  # up to the end of the last line that ends with LF; known to who iterates
+        self.whole_lines = 0  # so many end there
         self.at_tail = False  # in a last line without LF
         self.lines = 0
         self.bad_lines = 0
@@ -42,6 +43,7 @@ class Lines(Generic[T]):
         for number, line in self.physical():
             if line.endswith(b"\n"):
                 self.whole_bytes += len(line)
+                self.whole_lines = number
             else:
                 self.at_tail = True
             try:
