@@ -106,6 +106,8 @@ _PRIOR_SIGMA = 0.10
 _PRIOR_CALLS = 120  # after these they have faded out
 _GAIN_START, _GAIN_LEAST, _GAIN_MISS = 8, 0.03, 0.5
 
+LEAST_ROOM = 4  # what was learned never makes the parts of a long session smaller than such a part of the usual
+
 _CL100K_PATTERN = (  # as OpenAI publishes it
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
 )
@@ -249,6 +251,16 @@ class Estimator:
         classes = byte_classes(text)
         tokens = expected_tokens(classes, family(model), cl100k=cl100k_tokens(text))
         return self._known(provider, model or "").counts(tokens, classes)
+
+    def room(self, most: int, *, provider: str, model: str | None) -> int:
+        """Return how many tokens a text may have by `sized`, so that by what was learned it has at most so many.
+
+        It is never more than `most`, and never less than a quarter: no tokenizer makes so many more, but a server that errs
+        could cut a session into a hundred paid requests.
+        """
+        first = (most - _COLD_TOKENS) / _SPREAD
+        learned = self._known(provider, model or "").counts(first, (0,) * CLASSES).most
+        return max(min(most, most * most // learned), most // LEAST_ROOM)
 
     def learn(
         self, *, provider: str, model: str | None, expected: int, actual: int, factor: float | None = None

@@ -23,13 +23,13 @@ from sessiontrackd.condense._lines import (
     spoken,
     telling,
 )
-from sessiontrackd.condense._parts import parts, render, text_of
+from sessiontrackd.condense._parts import MOST_TOKENS, parts, render, text_of
 from sessiontrackd.facts import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.model import InsightLevel, Message, Origin, Role, Session, ToolCall
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.tokens import byte_classes, expected_tokens
 
-__all__ = ["Condenser", "parts", "render", "text_of"]
+__all__ = ["MOST_TOKENS", "Condenser", "parts", "render", "text_of"]
 
 
 @dataclass(frozen=True, slots=True)

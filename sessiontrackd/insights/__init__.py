@@ -17,11 +17,12 @@ from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.errors import ConsentRequired, JobError, Unpriced, Waiting
 from sessiontrackd.insights._ask import KINDS, asked, instructions, sent_around
+from sessiontrackd.insights._begun import LEFT, is_begun, joined, left_of, progress
 from sessiontrackd.insights._models import AS_OF, LEVELS, known_model, manner
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
-from sessiontrackd.insights._since import last_message, since
+from sessiontrackd.insights._since import before, last_message, since
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Session
 from sessiontrackd.pricing import STALE_DAYS, summed
 from sessiontrackd.privacy import Redactor
@@ -38,6 +39,7 @@ __all__ = [
     "Reading",
     "as_dict",
     "instructions",
+    "is_begun",
     "known_model",
     "manner",
     "open_messages",
@@ -49,6 +51,7 @@ __all__ = [
 
 Known = Callable[[str, str, InsightLevel, str, str | None], Insight | None]
 NO_PURPOSE = Purpose()
+DIVIDED_MOST = 3  # a long session is divided by a fast count, and again where the exact one finds a part too large
 
 
 def never_known(session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None) -> None:
@@ -179,42 +182,78 @@ class AIInsightGenerator:
             Waiting: the server asks for patience; nothing was billed.
             Failed: the server refuses this session; nothing was billed.
         """
+        return (await self.insight_so_far(reading, level, purpose, prior))[0]
+
+    async def insight_so_far(
+        self,
+        reading: Reading,
+        level: InsightLevel,
+        purpose: Purpose,
+        prior: Insight | None = None,
+        begun: Insight | None = None,
+    ) -> tuple[Insight, JobError | None]:
+        """Make the insight of a session, as `insight` does; of a long one as far as its parts can be asked about.
+
+        Args:
+            reading: of the session.
+            level: how deep it goes.
+            purpose: what the work is for.
+            prior: of the session when it was shorter.
+            begun: of the first parts of this session; only the others are asked about.
+
+        Returns:
+            The insight, and why not every part was asked about; None: all were.
+        """
         local = await self._local(reading, level)
         if not self._engine.leaves_machine:
-            return restored(local, reading)
-        asks = self._asks(reading, level)
-        model, about = self._engine.price_model, {"upto": last_message(reading)}
-        new = since(reading, prior, asks, model, self._user_dir) if prior and not self._in_batch else None
+            return restored(local, reading), None
+        kept = before(reading, begun, level) if begun else None
+        begun = begun if kept is not None else None
+        asks = self._asks(reading, level, begun)
+        if begun and not asks:  # the rest of one long message
+            return replace(begun, provenance={**begun.provenance, LEFT: 0}), None
+        room = self._requests.room
+        new = since(reading, prior, asks, self._user_dir, room) if prior and not self._in_batch else None
         if new is not None:
             answer = await self._requests.answer(new.ask, purpose)
-            kept = new.kept(answer.checked.outdated)
-            return restored(
-                self._written(local, [answer], 1, reading.redactor, about=about | new.about, kept=kept), reading
-            )
-        answers = self._collected(reading, asks)
+            about = {"upto": last_message(reading)} | new.about
+            still = new.kept(answer.checked.outdated)
+            return restored(self._written(local, [answer], reading.redactor, about=about, kept=still), reading), None
+        answers, reason = self._collected(reading, asks), None
         if answers is None and self._in_batch:
             raise self._gathered(reading, asks, purpose)
         if answers is None:
-            answers = await self._answered(asks, purpose)
-        return restored(self._written(local, answers, len(asks), reading.redactor, about=about), reading)
+            answers, reason = await self._answered(asks, purpose)
+        about = dict(progress(asks, len(answers), begun, is_cut=reason is not None))
+        made = restored(self._written(local, answers, reading.redactor, about=about, kept=kept or ()), reading)
+        return joined(begun, made) if begun else made, reason
 
-    def _asks(self, reading: Reading, level: InsightLevel) -> list[Ask]:
-        """Return what is asked of a session, part by part."""
+    def _asks(self, reading: Reading, level: InsightLevel, begun: Insight | None = None) -> list[Ask]:
+        """Return what is asked of a session, or of the rest of it, part by part."""
         assert reading.condensed is not None
-        parts = condense.parts(reading.condensed)
-        return [asked(reading, part, level, self._engine.price_model, self._user_dir) for part in parts]
+        messages = left_of(reading.condensed.messages, begun) if begun else reading.condensed.messages
+        if begun and not messages:
+            return []
+        whole, room = replace(reading.condensed, messages=messages), self._requests.room
+        for _ in range(DIVIDED_MOST):
+            parts = condense.parts(whole, room)
+            asks = [asked(reading, part, level, self._engine.price_model, self._user_dir) for part in parts]
+            if (excess := self._requests.excess(asks)) <= 1:
+                break
+            room = self._requests.smaller(room, excess)
+        return asks
 
-    async def _answered(self, asks: Sequence[Ask], purpose: Purpose) -> list[Answer]:
+    async def _answered(self, asks: Sequence[Ask], purpose: Purpose) -> tuple[list[Answer], JobError | None]:
         """Ask one after the other; what was paid for already is not thrown away."""
         answers: list[Answer] = []
         for ask in asks:
             try:
                 answers.append(await self._requests.answer(ask, purpose))
-            except JobError:
+            except JobError as reason:
                 if not answers:
                     raise
-                break
-        return answers
+                return answers, reason
+        return answers, None
 
     def _collected(self, reading: Reading, asks: Sequence[Ask]) -> list[Answer] | None:
         """Return what came back from a batch; None where nothing did.
@@ -232,8 +271,10 @@ class AIInsightGenerator:
             found = None  # nothing was billed, and it is asked at once
         if found is None:
             return None
+        # What was learned of the model since may divide the session otherwise, so a quote is looked up in the whole of it.
+        whole = replace(asks[0], session=reading.condensed or asks[0].session)
         return [
-            self._requests.collected(asks[each.part], each.reply, each.reserved_picousd, each.cost_picousd)
+            self._requests.collected(whole, each.reply, each.reserved_picousd, each.cost_picousd)
             for each in found
             if each.part < len(asks)
         ]
@@ -278,12 +319,12 @@ class AIInsightGenerator:
         """Whether requests of its engine cost money."""
         return self._engine.leaves_machine and self._engine.price_model is not None
 
-    def most_picousd(self, reading: Reading, level: InsightLevel) -> int | None:
-        """Return the most that the insight of a session should cost; None where nobody knows the price."""
+    def most_picousd(self, reading: Reading, level: InsightLevel, begun: Insight | None = None) -> int | None:
+        """Return the most that the insight of a session, or the rest of it, should cost; None: nobody knows the price."""
         if reading.condensed is None:
             return None
         try:
-            return sum(map(self._requests.most_picousd, self._asks(reading, level)))
+            return sum(map(self._requests.most_picousd, self._asks(reading, level, begun)))
         except Unpriced:
             return None
 
@@ -313,7 +354,6 @@ class AIInsightGenerator:
         self,
         local: Insight,
         answers: Sequence[Answer],
-        parts: int,
         redactor: Redactor,
         *,
         about: Mapping[str, Any],
@@ -324,7 +364,6 @@ class AIInsightGenerator:
         Args:
             local: what was extracted.
             answers: to the parts of the session, or to the question about what is new.
-            parts: of the session.
             redactor: of the session.
             about: for the receipt and for the next time.
             kept: findings of the insight before.
@@ -343,8 +382,6 @@ class AIInsightGenerator:
         replaced = {*answers[0].checked.replaced, *answers[-1].checked.replaced}
         if replaced:
             provenance["replaced"] = [name for name in ("title", "summary") if name in replaced]
-        if parts > 1:
-            provenance["note"] = f"asked in {len(answers)} of {parts} parts"
         return replace(
             local,
             title=redactor.redact(answers[0].checked.title) or local.title,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
+from sessiontrackd.condense import MOST_TOKENS
 from sessiontrackd.contracts import Engine
 from sessiontrackd.errors import CircuitOpen, EngineError, Failed, Held, JobError, OverBudget, Refused, Unknown, Waiting
 from sessiontrackd.insights._ask import sent_text
 from sessiontrackd.insights._evidence import Checked, Shapeless, Unusable, checked
 from sessiontrackd.model import Ask, Reply, Reservation, Usage
 from sessiontrackd.pricing import picousd, summed
-from sessiontrackd.tokens import Counts, Estimator, hard_bound
+from sessiontrackd.tokens import LEAST_ROOM, Counts, Estimator, hard_bound
 
 ATTEMPTS_MOST = 3  # of one question, within one job
 UNKNOWN_MOST = 2  # of these, such whose outcome nobody knows: each counts as spent
@@ -26,6 +27,7 @@ PATIENCE_S = 10.0  # what a server asks to wait for up to here is waited for; el
 PAUSE_S = 1.0  # before the second attempt, doubled before the third, where the server names no time
 RETRY_S, RETRY_MOST_S = 60.0, 3600.0  # a job is put off so long, doubled each time
 COUNT_FACTOR, COUNT_TOKENS = 1.02, 50  # what a prompt may have beside the provider's own count
+REQUEST_TOKENS = 95_000  # by their bound; above 100,000 the cheapest model is five times as dear, for every token
 REPAIR = "\nYour answer must be one JSON object as described, and nothing before or after it.\n"
 
 Consent = Callable[[str | None, str], None]
@@ -130,6 +132,25 @@ class Requests:
     def provider(self) -> str:
         """Who gets the text."""
         return getattr(self._engine, "provider", self._engine.NAME)
+
+    @property
+    def room(self) -> int:
+        """How large the text of a request may be by its first bound, with what was learned of the model's way to count."""
+        return self._estimator.room(MOST_TOKENS, provider=self.provider, model=self._engine.price_model)
+
+    def excess(self, asks: Sequence[Ask]) -> float:
+        """Return how many times too large the largest request is by the exact count; 1 or less: none is."""
+        counted = (
+            self._estimator.estimate(text, provider=self.provider, model=ask.model).most
+            for ask in asks
+            if hard_bound(text := sent_text(ask)) > REQUEST_TOKENS
+        )
+        return max(counted, default=0) / REQUEST_TOKENS
+
+    @staticmethod
+    def smaller(room: int, excess: float) -> int:
+        """Return the room with which no request should be too large; see `Estimator.room` for the least."""
+        return max(int(room * 0.98 / excess), MOST_TOKENS // LEAST_ROOM)
 
     async def answer(self, ask: Ask, purpose: Purpose) -> Answer:
         """Ask, and once more where the answer has not the shape that was asked for.

@@ -42,9 +42,7 @@ def last_message(reading: Reading) -> int:
     return max((message.index for message in reading.condensed.messages), default=0) if reading.condensed else 0
 
 
-def since(
-    reading: Reading, prior: Insight, whole: Sequence[Ask], model: str | None, user_dir: Path | None
-) -> Since | None:
+def since(reading: Reading, prior: Insight, whole: Sequence[Ask], user_dir: Path | None, room: int) -> Since | None:
     """Return the question about what is new; None where the whole is to be asked about.
 
     That is so where it is no longer than the new part, where a quote of the insight before no longer stands, and every
@@ -52,19 +50,19 @@ def since(
     """
     upto, patches = prior.provenance.get("upto"), int(prior.provenance.get("patches", 0))
     condensed = reading.condensed
-    if condensed is None or not isinstance(upto, int) or prior.model != model or patches >= PATCHES_MOST:
+    if condensed is None or not isinstance(upto, int) or prior.model != whole[0].model or patches >= PATCHES_MOST:
         return None
     new = tuple(message for message in condensed.messages if message.index > upto)
-    before = _before(reading, prior, whole[0].level)
-    if not new or before is None or len(condense.parts(replace(condensed, messages=new))) > 1:
+    kept = before(reading, prior, whole[0].level)
+    if not new or kept is None or len(condense.parts(replace(condensed, messages=new), room)) > 1:
         return None
-    ask = asked_since(reading, replace(condensed, messages=new), _told(prior, before, reading), whole[0], user_dir)
+    ask = asked_since(reading, replace(condensed, messages=new), _told(prior, kept, reading), whole[0], user_dir)
     if len(sent_text(ask)) >= sum(len(sent_text(one)) for one in whole):
         return None
-    return Since(ask, before, len(new), patches + 1)
+    return Since(ask, kept, len(new), patches + 1)
 
 
-def _before(reading: Reading, prior: Insight, level: InsightLevel) -> tuple[Finding, ...] | None:
+def before(reading: Reading, prior: Insight, level: InsightLevel) -> tuple[Finding, ...] | None:
     """Return the model's findings from then, redacted; None where a quote stands no more: the session was rewritten."""
     record, found = Record(reading.condensed.messages if reading.condensed else ()), list[Finding]()
     for finding in prior.findings:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.errors import OverBudget, Waiting
+from sessiontrackd.insights import is_begun
 from sessiontrackd.model import Degraded, Insight, InsightLevel
 from sessiontrackd.pricing import usd_shown
 
@@ -68,9 +69,14 @@ def hold_back(money: TokenManager, most_ahead: float, degrade: str, folder: str 
 
 def instead(insight: Insight, less: Degraded) -> Insight:
     """Say in the note that it is less than was asked for."""
-    maker = "by the local engine" if insight.engine == "local" else f"at the level {insight.level}"
     price = "" if less.cost_picousd is None else f", which may cost up to {usd_shown(less.cost_picousd)}"
-    text = f"Made {maker}: the budget of {less.period} had no room for {less.engine} at the level {less.level}{price}."
+    if is_begun(insight):
+        text = f"Only {insight.provenance['note']}: the budget of {less.period} had no room for the rest{price}."
+    else:
+        maker = "by the local engine" if insight.engine == "local" else f"at the level {insight.level}"
+        text = (
+            f"Made {maker}: the budget of {less.period} had no room for {less.engine} at the level {less.level}{price}."
+        )
     return replace(insight, provenance={**insight.provenance, "instead": text})
 
 

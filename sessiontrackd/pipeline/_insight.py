@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
-from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading
+from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, is_begun
 from sessiontrackd.model import Degraded, Insight
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pipeline._growth import Past, pause
@@ -50,30 +50,49 @@ async def insight_of(
         return await by_local_engine(rooms, work, generator, reading, reason), None, None
     except OverBudget as reason:
         if reason.cost_picousd is None:  # no budget is set: what is missing is a decision, not room
-            return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+            return await less_made(rooms, work, generator, reading, reason), reason, None
         return await degraded(rooms, work, generator, reading, reason)
     except JobError as reason:
-        return await by_local_engine(rooms, work, generator, reading, reason), reason, None
+        return await less_made(rooms, work, generator, reading, reason), reason, None
 
 
 async def wanted(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
-    """Return the insight that was asked for: the stored one, or one that is made as soon as there is room for it."""
+    """Return the insight that was asked for: the stored one, or one that is made as soon as there is room for it.
+
+    What of a long session was asked about already is stored and stays, whatever keeps the rest.
+    """
     stored = None if work.again else generator.stored(reading, work.level)
-    if stored is not None:
+    if stored is not None and not is_begun(stored):
         return stored
     where = (work.folder_name, work.folder.project)
     is_pressed = work.named or rooms.batches.knows(work.path)  # what a person named, or is answered, goes on
     if generator.is_paid and not is_pressed:
         hold_back(rooms.budget, rooms.settings.may_run_ahead, work.degrade, *where)
-    return await when_it_fits(rooms.budget, lambda: made(rooms, work, generator, reading), *where)
+    so_far = stored
+
+    async def make() -> Insight:
+        nonlocal so_far
+        so_far, reason = await made(rooms, work, generator, reading, so_far)
+        if reason is not None:
+            raise reason
+        return so_far
+
+    return await when_it_fits(rooms.budget, make, *where)
 
 
 async def degraded(
     rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: OverBudget
 ) -> tuple[Insight, JobError | None, Degraded | None]:
     """Go down the ladder as far as the user wants: a lower level, the local engine, hold."""
-    price, period = generator.most_picousd(reading, work.level), rooms.budget.status().period
+    begun, period = begun_of(generator, reading, work), rooms.budget.status().period
+    price = generator.most_picousd(reading, work.level, begun)
     less = Degraded(work.level, work.engine, work.degrade, period, cost_picousd=price)
+    if begun is not None:
+        return (
+            (begun, reason, less)
+            if work.degrade == "hold"
+            else (instead(begun, less), None, replace(less, given="part"))
+        )
     for level in levels_below(work.level) if work.degrade == "lower" else ():
         lower = replace(work, level=level)
         async with contextlib.aclosing(generator_of(rooms, lower)) as cheaper:
@@ -90,6 +109,20 @@ async def degraded(
     return instead(insight, less), None, replace(less, given="local")
 
 
+def begun_of(generator: AIInsightGenerator, reading: Reading, work: Work) -> Insight | None:
+    """Return the insight of the parts of a long session that were asked about, where others were not."""
+    stored = generator.stored(reading, work.level)
+    return stored if is_begun(stored) else None
+
+
+async def less_made(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: JobError
+) -> Insight:
+    """Return what there is while the rest cannot be made: the first parts of it, else the local engine's."""
+    begun = begun_of(generator, reading, work)
+    return begun or await by_local_engine(rooms, work, generator, reading, reason)
+
+
 async def by_local_engine(
     rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, reason: JobError
 ) -> Insight:
@@ -100,11 +133,18 @@ async def by_local_engine(
     return insight
 
 
-async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
-    """Make an insight and store it before anything is rendered, so that it is never paid for twice."""
+async def made(
+    rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, so_far: Insight | None
+) -> tuple[Insight, JobError | None]:
+    """Make an insight and store it before anything is rendered, so that it is never paid for twice.
+
+    Returns:
+        It, and why a long session was not asked about to its end.
+    """
     purpose = Purpose(work.folder_name, work.folder.project, work.path, work.attempts)
-    prior = None if work.again or work.in_batch else prior_of(rooms, work, reading.session.session_id)
-    insight = await generator.insight(reading, work.level, purpose, prior)
+    is_whole = work.again or work.in_batch or so_far is not None
+    prior = None if is_whole else prior_of(rooms, work, reading.session.session_id)
+    insight, reason = await generator.insight_so_far(reading, work.level, purpose, prior, so_far)
     session_id = reading.session.session_id
     with rooms.store.immediate(durable=insight.cost_picousd > 0):  # both or neither, whatever dies
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
@@ -113,4 +153,4 @@ async def made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading:
         rooms.budget.record(
             reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
         )
-    return insight
+    return insight, reason
