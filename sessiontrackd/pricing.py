@@ -136,6 +136,10 @@ class Prices:
             self._found[key] = stated or _packaged(model, provider, day, batch)
         return self._found[key]
 
+    def stated(self, model: str, at: datetime) -> Tariff | None:
+        """Return the price of a model on a day that is the user's own; None where the package is to be asked."""
+        return self._override(model, None, at.astimezone(UTC).date(), batch=False)
+
     def rates(
         self, model: str, usage: Usage, at: datetime, *, provider: str | None = None, batch: bool = False
     ) -> Rates:

@@ -8,8 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from sessiontrackd import pricing
+from sessiontrackd.errors import Unpriced
 from sessiontrackd.history import SCHEMA, History, Spent
+from sessiontrackd.history._tariffs import Tariffs
 from sessiontrackd.model import Finding, Insight, InsightLevel, Session, Usage, UsageRecord
+from sessiontrackd.pricing import FREE, Prices, Tariff, override
 from sessiontrackd.store import open_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -147,6 +151,32 @@ def test_costs_are_counted_request_by_request(history: History) -> None:
         "cache_write_tokens": 0, "cost_usd": "0.016000", "incomplete": False, "unpriced_tokens": 0,
     }  # fmt: skip
     assert history.recorded_since(NOW - timedelta(hours=1)) == Spent(16_000_000_000, 160_000, 0)
+
+
+def test_the_price_package_is_asked_once_for_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process finds its answer, also that it knows no price; a new version of it is asked again."""
+    asked: list[str] = []
+
+    def packaged(model: str, *_: object) -> Tariff:
+        asked.append(model)
+        if model == "llama":
+            raise Unpriced("nobody knows")
+        return Tariff(FREE.base, ((10, FREE.base),))
+
+    monkeypatch.setattr(pricing, "_packaged", packaged)
+    with open_store(None, SCHEMA) as store:
+        first, found = Tariffs(store, Prices()), {}
+        for known in (first, Tariffs(store, Prices())):
+            found[known] = [known.of(model, NOW) for model in ("llama", "claude-haiku-5-5")]
+        assert asked == ["llama", "claude-haiku-5-5"]
+        assert list(found.values()) == [[None, Tariff(FREE.base, ((10, FREE.base),))]] * 2
+
+        own = override("llama", {"input": 1, "output": 2})
+        assert Tariffs(store, Prices((own,))).of("llama", NOW) == own.tariff
+        monkeypatch.setattr("sessiontrackd.history._tariffs.package", lambda: "genai-prices 99")
+        assert Tariffs(store, Prices()).of("llama", NOW) is None
+        assert asked[2:] == ["llama"]
+        assert store.read("SELECT count(*) FROM tariff")[0][0] == 1
 
 
 def test_what_has_no_price_is_not_zero(history: History) -> None:

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from sessiontrackd.errors import Unpriced
 from sessiontrackd.history._cursors import Cursor, Cursors
 from sessiontrackd.history._forgotten import forget, sessions_of, take_back
 from sessiontrackd.history._lines import Line, Lines
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
 from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
+from sessiontrackd.history._tariffs import Tariffs
 from sessiontrackd.history._told import Told, told
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
 from sessiontrackd.pricing import Prices, Tariff, usd_text
@@ -72,7 +72,7 @@ class History:
         """Keep the parts."""
         self._store = store
         self._now = now
-        self._prices = prices or Prices()
+        self._known = Tariffs(store, prices or Prices())
         self._spent: RunningSum | None = None
         self._tariffs: dict[tuple[str, int], Tariff | None] = {}  # by model and day (UTC)
         self.cursors = Cursors(store)
@@ -261,18 +261,12 @@ class History:
         at_ms = self._ms() if row["at"] is None else row["at"]
         key = row["model"], at_ms // _DAY_MS
         if key not in self._tariffs:
-            self._tariffs[key] = self._tariff(row["model"], at_ms)
+            self._tariffs[key] = self._known.of(row["model"], _at(at_ms))
         tariff = self._tariffs[key]
         if tariff is None or (row["is_sum"] and tariff.steps):
             return None
         usage = _usage(row)
         return tariff.rates(usage.total_tokens - usage.output_tokens).cost_picousd(usage)
-
-    def _tariff(self, model: str, at_ms: int) -> Tariff | None:
-        try:
-            return self._prices.tariff(model, _at(at_ms))
-        except Unpriced:
-            return None
 
     def _ms(self, at: datetime | None = None) -> int:
         return _ms(at or self._now())

@@ -114,6 +114,15 @@ CREATE TABLE cursor (                  -- how far a growing transcript was read
 ) STRICT;
 """,
         "CREATE INDEX session_began ON session (project, started_at, session_id);",
+        """
+CREATE TABLE tariff (                  -- what a model cost on a day, for what is recorded; not asked before money is spent
+    package TEXT NOT NULL,             -- that said so, with its version
+    model TEXT NOT NULL,
+    day TEXT NOT NULL,                 -- UTC
+    body BLOB NOT NULL,                -- the tariff as JSON; null: it knows none
+    PRIMARY KEY (package, model, day)
+) STRICT;
+""",
     ),
 )
 
