@@ -141,6 +141,7 @@ def test_every_quote_stands_in_its_message() -> None:
         ("I want to build a kite that flies at night", "Build a kite that flies at night"),
         ("Kannst du bitte herausfinden, warum der Import abbricht?", "Herausfinden, warum der Import abbricht?"),
         ("Peux-tu ajouter un mode sombre à la page ?", "Ajouter un mode sombre à la page ?"),
+        ("the tide import stops at the third file, find out why and mend it", "The tide import stops at the third file, find out why and mend it"),
         ("rename cmd_add_image to _clip in *one* go, _please_ do", "Rename cmd_add_image to _clip in one go, please do"),
     ],
 )  # fmt: skip

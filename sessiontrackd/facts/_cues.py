@@ -89,7 +89,7 @@ _TODO = re.compile(
 )
 _TODO_HEADING = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
-    r"what(?:'s| is) left|still to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
+    r"what(?:'s| is) left|still (?:to do|open)|left to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
     r"|(?:noch )?(?:offen|zu (?:tun|erledigen))|offene (?:punkte|aufgaben)|nächste schritte|pr[oó]xim[oa]s (?:pasos|passos|etapas)|pendientes?|por hacer|pendências"
     r"|reste à faire|à faire|prochaines étapes|da fare|prossimi passi|осталось|следующие шаги|残りの?作業|残タスク|次のステップ|今後の作業|下一步|后续步骤|後續步驟|待[办辦](?:事项|事項)?|剩余(?:工作|任务)|남은 작업|다음 단계)(?!\w)[^\n.]{0,40}?[:：]?(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,

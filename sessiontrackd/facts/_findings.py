@@ -20,7 +20,7 @@ _STANDARD = (
     "todo", "question", "subagent", "point", "figures",
 )  # fmt: skip
 KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
-    InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "figures"),
+    InsightLevel.MINIMAL: ("goal", "outcome", "file", "test", "todo", "question", "point", "figures"),
     InsightLevel.STANDARD: _STANDARD,
     InsightLevel.COMPREHENSIVE: (*_STANDARD[:-2], "segment", "point", "link", "figures"),
 }
@@ -307,7 +307,8 @@ class Maker:
         return _also(finding, segment)
 
     def _points(self) -> Iterator[Finding]:
-        if not self.is_chat or not self._talk.chat:
+        is_brief = self._level is InsightLevel.MINIMAL
+        if not self.is_chat or not self._talk.chat or (is_brief and self.has_model):
             return
         pairs = units_of(
             [message for message in self._talk.chat if not self.has_model or message.role is Role.ASSISTANT]
@@ -325,7 +326,7 @@ class Maker:
             at for at in _one_each(worth) if pairs[at][1].raw.count(" ") >= FEW_SPACES or not pairs[at][1].raw.isascii()
         ]
         others = [at for at in others if (pairs[at][1].message, pairs[at][1].start) not in said]
-        for at in sorted({best, *others}):
+        for at in [best] if is_brief else sorted({best, *others}):
             yield self._quote("point", pairs[at][1], LONG_CHARS, (), best=at == best, **self._who(pairs[at][1]))
 
     def _links(self) -> Iterator[Finding]:

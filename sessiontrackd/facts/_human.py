@@ -82,6 +82,11 @@ _DANGLING = re.compile(
     r"(?:\s+(?:because|and|or|that|the|to|of|for|with|in|on|a|an|like|is|are|this|from|by|as|e\.g|i\.e|if|when|where|which|does|also|but|so|it))+$",
     re.IGNORECASE,
 )
+_OPEN_END = re.compile(
+    r"(?:\s+(?:because|and|or|the|to|of|for|with|a|an|like|is|are|from|by|as|e\.g|i\.e|if|when|where|which|but))+$",
+    re.IGNORECASE,
+)
+"""With what a sentence cannot end; it may end with "it", "this", "in"."""
 _LINK = re.compile(r"https?://[^\s<>\])\"'`]+")
 _FORGE = re.compile(
     r"https?://(?:www\.)?(?:github\.com|gitlab\.com)/([\w.-]+/[\w.-]+?)(?:/-)?(?:/(?:pull|issues|merge_requests)/(\d+))?/?$"
@@ -285,7 +290,7 @@ def plain_title(text: str) -> str:
             break
         text = shorter
     text = squeeze(_UNDERLINED.sub(r"\1", _MARKUP.sub("", text))).strip(" ,;:–—-")
-    text = _DANGLING.sub("", text) if words(text) > 6 else text
+    text = _OPEN_END.sub("", text) if words(text) > 6 else text
     text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
     return (
         text[:1].upper() + text[1:] if text[:1].islower() and not re.match(r"[\w./-]*[./_-]\w|\w+[A-Z]", text) else text
