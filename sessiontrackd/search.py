@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,24 +56,28 @@ CREATE VIRTUAL TABLE said USING fts5 (text, content = '', tokenize = "unicode61 
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
-    """The beginning of a message and of what its tools were called with, not redacted yet."""
+    """The beginning of a message and, one a line, what its tools were called with, not redacted yet."""
 
-    message: Message
-    calls: tuple[str, ...]
+    index: int
+    role: Role
+    origin: Origin
+    speaker: str | None
+    text: str
+    calls: str
 
     @property
-    def parts(self) -> list[tuple[str, int]]:
-        """Its text and its tool calls, one a line, and how much of each is kept."""
-        text, calls = self.message.text, "\n".join(self.calls)
-        return [(text, min(len(text), KEPT_CHARS.get(self.message.role, 0))), (calls, len(calls))]
+    def most_chars(self) -> int:
+        """How much of its text is kept."""
+        return min(len(self.text), KEPT_CHARS.get(self.role, 0))
 
 
 def _redacted(kept: Sequence[_Kept], redactor: Redactor) -> list[str]:
     """Return the texts of messages with their private parts replaced, then cut; the tool calls are lines of them."""
-    texts = iter(redactor.cut_each([part for one in kept for part in one.parts]))
-    return [_joined(next(texts), next(texts)) for _ in kept]
+    parts = [part for one in kept for part in ((one.text, one.most_chars), (one.calls, len(one.calls))) if part[0]]
+    texts = iter(redactor.cut_each(parts))
+    return [_joined(next(texts) if one.text else "", next(texts) if one.calls else "") for one in kept]
 
 
 def _joined(said: str, calls: str) -> str:
@@ -100,23 +104,27 @@ class Heard:
         return opened.close()
 
     def _keep(self, message: Message) -> None:
-        calls = tuple(line for call in message.tool_calls if (line := _call_line(call)))
-        most = KEPT_CHARS.get(message.role, 0)
-        text = message.text[: most + MARGIN_CHARS].strip()
+        calls = [line for call in message.tool_calls if (line := _call_line(call))]
+        text = message.text[: KEPT_CHARS.get(message.role, 0) + MARGIN_CHARS].strip()
         if text or calls:
-            bare = Message(message.index, message.role, message.origin, text, speaker=message.speaker)
-            self.kept.append(_Kept(bare, calls))
-            self.chars += min(len(text), most) + sum(min(len(line), CALL_CHARS) for line in calls)
+            kept = _Kept(message.index, message.role, message.origin, message.speaker, text, "\n".join(calls))
+            self.kept.append(kept)
+            self.chars += kept.most_chars + sum(min(len(line), CALL_CHARS) for line in calls)
 
     def cited(self, insight: Insight, redactor: Redactor, most: int) -> list[Message]:
         """Return the messages that an insight rests on, redacted, in their order; not more than so many."""
         wanted = {number for finding in insight.findings for number in _numbers(finding)}
-        found = [each for each in self.kept if each.message.index in wanted][:most]
-        return [replace(each.message, text=text) for each, text in zip(found, _redacted(found, redactor), strict=True)]
+        found = [each for each in self.kept if each.index in wanted][:most]
+        return [
+            Message(each.index, each.role, each.origin, text, speaker=each.speaker)
+            for each, text in zip(found, _redacted(found, redactor), strict=True)
+        ]
 
 
 def _plain(text: str) -> str:
     """Return a text that SQLite and UTF-8 can hold."""
+    if text.isascii():  # as most are; the rest of the way takes ten times as long
+        return text.replace("\0", " ")
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
 
 
@@ -202,9 +210,8 @@ class Search:
             return False
         redactor = Redactor(personal=personal)
         rows: list[tuple[int, str, str]] = [(TITLE, "", _plain(_found_text(title, insight)))]
-        messages = (each.message for each in heard.kept)
         texts = _redacted(heard.kept, redactor)
-        rows += [(one.index, one.role.value, text) for one, text in zip(messages, texts, strict=True)]
+        rows += [(one.index, one.role.value, text) for one, text in zip(heard.kept, texts, strict=True)]
         started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
         body = zlib.compress(
             json.dumps(rows, ensure_ascii=False).encode(), 1
@@ -295,7 +302,7 @@ def _indexed(number: int, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[int, 
     """Yield what goes into the index: one row a message, characters of scripts without spaces apart."""
     for message, _, text in rows:
         if message < 1 << SHIFT:
-            yield (number << SHIFT) + message, _WIDE.sub(r" \1 ", text)
+            yield (number << SHIFT) + message, text if text.isascii() else _WIDE.sub(r" \1 ", text)
 
 
 def _found_text(title: str, insight: Insight | None) -> str:
