@@ -8,8 +8,8 @@ import os
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from sessiontrackd import config, notes, readers, report
-from sessiontrackd.errors import NotAConversation, Skipped
+from sessiontrackd import config, notes, report
+from sessiontrackd.errors import Skipped
 from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
 from sessiontrackd.model import InsightLevel, Job
 from sessiontrackd.pipeline._batches import Post, take_back
@@ -19,7 +19,7 @@ from sessiontrackd.pipeline._insight import insight_of, pause_of
 from sessiontrackd.pipeline._plan import Work, deserves_note, generator_of, plan, shelf_of
 from sessiontrackd.pipeline._result import Note, as_result
 from sessiontrackd.pipeline._rooms import Rooms, open_rooms
-from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings, skip_what_was_read
+from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings, sessions_of, skip_what_was_read
 from sessiontrackd.pipeline._words import cited
 from sessiontrackd.records import open_source
 
@@ -117,12 +117,7 @@ def preview(
         JobError: the file holds no session that can be read.
     """
     source = open_source(path)
-    transcript = readers.read(source)
-    if not transcript.is_conversation:
-        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
-    found = [read_session(opened, level=level) for opened in transcript.sessions]
-    if not found:
-        raise NotAConversation("there is no message in it yet")
+    found = [read_session(opened, level=level) for opened in sessions_of(source)]
     newest = max(found, key=_ended)
     insight = asyncio.run(AIInsightGenerator().insight(newest, level))
     return report.render(

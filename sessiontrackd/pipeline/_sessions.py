@@ -31,17 +31,29 @@ def readings(
             f"a data set: {readers.DATA_SET_ROWS} conversations or more stand as rows in it. "
             f"Nothing is made of it until you ask: sessiontrackd process {shlex.quote(work.path.decode('utf-8', 'replace'))}"
         )
-    transcript = readers.read(work.source)
-    if not transcript.is_conversation:
-        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
-    found = (recorded(rooms, work, opened, condense_for) for opened in transcript.sessions)
-    first, second = next(found, None), next(found, None)
-    if first is None:
-        raise NotAConversation("there is no message in it yet")
+    found = (recorded(rooms, work, opened, condense_for) for opened in sessions_of(work.source))
+    first, second = next(found), next(found, None)
     yield *first, second is not None
     if second is not None:
         yield *second, True
         yield from ((*each, True) for each in found)
+
+
+def sessions_of(source: Source) -> Iterator[OpenSession]:
+    """Yield the sessions of a transcript, at least one.
+
+    Raises:
+        JobError: it holds no session that can be read.
+    """
+    transcript = readers.read(source)
+    if not transcript.is_conversation:
+        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
+    is_empty = True
+    for opened in transcript.sessions:
+        is_empty = False
+        yield opened
+    if is_empty:
+        raise NotAConversation("there is no message in it yet")
 
 
 def recorded(
