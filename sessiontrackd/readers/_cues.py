@@ -43,7 +43,7 @@ def steps(source: Source, notes: Notes, name: str) -> Steps:
         yield from timeline.ready()
     yield from timeline.rest()
     notes.details["speakers"] = list(speakers)
-    return figures.session(source.stem or "session", name)
+    return figures.session(source.own_id, name)
 
 
 def _blocks(lines: Iterator[str]) -> Iterator[Block]:

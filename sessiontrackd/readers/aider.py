@@ -129,7 +129,7 @@ class History:
         self._pieces = _pieces(source)
         self._notes = notes
         self._is_strict = is_strict
-        self._stem = source.stem
+        self._stem = source.own_id
         self._begun: dict[str, int] = {}
         self._first = True
 

@@ -46,7 +46,7 @@ def _steps(source: Source, notes: Notes) -> Steps:
     _end(timeline, lines)
     yield from timeline.rest()
     notes.details["messages"] = figures.human_turns + figures.assistant_turns
-    return figures.session(source.stem, NAME)
+    return figures.session(source.own_id, NAME)
 
 
 def _end(timeline: Timeline, lines: list[str]) -> None:

@@ -87,12 +87,12 @@ def _meetings(source: Source, notes: Notes) -> Iterator[Steps]:
     if source.shape.kind == "object":
         document = Document(source)
         turns = (decode_raw(raw, Entry) for key, raw in document.members((TURNS,)) if key == TURNS)
-        yield _meeting_steps(source.stem, turns, notes)
+        yield _meeting_steps(source.own_id, turns, notes)
         notes.of_document(document)
         return
     for number, meeting in enumerate(_each_meeting(source), 1):
         entries = meeting.get(TURNS)
-        yield _meeting_steps(f"{source.stem}-{number}", _entries(entries), notes)
+        yield _meeting_steps(f"{source.own_id}-{number}", _entries(entries), notes)
 
 
 def _each_meeting(source: Source) -> Iterator[dict[str, Any]]:
@@ -151,7 +151,7 @@ def _text_steps(source: Source, notes: Notes) -> Steps:
     yield from timeline.rest()
     notes.details.update(front_matter=bool(front), turns=figures.human_turns + figures.assistant_turns)
     notes.details["speakers"] = list(names)
-    return figures.session(source.stem or "session", NAME)
+    return figures.session(source.own_id, NAME)
 
 
 def _heading(lines: list[str], begins: Callable[[str, int], Turn | None]) -> str | None:

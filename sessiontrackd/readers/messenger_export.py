@@ -70,7 +70,7 @@ def _telegram(source: Source, notes: Notes) -> Steps:
     yield from timeline.rest()
     notes.of_document(document)
     figures.title = as_text(facts.get("name"))
-    return figures.session(str(facts.get("id") or source.stem), NAME)
+    return figures.session(str(facts.get("id") or source.own_id), NAME)
 
 
 def _text(value: object) -> str:
@@ -103,4 +103,4 @@ def _whatsapp(source: Source, notes: Notes) -> Steps:
         else:
             timeline.say(Role.SYSTEM, Origin.META, found["rest"], line=number)
     yield from timeline.rest()
-    return figures.session(source.stem, NAME)
+    return figures.session(source.own_id, NAME)

@@ -70,13 +70,13 @@ def read(source: Source) -> Transcript:
 def _sessions(source: Source, notes: Notes) -> Iterator[Steps]:
     notes.details["roles"] = {}
     if _is_bare(source):
-        yield _steps(source.stem, rows(source, Said, notes), notes)
+        yield _steps(source.own_id, rows(source, Said, notes), notes)
         return
     for number, row in enumerate(rows(source, Row, notes), 1):
         if row.messages is None:
             notes.warnings.append(f"row {number} holds no messages and was left out")
         else:
-            yield _steps(as_text(row.id) or f"{source.stem}-{number}", iter(row.messages), notes)
+            yield _steps(as_text(row.id) or f"{source.own_id}-{number}", iter(row.messages), notes)
 
 
 def _steps(session_id: str, messages: Iterator[Said], notes: Notes) -> Steps:

@@ -61,7 +61,7 @@ def _sessions(source: Source, notes: Notes) -> Iterator[Steps]:
     notes.details.update(tool_results=0, other={})
     for number, row in enumerate(rows(source, Row, notes), 1):
         if isinstance(row.conversations, list):
-            yield _steps(as_text(row.id) or f"{source.stem}-{number}", _turns(row.conversations), notes)
+            yield _steps(as_text(row.id) or f"{source.own_id}-{number}", _turns(row.conversations), notes)
         else:
             notes.warnings.append(f"row {number} holds no conversation and was left out")
 

@@ -63,7 +63,7 @@ def _steps(source: Source, notes: Notes) -> Steps:
     text.end()
     figures.tool_calls = text.calls
     yield from timeline.rest()
-    return figures.session(session_id or source.stem, NAME)
+    return figures.session(session_id or source.own_id, NAME)
 
 
 def _begin(line: str, about: str, number: int, *, into: tuple[Figures, Timeline, Notes]) -> None:

@@ -22,6 +22,7 @@ from sessiontrackd.model import Fingerprint
 from sessiontrackd.records._shape import Shape, shape_of
 
 HEAD_BYTES = 64 * 1024
+BEGINNING_BYTES = 128  # of a transcript: enough to tell two apart, and what is shorter seldom grows
 BUFFER_BYTES = 64 * 1024  # a small file is opened three times: for its head, its shape and its records
 HASH_BYTES = 1024 * 1024
 BEFORE_BYTES = 64 * 1024  # so many tell whether what was read still stands before the place
@@ -81,6 +82,14 @@ class Source:
         while path.suffix in PACKED_SUFFIXES:
             path = path.with_suffix("")
         return path.stem
+
+    @cached_property
+    def own_id(self) -> str:
+        """A session id for what records none: by name and beginning, so that two files of one name are two sessions.
+
+        It stays while a transcript grows, and where its file is moved or packed.
+        """
+        return f"{self.stem or 'session'}-{hashlib.sha256(self.head[:BEGINNING_BYTES]).hexdigest()[:8]}"
 
     @cached_property
     def head(self) -> bytes:

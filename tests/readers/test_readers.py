@@ -1,5 +1,6 @@
 """Every reader, over the shared corpus and over the files of an ordinary system."""
 
+import gzip
 import importlib.util
 import json
 import os
@@ -97,3 +98,32 @@ def test_ordinary_files_are_no_conversations() -> None:
         found += [(path, reader.NAME)] if reader is not None else []
 
     assert found == []
+
+
+BREAD = "**User:** How do I bake bread?\n\n**Assistant:** With flour, water, some salt, a spoon of yeast, and above all time: eighteen hours.\n\n"
+LEASE = BREAD.replace("bake bread", "end a lease")
+CUE = "WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n<v Ada>{}</v>\n\n00:00:05.000 --> 00:00:09.000\n<v Bo>Let us begin then, with last week.</v>\n"
+
+
+def id_of(path: Path, data: bytes) -> str:
+    """Return the id of the one session in a file."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    (opened,) = readers.read(path).sessions
+    list(opened)
+    session_id: str = opened.close().session_id
+    return session_id
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [("notes.md", BREAD, LEASE), ("call.vtt", CUE.format("Welcome, all."), CUE.format("Good morning."))],
+)
+def test_two_files_of_one_name_are_two_sessions(name: str, one: str, other: str, tmp_path: Path) -> None:
+    """Where nothing records an id; it stays when the file is moved, packed or has grown."""
+    here = id_of(tmp_path / "a" / name, one.encode())
+
+    assert here != id_of(tmp_path / "b" / name, other.encode())
+    assert here == id_of(tmp_path / "c" / name, one.encode())
+    assert here == id_of(tmp_path / "d" / f"{name}.gz", gzip.compress(one.encode()))
+    assert here == id_of(tmp_path / "e" / name, one.encode() + one.encode().removeprefix(b"WEBVTT\n"))
