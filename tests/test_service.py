@@ -128,6 +128,20 @@ def test_an_agent_is_loaded_and_forgotten(own: Home) -> None:
     assert not agent.path.exists()
 
 
+def test_an_agent_waits_until_the_one_before_has_ended(own: Home) -> None:
+    """`launchctl bootout` returns early, and `bootstrap` then answers 5 or 37; what else it answers is told at once."""
+    answers = [Answer(5, "Bootstrap failed: 5: Input/output error"), Answer(37, "in progress"), Answer(0, "")]
+    pauses = list[float]()
+    services.install(Agent(own, lambda words: answers.pop(0) if "bootstrap" in words else Answer(3, ""), pauses.append))
+    assert (answers, len(pauses)) == ([], 2)
+
+    for status, seconds in ((5, 40), (119, 40)):
+        agent = Agent(own, Recorded(bootstrap=Answer(status, "Bootstrap failed")), pauses.append)
+        with pytest.raises(Failed, match="Bootstrap failed"):
+            agent.load()
+        assert sum(pauses) == seconds + 1
+
+
 def test_words_reach_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a datagram; without a socket nothing is said, and one that is gone harms nobody."""
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import plistlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -13,6 +15,8 @@ from sessiontrackd.errors import Failed, SessiontrackdError
 from sessiontrackd.service._platform import Runner, shipped
 
 LABEL = "io.sessiontrackd.daemon"
+LET_GO_S, LOOK_S = 40.0, 0.5  # ExitTimeOut, and about 5 s in which launchd tidies up
+STILL_THERE = (5, 37)  # EIO and EALREADY (of a Mac), the answers of `bootstrap` until then
 
 
 class Agent:
@@ -20,8 +24,9 @@ class Agent:
 
     is_hardened = False
 
-    def __init__(self, home: Home, runner: Runner) -> None:
+    def __init__(self, home: Home, runner: Runner, pause: Callable[[float], None] = time.sleep) -> None:
         """Name its file."""
+        self._pause = pause
         self.path = Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
         self._home = home
         self._run = runner
@@ -37,7 +42,7 @@ class Agent:
     def load(self) -> None:
         """Load it anew; it starts by itself."""
         self._run(["launchctl", "bootout", f"{self._domain}/{LABEL}"])  # fails where it was not loaded
-        self._tell("bootstrap", self._domain, str(self.path))
+        self._bootstrap()
 
     def unload(self) -> None:
         """Stop it and forget it."""
@@ -46,7 +51,7 @@ class Agent:
     def start(self) -> None:
         """Start it, loaded or not."""
         if self._run(["launchctl", "print", f"{self._domain}/{LABEL}"]).status != 0:
-            self._tell("bootstrap", self._domain, str(self.path))
+            self._bootstrap()
         self._tell("kickstart", f"{self._domain}/{LABEL}")
 
     def stop(self) -> None:
@@ -67,6 +72,17 @@ class Agent:
         """Say whether launchd hands the API key to the agent; the key itself is not kept."""
         answer = self._run(["launchctl", "getenv", KEY_VARIABLE])
         return answer.status == 0 and bool(answer.text.strip())
+
+    def _bootstrap(self) -> None:
+        """Load it, as soon as launchd has let go of the one before: `bootout` returns while that one still ends."""
+        words = ["launchctl", "bootstrap", self._domain, str(self.path)]
+        for _ in range(int(LET_GO_S / LOOK_S)):
+            answer = self._run(words)
+            if answer.status not in STILL_THERE:
+                break
+            self._pause(LOOK_S)
+        if answer.status != 0:
+            raise Failed(f"{' '.join(words)} failed: {answer.text or answer.status}.")
 
     def _tell(self, *words: str) -> None:
         answer = self._run(["launchctl", *words])
