@@ -530,3 +530,32 @@ def test_an_idle_worker_keeps_a_copy_a_day(rooms: Rooms, caplog: pytest.LogCaptu
     asyncio.run(worker.Worker(rooms, 0.0).run())
     assert backups(rooms.home.db_path) == []
     assert "copy of the database was not made" in caplog.text
+
+
+FIRST_JOB = """
+import asyncio, pathlib, sys
+from sessiontrackd import templates, worker
+from sessiontrackd.config import Home
+from sessiontrackd.pipeline import open_rooms
+from sessiontrackd.worker._loop import warm_up
+
+home, path = sys.argv[1:]
+rooms = open_rooms(Home.find(home))
+warm_up(rooms)
+before, compiled = set(sys.modules), len(templates.environment(rooms.home.templates_dir).cache)
+result = asyncio.run(worker.process_path(rooms, pathlib.Path(path)))
+late = {name for name in sys.modules if name not in before and not name.startswith("encodings.")}
+print(result["state"], late, compiled, len(templates.environment(rooms.home.templates_dir).cache) - compiled)
+rooms.close()
+"""
+
+
+def test_the_first_job_finds_everything_imported_and_compiled(rooms: Rooms, home: Path, folder: Path) -> None:
+    """While a file rests, the worker has made a note of a sample, which stands nowhere."""
+    words = [sys.executable, "-c", FIRST_JOB, os.fspath(home), os.fspath(talk(folder, "a.jsonl"))]
+    said = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+
+    assert said[:2] == ["done", "set()"]
+    assert int(said[2]) > 0
+    assert said[3] == "0"
+    assert [path.name for path in folder.glob("*.md")] == ["a.jsonl.insights.md"]

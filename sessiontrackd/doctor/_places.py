@@ -12,8 +12,6 @@ from sessiontrackd.engines import engine_class
 from sessiontrackd.errors import SettingsError, UsageError
 from sessiontrackd.model import Folder, InsightLevel
 
-SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "tide-import.jsonl"
-
 
 def settings(patient: Patient) -> Iterator[Check]:
     path = patient.home.config_path
@@ -88,6 +86,6 @@ def _tried(folder: Path) -> None:
         return
     for level in InsightLevel:
         mistakes: list[str] = []
-        pipeline.preview(SAMPLE, level, templates_dir=folder, mistakes=mistakes)
+        pipeline.preview(pipeline.SAMPLE, level, templates_dir=folder, mistakes=mistakes)
         if mistakes:
             raise SettingsError(mistakes[0])

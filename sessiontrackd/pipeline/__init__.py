@@ -24,10 +24,11 @@ from sessiontrackd.pipeline._words import cited
 from sessiontrackd.records import open_source
 
 __all__ = [
-    "Forgotten", "Memory", "Note", "Rooms", "Work", "as_result", "composed", "forget", "generator_of", "gone", "memory_of",
+    "SAMPLE", "Forgotten", "Memory", "Note", "Rooms", "Work", "as_result", "composed", "forget", "generator_of", "gone", "memory_of",
     "move_batches", "open_rooms", "plan", "preview", "process_job", "write_digest", "write_due_digests", "write_indexes",
 ]  # fmt: skip
 
+SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "tide-import.jsonl"  # to try out whether notes can be made
 INDEX_DELAY_S = 60.0  # while work goes on, an index note is written once in so long
 
 

@@ -7,11 +7,10 @@ import contextlib
 import logging
 from datetime import UTC, date, datetime
 
-from sessiontrackd import channels, readers, templates
+from sessiontrackd import channels
 from sessiontrackd.errors import SessiontrackdError
 from sessiontrackd.model import Job
-from sessiontrackd.pipeline import Rooms, move_batches, process_job, write_due_digests, write_indexes
-from sessiontrackd.privacy import Redactor
+from sessiontrackd.pipeline import SAMPLE, Rooms, move_batches, preview, process_job, write_due_digests, write_indexes
 from sessiontrackd.worker._job import Outcome, Process, do, teller_of
 
 log = logging.getLogger(__name__)
@@ -21,11 +20,11 @@ UNTOLD_IDLES = 5  # an idle worker stays so much longer for a notification that 
 LOOK_S = 5.0  # how often the queue is looked at without being told
 
 
-def warm_up() -> None:
-    """Do what the first job would have to wait for, while its file still rests: compile rules and templates."""
-    Redactor().redact("a word")
-    readers.all_readers()
-    templates.environment()
+def warm_up(rooms: Rooms) -> None:
+    """Do what the first job would have to wait for, while its file still rests: make a note, and write it nowhere."""
+    for level in {folder.level for folder in rooms.settings.folders}:
+        with contextlib.suppress(SessiontrackdError):
+            preview(SAMPLE, level, rooms.settings.zone, rooms.home.templates_dir)
 
 
 class Worker:
@@ -78,7 +77,7 @@ class Worker:
                 continue
             if not is_warm:
                 is_warm = True
-                warm_up()
+                await asyncio.to_thread(warm_up, self._rooms)
                 continue
             await self._keep_a_copy()
             self._write_digest(clock() - idle_since_s)
