@@ -34,7 +34,7 @@ CREATE TABLE batch_request (           -- one request of a batch
     attempt INTEGER PRIMARY KEY,       -- of the ledger
     batch TEXT NOT NULL,
     path BLOB NOT NULL,                -- the transcript
-    insight TEXT NOT NULL,             -- session, content, level and model
+    insight TEXT NOT NULL,             -- content, level, engine and model
     part INTEGER NOT NULL,             -- of a long session
     reserved_picousd INTEGER NOT NULL,
     cost_picousd INTEGER,              -- what was billed
@@ -155,6 +155,20 @@ class Batches:
             self.forget(insight)
             raise _problem(rows[0]["problem"])
         return found
+
+    def require_back(self, insight: str) -> None:
+        """Return where nothing of an insight is in a batch that is not yet settled, whichever copy it was sent for.
+
+        Raises:
+            InBatch: something is.
+        """
+        row = self._store.one(f"SELECT 1 FROM batch_request WHERE insight = ? AND NOT {_CAME_BACK}", (insight,))
+        if row is not None:
+            raise InBatch("a copy of it is in a batch at half the price; it may take a day", LOOK_S)
+
+    def is_gathered(self, insight: str) -> bool:
+        """Say whether an insight is asked for in the next batch."""
+        return any(each.insight == insight for each in self._gathered)
 
     def knows(self, path: bytes) -> bool:
         """Say whether anything of a transcript was sent in a batch, and no insight made of it yet."""

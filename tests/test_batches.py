@@ -360,3 +360,30 @@ def test_what_came_back_and_was_not_used_is_forgotten_with_its_transcript(office
         memory_of(office.rooms.store, office.rooms.settings, str(talk)),
     )
     assert not office.rooms.batches.knows(os.fsencode(talk))
+
+
+def test_copies_go_into_a_batch_once(office: Office, server: Counterpart) -> None:
+    """All of them take the answer; one that a person names while it is out waits for it too."""
+    first = office.folder / "talk0.json"
+    for number in (1, 2):
+        copy = office.folder / f"talk{number}.json"
+        copy.write_bytes(first.read_bytes())
+        seen = watch.fingerprint(os.fsencode(copy))
+        assert seen is not None
+        office.rooms.queue.offer(os.fsencode(copy), copy.name, seen, str(office.folder))
+    server.batch_looks = 1
+    office.work()
+    assert [len(batch) for batch in server.batches.values()] == [1]
+    another = office.folder.parent / "talk9.json"
+    another.write_bytes(first.read_bytes())
+    office.rooms.consents.grant(str(another.parent), f"127.0.0.1:{server.port}")
+    result = asyncio.run(process_path(office.rooms, another, engine="claude"))
+    assert (result["state"], server.requests) == ("waiting", [])
+
+    for _ in range(3):
+        office.work(later=LATER)
+    assert (len(server.bill), server.requests) == (1, [])
+    assert office.states == [JobState.DONE] * 4
+    assert all("SQLite it is." in note for note in office.notes)
+    status = office.rooms.budget.status()
+    assert (status.spent_picousd, status.reserved_picousd) == (server.billed_picousd, 0)

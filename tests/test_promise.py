@@ -174,3 +174,18 @@ def test_spending_that_runs_ahead_of_the_month_is_held_back(place: Place, server
     assert pace.ahead_percent > 0
     assert len(rooms.queue.degraded()) == 10 - len(server.bill)
     rooms.close()
+
+
+def test_copies_that_are_dropped_at_once_are_paid_for_once(place: Place, server: Counterpart) -> None:
+    """Eight would be asked about at once; the others wait for what the first one is answered."""
+    rooms = place(40)
+    folder = rooms.settings.folders[0].path
+    for number in range(1, 10):
+        (folder / f"{number}.json").write_bytes((folder / "0.json").read_bytes())
+    server.script.extend(Fault(delay_s=0.05) for _ in range(10))
+    drop(rooms)
+
+    assert len(server.bill) == 1
+    assert rooms.queue.counts()[JobState.DONE] == 10
+    assert all("engine: claude" in note for note in notes(rooms))
+    rooms.close()

@@ -262,6 +262,8 @@ def provider_name(base_url: str) -> str:
     if address.hostname == "api.anthropic.com":
         return ANTHROPIC
     host = address.hostname or ""
+    if host == "command":  # the names of programs begin so, which have a flat rate; with a dot it is the same host
+        host = "command."
     return f"{f'[{host}]' if ':' in host else host}:{address.port or (80 if address.scheme == 'http' else 443)}"
 
 

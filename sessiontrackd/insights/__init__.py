@@ -263,8 +263,10 @@ class AIInsightGenerator:
         """
         if self._batches is None:
             return None
+        name = self.batch_name(reading, asks[0].level)
+        self._batches.require_back(name)
         try:
-            found = self._batches.answers(self.batch_name(reading, asks[0].level))
+            found = self._batches.answers(name)
         except Waiting:
             if self._in_batch:
                 raise
@@ -290,6 +292,8 @@ class AIInsightGenerator:
             if self._known(*of) is not None:
                 raise Waiting("its insight was made meanwhile")
 
+        if self._batches.is_gathered(name):
+            return InBatch("a copy of it is gathered for the next batch, at half the price", GATHER_S)
         try:
             for part, ask in enumerate(asks):
                 held, source = self._requests.set_aside(ask, purpose), purpose.source or b""
@@ -303,8 +307,8 @@ class AIInsightGenerator:
         return InBatch("gathered for the next batch, at half the price", GATHER_S)
 
     def batch_name(self, reading: Reading, level: InsightLevel) -> str:
-        """Name an insight among those of batches: session, content, level and model."""
-        return f"{reading.session.session_id} {reading.content_sha256} {level} {self._engine.price_model}"
+        """Name an insight among those of batches, as it is found again: by content, level, engine and model."""
+        return f"{reading.content_sha256} {level} {self._engine.NAME} {self._engine.price_model}"
 
     async def fallback(self, reading: Reading, level: InsightLevel, reason: JobError) -> Insight:
         """Make the local insight in place of the engine's, with a line that says why."""

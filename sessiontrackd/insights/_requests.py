@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
@@ -71,6 +72,7 @@ class Calls:
         """Nothing is on its way."""
         self.in_flight = 0
         self._is_ending = False
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def end(self) -> None:
         """Let no new request start."""
@@ -93,6 +95,13 @@ class Calls:
             yield
         finally:
             self.in_flight -= 1
+
+    @asynccontextmanager
+    async def alone(self, what: str) -> AsyncIterator[None]:
+        """Do one thing by one job at a time: a copy finds what was stored for the first."""
+        lock = self._locks.setdefault(what, asyncio.Lock())
+        async with lock:
+            yield
 
 
 class Requests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +109,8 @@ class Post:
         if results is None:
             return False
         for attempt in self.rooms.batches.unanswered(batch_id):
-            self._settle(attempt, results.get(_name(attempt)))
+            with suppress(ValueError):  # a worker of a daemon that died was faster
+                self._settle(attempt, results.get(_name(attempt)))
         self.rooms.queue.hasten(self.rooms.batches.ended(batch_id))
         return True
 

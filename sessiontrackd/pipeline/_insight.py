@@ -57,6 +57,12 @@ async def insight_of(
 
 
 async def wanted(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
+    """Return the insight that was asked for; of copies that come at once the first is asked about, and the others find it."""
+    async with rooms.calls.alone(generator.batch_name(reading, work.level)):
+        return await stored_or_made(rooms, work, generator, reading)
+
+
+async def stored_or_made(rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading) -> Insight:
     """Return the insight that was asked for: the stored one, or one that is made as soon as there is room for it.
 
     What of a long session was asked about already is stored and stays, whatever keeps the rest.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 
 from sessiontrackd.engines.claude import ClaudeEngine, is_exposed, provider_name
-from sessiontrackd.errors import Refused, Unknown
+from sessiontrackd.errors import Refused, Unknown, Unpriced
 from sessiontrackd.model import Ask, InsightLevel, Reply, Session
+from sessiontrackd.pricing import Prices
 from tests.counterpart import Counterpart, Fault
 
 KEY = "not-a-real-key"
@@ -211,3 +213,12 @@ def test_consent_names_host_and_port(address: str, name: str) -> None:
 def test_only_this_machine_may_be_spoken_to_without_tls(address: str, exposed: bool) -> None:
     """By its number or the name localhost; nothing is looked up."""
     assert is_exposed(address) is exposed
+
+
+def test_a_server_cannot_pass_for_a_program_with_a_flat_rate() -> None:
+    """Whatever its name is, it has a price, or is not asked."""
+    name = provider_name("http://command:8080/v1")
+
+    assert name == "command.:8080"
+    with pytest.raises(Unpriced):
+        Prices().tariff("a-model", datetime.now(UTC), provider=name)
