@@ -125,7 +125,7 @@ def copilot_records() -> st.SearchStrategy[dict[str, Any]]:
     data = st.sampled_from(
         [
             ("session.start", {"sessionId": "s1", "context": {"cwd": "/w"}}),
-            ("session.start", {"sessionId": "s2", "context": {"cwd": "/v"}}),
+            ("session.start", {"sessionId": "s1", "context": {"cwd": "/v"}}),
             *[("assistant.message", {"content": "done", "outputTokens": 3})] * 4,
             ("session.shutdown", told),
             ("session.shutdown", {"modelMetrics": {}}),

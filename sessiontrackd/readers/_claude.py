@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import add
 from typing import Any
@@ -38,6 +38,11 @@ from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.records import as_text, decode_raw, parse_time
 
 UUID_CHARS = 36
+SPECIAL = {
+    "<bash-input>": "bash_inputs",
+    "[Request interrupted by user": "interrupts",
+    "<task-notification>": "task_notifications",
+}
 LARGEST_MARK = 2**61 - 1  # a prime, so that ids of a pattern spread
 
 
@@ -92,29 +97,32 @@ class Conversation:
         self.counted_turns: set[Any] = set()
         self.calls: tuple[set[str], set[str]] = (set(), set())
         self.results: set[str] = set()
+        self._session_id: object = None  # of the record before
         self._words: dict[str, str] = {}
         self._keys_without_counts: set[tuple[Any, Any]] = set()
         self._titles: dict[str, str] = {}
         self._summaries: list[tuple[str, str]] = []
 
-    def take(self, record: Record, line: int | None) -> Iterator[Message]:
-        """Take one record; yield the messages that are complete by now."""
+    def take(self, record: Record, line: int | None) -> Iterable[Message]:
+        """Take one record; return the messages that are complete by now."""
         kind = record.type or record.message.role
         if isinstance(record.uuid, str):
             known = self._mark(record.uuid)
             if known in self.uuids and kind in IDENTIFIED:
                 self.counts["dup_uuids"] += 1
-                return
+                return ()
             self.uuids.add(known)
         self.types[str(record.type)] += 1
-        self.identify(record)
+        if record.session_id != self._session_id or record.agent_id is not None or self.figures.project is None:
+            self.identify(record)
+            self._session_id = record.session_id
         if kind == "user":
             self._user(record, line)
         elif kind == "assistant":
             self._assistant(record, line)
         elif isinstance(kind, str):
             self._other(kind, record, line)
-        yield from self.timeline.ready()
+        return () if self._only_figures else self.timeline.ready()
 
     def identify(self, record: Record | Usual) -> None:
         """Note what a record says of its session."""
@@ -128,24 +136,26 @@ class Conversation:
     # what a person, or the tool in the person's name, says
 
     def _user(self, record: Record, line: int | None) -> None:
-        self.figures.saw(parse_time(record.timestamp))
+        at = parse_time(record.timestamp)
+        self.figures.saw(at)
         blocks = self._blocks(record.message.content)
         sidechain = bool(record.is_sidechain)
         self.counts["side_records" if sidechain else "main_records"] += 1
-        self.counts["sidechain_user_records"] += sidechain and not any(one.type == "tool_result" for one in blocks)
-        self._results_of(blocks, sidechain=sidechain)
+        results = [block for block in blocks if block.type == "tool_result"]
+        self._results_of(results, sidechain=sidechain)
         texts = [block.text for block in blocks if block.type == "text" and isinstance(block.text, str)]
+        self.counts["sidechain_user_records"] += sidechain and not results
         if not sidechain:
             self._count_special(record, texts)
         own = [cut_leading(text) for text in texts]
-        human = not sidechain and self._is_human(record, blocks, own)
+        human = not sidechain and not results and self._is_human(record, blocks, own)
         self.figures.human_turns += human
-        if self._only_figures:
+        if self._only_figures or not (human or texts):
             return
         shown = own if human else texts
         if human or any(text.strip() for text in shown):
             origin = Origin.HUMAN if human else Origin.SIDECHAIN if sidechain else _injected(record)
-            self.timeline.say(Role.USER, origin, *shown, at=parse_time(record.timestamp), line=line, **_uuid(record))
+            self.timeline.say(Role.USER, origin, *shown, at=at, line=line, **_uuid(record))
 
     def _blocks(self, content: Raw) -> list[Block]:
         data = bytes(memoryview(content)[:1])
@@ -158,7 +168,7 @@ class Conversation:
 
     def _results_of(self, blocks: list[Block], *, sidechain: bool) -> None:
         for block in blocks:
-            if block.type != "tool_result" or not isinstance(block.tool_use_id, str):
+            if not isinstance(block.tool_use_id, str):
                 continue
             if not sidechain:
                 self.results.add(block.tool_use_id)
@@ -167,25 +177,21 @@ class Conversation:
                 self.timeline.result(block.tool_use_id, text, failed=block.is_error is True)
 
     def _count_special(self, record: Record, texts: list[str]) -> None:
-        counts = self.counts
-        special = {
-            "slash_commands": any(
-                text.startswith(("<command-name>", "<command-message>")) and "<command-name>" in text for text in texts
-            ),
-            "bash_inputs": any(text.startswith("<bash-input>") for text in texts),
-            "interrupts": any(text.startswith("[Request interrupted by user") for text in texts),
-            "task_notifications": _is_notification(record)
-            or any(text.startswith("<task-notification>") for text in texts),
-        }
-        for name, found in special.items():
-            counts[name] += found
-        counts["meta_records"] += bool(record.is_meta) and not any(special.values())
-        counts["compact_summaries"] += bool(record.is_compact_summary)
+        if not (texts or record.is_meta or record.is_compact_summary or record.origin):
+            return
+        special = {"task_notifications"} if _is_notification(record) else set()
+        for text in texts:
+            if text.startswith(("<command-name>", "<command-message>")) and "<command-name>" in text:
+                special.add("slash_commands")
+            special.update(name for start, name in SPECIAL.items() if text.startswith(start))
+        self.counts.update(special)
+        self.counts["meta_records"] += bool(record.is_meta) and not special
+        self.counts["compact_summaries"] += bool(record.is_compact_summary)
 
     def _is_human(self, record: Record, blocks: list[Block], own: list[str]) -> bool:
         if record.is_meta or record.is_compact_summary or record.is_visible_in_transcript_only:
             return False
-        if _is_notification(record) or any(block.type == "tool_result" for block in blocks):
+        if _is_notification(record):
             return False
         return any(block.type in MEDIA for block in blocks) or not all(map(is_machine, own))
 
@@ -233,12 +239,14 @@ class Conversation:
         self.replies[key] = Spent(tokens_sum, counts, version, record.timestamp, model, both)
 
     def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
-        blocks = self._blocks(record.message.content)
-        for block in blocks:
-            if block.type in CALLS and isinstance(block.id, str) and record.message.model != SYNTHETIC:
-                self.calls[sidechain].add(block.id)
-        texts = [block.text for block in blocks if block.type == "text" and isinstance(block.text, str)]
-        calls = [block for block in blocks if block.type in CALLS]
+        texts, calls = [], []
+        for block in self._blocks(record.message.content):
+            if block.type == "text" and isinstance(block.text, str):
+                texts.append(block.text)
+            elif block.type in CALLS:
+                calls.append(block)
+                if isinstance(block.id, str) and record.message.model != SYNTHETIC:
+                    self.calls[sidechain].add(block.id)
         if not self._only_figures and (calls or any(texts)):
             self._say(record, texts, calls, {"at": at, "line": line}, sidechain=sidechain)
 

@@ -39,6 +39,7 @@ MEDIA = ("image", "document")
 IDENTIFIED = ("user", "assistant", "system", "attachment")
 _LEADING = re.compile(r"\s*<(system-reminder|ide_opened_file|ide_selection)>.*?</\1>", re.DOTALL)
 _NOTHING = Raw(b"")
+NUMBERS = (int, float)
 
 
 class Tokens(Struct, gc=False, frozen=True):
@@ -132,9 +133,9 @@ def is_machine(text: str) -> bool:
 
 def counts_of(tokens: Tokens) -> Counts:
     """Map what is recorded to buckets that never overlap."""
-    written = count(tokens.cache_creation_input_tokens)
-    parts = tokens.cache_creation if isinstance(tokens.cache_creation, dict) else {}
-    hour = min(written, count(parts.get("ephemeral_1h_input_tokens")))
+    written, hour = count(tokens.cache_creation_input_tokens), 0
+    if written and isinstance(tokens.cache_creation, dict):
+        hour = min(written, count(tokens.cache_creation.get("ephemeral_1h_input_tokens")))
     read = count(tokens.cache_read_input_tokens)
     return count(tokens.input_tokens), count(tokens.output_tokens), read, written - hour, hour
 
@@ -168,10 +169,10 @@ def result_text(value: object) -> str:
 
 
 def has_counts(tokens: Tokens) -> bool:
-    recorded = (
-        tokens.input_tokens,
-        tokens.output_tokens,
-        tokens.cache_creation_input_tokens,
-        tokens.cache_read_input_tokens,
+    """Say whether anything is counted; a bool is no count."""
+    return (
+        type(tokens.output_tokens) in NUMBERS
+        or type(tokens.input_tokens) in NUMBERS
+        or type(tokens.cache_creation_input_tokens) in NUMBERS
+        or type(tokens.cache_read_input_tokens) in NUMBERS
     )
-    return any(type(one) in (int, float) for one in recorded)

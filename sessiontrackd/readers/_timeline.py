@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -104,11 +104,18 @@ class Timeline:
                 self._chars += min(len(text), 32_000)
         draft.waiting.discard(call_id)
 
-    def ready(self) -> Iterator[Message]:
-        """Yield the messages that are complete: all but the newest, and those that wait for a result."""
+    def ready(self) -> Iterable[Message]:
+        """Return the messages that are complete: all but the newest, and those that wait for a result."""
+        ready = []
+        while self._leaves():
+            ready.append(self._leave())
+        return ready
+
+    def _leaves(self) -> bool:
         drafts = self._drafts
-        while len(drafts) > 1 and (not drafts[0].waiting or len(drafts) > HELD_MESSAGES or self._chars > HELD_CHARS):
-            yield self._leave()
+        if len(drafts) < 2:
+            return False
+        return not drafts[0].waiting or len(drafts) > HELD_MESSAGES or self._chars > HELD_CHARS
 
     def rest(self) -> Iterator[Message]:
         """Yield what is left, at the end."""

@@ -238,8 +238,11 @@ class Rollout:
 
     @property
     def is_as_known(self) -> bool:
-        """Whether a resumed rollout met no session that was not known: one changes what the file's beginning means."""
-        return len(self._ids) == self._known
+        """Whether a resumed rollout tells all: no session it did not know, which changes what the file's beginning means.
+
+        Nor counts that are still zero: what they sum up to is no usage of a reply.
+        """
+        return len(self._ids) == self._known and not (self._tokens.seen and not any(self._tokens.now))
 
     def _begins_own_part(self, kind: str, item: Payload) -> bool:
         starts = kind == "turn_context" or (kind == "event_msg" and item.type in TURN_STARTS)

@@ -34,7 +34,8 @@ def parse_time(value: object) -> datetime | None:
     """Read an ISO 8601 time (local if it names no zone) or epoch seconds or milliseconds; None if it is neither."""
     try:
         if isinstance(value, str):
-            return datetime.fromisoformat(value).astimezone(UTC)
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value / 1000 if abs(value) > MILLISECONDS_ABOVE else value, UTC)
     except (ValueError, OverflowError, OSError):
