@@ -14,12 +14,13 @@ FEWEST_CHANGES = 3  # from one speaker to another
 FEWEST_WORDS = 4.0  # a turn has on average; fields have fewer
 SPOKEN_SHARE = 0.35  # of the paragraphs that begin with a speaker
 SENTENCE_SHARE = 0.4  # of the turns that end like a sentence
-_CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
-_NAME = r"[^\W\d_][^\W_]*(?:[.'’\-][^\W_]+)*\.?(?:[ ][(]?[^\W_]+(?:[.'’\-][^\W_]+)*[).]?)*"
+CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
+NAME = r"[^\W\d_][^\W_]*(?:[.'’\-][^\W_]+)*\.?(?:[ ][(]?[^\W_]+(?:[.'’\-][^\W_]+)*[).]?)*"
 _TURN = re.compile(
-    rf"^(?:[\[(]?{_CLOCK}[\])]?\s*[-–—]?\s*)?(?:\*\*|__)?(?P<name>{_NAME})"
-    rf"(?:\s*[\[(]{_CLOCK}[\])])?(?:\*\*|__)?:(?:\*\*|__)?(?:[ \t]+(?P<text>\S.*)|[ \t]*)$"
+    rf"^(?:[\[(]?{CLOCK}[\])]?\s*[-–—]?\s*)?(?:\*\*|__)?(?P<name>{NAME})"
+    rf"(?:\s*[\[(]{CLOCK}[\])])?(?:\*\*|__)?:(?:\*\*|__)?(?:[ \t]+(?P<text>\S.*)|[ \t]*)$"
 )
+_CHAT = re.compile(rf"^{CLOCK}\s+From\s+(?P<name>{NAME}?)(?:\s+to\s+[^:]+)?\s*:(?:\s+(?P<text>\S.*)|\s*)$")  # Zoom's
 MODELS = {"assistant", "ai", "chatgpt", "gpt", "claude", "gemini", "copilot", "bot", "model", "bard", "llm", "cursor"}
 _ASKERS = {"user", "human", "you", "me"}
 FIELDS = frozenset(
@@ -215,16 +216,16 @@ class Turn:
 
 def turn_of(line: str, number: int = 0) -> Turn | None:
     """Read `Name: text`, `**Name:** text`, `[00:01:02] Name: text`, `Name (00:01:02): text`; None for another line."""
-    found = _TURN.match(line) if ":" in line[:120] else None
-    if found is None:
-        return None
-    name = found["name"]
+    found = (_CHAT.match(line) or _TURN.match(line)) if ":" in line[:120] else None
+    return Turn(found["name"], found["text"] or "", number) if found is not None and is_name(found["name"]) else None
+
+
+def is_name(name: str) -> bool:
+    """Say whether somebody may be called so; not a field, nor a sentence."""
     words = name.split()
     if len(words) > LONGEST_NAME_WORDS or words[0].lower() in FIELDS or name.lower().rstrip(".") in FIELDS:
-        return None
-    if not (name[0].isupper() or not name[0].islower() or name.lower() in _ASKERS):
-        return None
-    return Turn(name, found["text"] or "", number)
+        return False
+    return name[0].isupper() or not name[0].islower() or name.lower() in _ASKERS
 
 
 def is_model(speaker: str) -> bool:

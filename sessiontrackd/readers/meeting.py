@@ -15,6 +15,7 @@ from sessiontrackd.model import Origin, Role, Transcript
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._roles import is_answerer, is_role_chat, role_turn
 from sessiontrackd.readers._speakers import LONGEST_MESSAGE_CHARS, Turn, is_dialogue, is_model, turn_of
+from sessiontrackd.readers._stamped import is_stamped_talk, stamped_turn
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, many_sessions, one_session
 from sessiontrackd.records import Document, Lines, Source, as_text, decode_raw, parse_time
@@ -26,6 +27,7 @@ FRONT_MATTER_LINES = 200
 TELLING = re.compile(r"^(transcript_by|speakers?|participants|attendees|transcript)\s*:", re.IGNORECASE)
 MENTION = re.compile(r"^\s*type\s*:\s*['\"]?(meeting|transcript|interview|conversation|chat)\b", re.IGNORECASE)
 SAMPLE_LINES = 400
+LONGEST_TITLE_CHARS = 100
 
 
 class Entry(Struct):
@@ -59,7 +61,7 @@ def is_transcript(source: Source) -> bool:
     front, rest = split_front_matter(lines)
     if any(TELLING.match(line) or MENTION.match(line) for line in front):
         return True
-    return is_role_chat(rest) or is_dialogue(rest)
+    return is_role_chat(rest) or is_dialogue(rest) or is_stamped_talk(rest)
 
 
 def split_front_matter(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -134,7 +136,7 @@ def _meeting_steps(session_id: str, entries: Iterator[Entry | None], notes: Note
 def _text_steps(source: Source, notes: Notes) -> Steps:
     front, rest = split_front_matter(list(itertools.islice(source.text_lines(), SAMPLE_LINES)))
     facts = _front_matter(front)
-    begins = role_turn if is_role_chat(rest) else turn_of
+    begins = role_turn if is_role_chat(rest) else stamped_turn if is_stamped_talk(rest) else turn_of
     figures, timeline = Figures(title=as_text(facts.get("title")) or _heading(rest, begins)), Timeline()
     figures.saw(parse_time(_moment(facts.get("date"))))
     skipped = len(front) + 2 if front else 0
@@ -143,7 +145,8 @@ def _text_steps(source: Source, notes: Notes) -> Steps:
     for turn in _turns(lines, skipped + 1, begins):
         if turn.speaker:
             names[turn.speaker] = None
-        if turn.speaker is None and begins is role_turn:
+        if turn.speaker is None and begins is not turn_of:
+            figures.title = figures.title or _title(turn.text, begins)
             timeline.say(Role.SYSTEM, Origin.META, turn.text.strip("\n "), line=turn.line)
         else:
             _say(turn, timeline, figures)
@@ -158,6 +161,12 @@ def _heading(lines: list[str], begins: Callable[[str, int], Turn | None]) -> str
     """Return the heading that a text begins with; None where it begins with what somebody says."""
     first = next((line.strip() for line in lines if line.strip()), "")
     return first[2:].strip() or None if first.startswith("# ") and begins(first, 1) is None else None
+
+
+def _title(text: str, begins: Callable[[str, int], Turn | None]) -> str | None:
+    """Return the first line of what stands before a talk with times: such exports begin with their name."""
+    first = text.strip().partition("\n")[0].lstrip("# ").strip()
+    return first if begins is stamped_turn and len(first) <= LONGEST_TITLE_CHARS else None
 
 
 def _front_matter(lines: list[str]) -> dict[str, Any]:
