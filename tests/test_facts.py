@@ -342,7 +342,7 @@ def test_a_sentence_ends_behind_its_marks_and_not_inside_code() -> None:
     assert 'He calls that "done."' in said
 
 
-def test_a_command_that_steers_the_tool_is_neither_goal_nor_step() -> None:
+def test_a_command_that_steers_the_tool_is_neither_goal_nor_title() -> None:
     """`/add a.py` says nothing of what was wanted."""
     talk = (
         Talk()
@@ -353,7 +353,6 @@ def test_a_command_that_steers_the_tool_is_neither_goal_nor_step() -> None:
     facts = extract(talk.human("/undo").messages, Open(), level=InsightLevel.COMPREHENSIVE)
 
     assert texts(facts.of("goal")) == ["move the imports to the top"]
-    assert texts(facts.of("segment")) == ["move the imports to the top"]
     assert facts.title == "Move the imports to the top"
 
 
@@ -370,6 +369,15 @@ def test_a_greeting_is_no_outcome(reply: str) -> None:
     """Nothing came of it yet; a short answer is an outcome."""
     assert not Talk().human("good morning to you").model(reply).facts().of("outcome")
     assert texts(Talk().human("what is the capital of France?").model("Paris.").facts().of("outcome")) == ["Paris."]
+
+
+def test_what_was_done_comes_before_what_seems() -> None:
+    """A guess at the cause is no outcome where the reply goes on; alone it is."""
+    guess = "It seems that the map is made with more arguments than the test expects."
+    facts = Talk().human("why is the test red").model(f"{guess} The test gives all four of them now.").facts()
+
+    assert texts(facts.of("outcome")) == ["The test gives all four of them now."]
+    assert texts(Talk().human("why is the test red").model(guess).facts().of("outcome")) == [guess]
 
 
 def test_small_talk_after_the_work_is_not_the_outcome() -> None:

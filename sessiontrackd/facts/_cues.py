@@ -121,6 +121,7 @@ _PARTS_WITH = re.compile(
     r"\W*(?:thanks|thank you|bye|see you|good ?(?:bye|morning|evening)|hello|hi|danke|tschüss|guten (?:morgen|tag)|merci|bonjour|gracias|hola)\b",
     re.IGNORECASE,
 )
+_GUESS = re.compile(r"(?:based on [^,]{0,80}, )?it (?:seems|looks like|appears)\b")
 _ANNOUNCEMENT = re.compile(
     r"(?:(?:so|now|perfect[.!]*|great[.!]*|done[.!]*|and|ok(?:ay)?),? )*(?:here(?:'s| is| are)|the following|below|(?:in )?summary|i(?:'ve| have) (?:\w+ ){1,4}?following|changes|what|this (?:includes|means|gives)"
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
@@ -319,9 +320,15 @@ def introduces(sentence: str) -> bool:
     return sentence.rstrip("*_ ").endswith((":", "：")) and not (_ANNOUNCEMENT.match(low) or _NARRATION.match(low))
 
 
+def is_guess(sentence: str) -> bool:
+    """Say whether a sentence only says how something seems; what follows says what was done about it."""
+    return bool(_GUESS.match(lowered(sentence)))
+
+
 def is_announcement(sentence: str) -> bool:
     """Say whether a sentence that ends in a colon only introduces what follows."""
-    return bool(_ANNOUNCEMENT.match(lowered(sentence).lstrip("*_ "))) or len(sentence.split()) < 6
+    low = lowered(sentence).lstrip("*_ ")
+    return bool(_ANNOUNCEMENT.match(low)) or "let's " in low[:20] or len(sentence.split()) < 6
 
 
 def is_narration(sentence: str) -> bool:

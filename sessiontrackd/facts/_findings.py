@@ -99,7 +99,7 @@ class Maker:
 
     def _outcome(self) -> Iterator[Finding]:
         reply = self.outcome_reply()
-        if reply is None:
+        if reply is None or (not self._talk.asks and not tells_something(reply)):
             return
         first, *more = lead(reply) or [reply]
         if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
@@ -291,11 +291,8 @@ class Maker:
         if not self.has_model:
             return
         for segment in self._talk.segments.top(TIMELINE):
-            if segment.again:
-                continue
-            finding = self._segment(segment)
-            if finding.parts or not segment.thin:
-                yield finding
+            if not segment.again:
+                yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
         told = segment.replies and tells_something(segment.replies[-1])

@@ -115,7 +115,10 @@ def _tells(sentence: str) -> bool:
     if sentence.endswith("：") or (sentence.endswith(":") and cues.is_announcement(sentence)):
         return False
     return (
-        not cues.is_narration(sentence) and not cues.is_agreement(sentence) and not cues.is_greeting_question(sentence)
+        not cues.is_narration(sentence)
+        and not cues.is_agreement(sentence)
+        and not cues.is_greeting_question(sentence)
+        and not cues.is_guess(sentence)
     )
 
 

@@ -23,7 +23,7 @@ _ARTIFACT = re.compile(
 )
 """What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
 _CODE_LINE = re.compile(
-    r"\s*(?:E {2,}\S|\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
+    r"\s*(?:E {2,}\S|(?:FAILED|PASSED|ERROR) \S*(?:::|\.\w+\b)|\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
     r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
     r"|export|interface|type|enum|struct|impl|fn|func|package|using|namespace|#include|@\w+)\b.*[;:{(=)\]}]\s*$|.*(?:[;{]|=>|\)\s*[:{])\s*$)"
 )
