@@ -1,4 +1,4 @@
-"""Run the command line, also with `python -m sessiontrackd`; a tool's call of `capture` is answered without it."""
+"""The entry point, also of `python -m sessiontrackd`; a tool's call of `capture` is answered without loading the command line."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""When to speak: once for each threshold and month, remembered; and again where nobody was reached."""
+"""When to alert: once for each threshold and month, and again where nobody was reached."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _text(threshold: int, status: BudgetStatus, scope: str, subject: str) -> str
     if _counts_tokens(status, subject):
         spent, whole = f"{status.used_tokens:,} tokens", f"{status.limit_tokens or 0:,}"
     if subject == RECORDED:
-        return f"Your agents have used {spent} ({status.period}), as their transcripts record; you wanted to know at {whole}."
+        return f"Your agents have used {spent} ({status.period}), as their transcripts record; you asked to be told at {whole}."
     is_aside = status.reserved_picousd and subject == SPENT
     aside = f", {usd_shown(status.reserved_picousd)} more is set aside" if is_aside else ""
     if threshold >= 100:

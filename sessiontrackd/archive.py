@@ -1,4 +1,4 @@
-"""Copies of transcripts that their tool will delete: compressed, private, and at the same place below one folder."""
+"""Copies of transcripts that their tool will delete: compressed, private, in one folder that mirrors their paths."""
 
 from __future__ import annotations
 

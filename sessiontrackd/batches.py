@@ -1,4 +1,4 @@
-"""Requests that go as one batch at half the price: gathered, sent, come back. What was sent is found again after a restart."""
+"""Requests sent as one batch at half the price: collected, sent, answered; what was sent is found again after a restart."""
 
 from __future__ import annotations
 
@@ -309,10 +309,10 @@ def _reply(stored: str) -> Reply:
 def _problem(stored: str) -> JobError:
     """Turn what a request of a batch came to into what becomes of the job."""
     if stored == "again":
-        return Waiting("the batch ended before it was worked on; nothing was billed, and it goes into the next one")
+        return Waiting("the batch ended before it was processed; nothing was billed, and it goes into the next one")
     if stored == "unknown":
         return Held(
-            "nobody knows whether its request in a batch was billed, so it counts as spent until you correct it "
+            "it is unknown whether its request in a batch was billed, so it counts as spent until you correct it "
             "(`sessiontrackd budget assumed`); `sessiontrackd retry` asks again."
         )
     return Failed(f"{stored}; nothing was billed")

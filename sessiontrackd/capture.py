@@ -1,4 +1,4 @@
-"""capture_session(): the insight of messages that never were a file."""
+"""capture_session(): the insight of messages that are not in a file."""
 
 from __future__ import annotations
 

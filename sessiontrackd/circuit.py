@@ -1,4 +1,4 @@
-"""Which engines are not asked until a person mended something: the key, the credit, the permission or the model."""
+"""Which engines are not asked until a person has fixed something: the key, the credit, the permission or the model."""
 
 from __future__ import annotations
 

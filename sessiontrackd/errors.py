@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. The class of an error says which state its job goes to.
+"""What can go wrong, as a tree. The class of an error determines the state of its job.
 
 SessiontrackdError            a message for people: what happened, what it means, what to do
 ├── UsageError                wrong words on the command line (exit 2)
@@ -16,7 +16,7 @@ SessiontrackdError            a message for people: what happened, what it means
 │   │   └── Unreadable
 │   ├── Held                  → held: waits for a person's decision
 │   │   ├── OverBudget
-│   │   ├── Unpriced          nobody knows what this model costs
+│   │   ├── Unpriced          the price of this model is unknown
 │   │   ├── LedgerDamaged     the account of spending cannot be trusted
 │   │   ├── CircuitOpen       no request could succeed before a person mended something
 │   │   └── ConsentRequired
@@ -121,7 +121,7 @@ class OverBudget(Held):
 
 
 class Unpriced(Held):
-    """Nobody knows what this model costs, so nothing can be reserved for it."""
+    """The price of this model is unknown, so nothing can be reserved for it."""
 
     brief = "its price is unknown"
 
@@ -200,4 +200,4 @@ class Refused(EngineError):
 
 
 class Unknown(EngineError):
-    """Nobody knows whether the attempt was billed, so it counts as spent."""
+    """It is unknown whether the attempt was billed, so it counts as spent."""

@@ -88,7 +88,7 @@ class Estimates:
 
         Raises:
             JobError: a transcript that a person named cannot be read.
-            Unpriced: nobody knows what a model costs.
+            Unpriced: the price of a model is unknown.
         """
         groups = _groups(sorted(planned, key=lambda each: (each.size_bytes, each.path)), sample)
         transcripts = sessions = 0

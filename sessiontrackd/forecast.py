@@ -1,4 +1,4 @@
-"""Where the month is heading, and how sure that is. Estimates only: nothing here is booked."""
+"""The forecast of the month, with its uncertainty. Estimates only: nothing here is booked."""
 
 from __future__ import annotations
 

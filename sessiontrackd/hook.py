@@ -1,4 +1,4 @@
-"""What a tool calls when a session ends or a turn is done: leaves a hint for the daemon and returns at once.
+"""The program that a tool calls when a session ends or a turn is done: leaves a hint for the daemon and returns at once.
 
 A tool waits for it, so it imports nothing but a little of the standard library, and is run as a file, without site-packages.
 """

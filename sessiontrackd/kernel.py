@@ -1,4 +1,4 @@
-"""What the kernel says of this machine: on which file system a folder lies, and how much may be watched."""
+"""Facts about this machine from the kernel: the file system of a folder, the watch limits, the boot."""
 
 from __future__ import annotations
 

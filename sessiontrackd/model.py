@@ -270,7 +270,7 @@ class Job:
 class Degraded:
     """What a transcript got less than was asked for, because the budget had no room.
 
-    `given` is local, a lower level, part (of a long session), or hold; `cost_picousd` the most that the rest may cost, None where nobody knows.
+    `given` is local, a lower level, part (of a long session), or hold; `cost_picousd` the most that the rest may cost, None where that is unknown.
     """
 
     level: InsightLevel

@@ -1,4 +1,4 @@
-"""Where the note of a session stands, found again or placed anew; written, and remembered with its line in an index."""
+"""The note of a session: found again or given a place, written, and remembered with its line in an index."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Prices:
         age = self.age_days(at)
         if self.is_packaged(tariff) and (age is None or age > UNFIT_DAYS):
             raise Unpriced(
-                f"The prices of {package()} were compared with the providers' {told_age(age)}, too long ago to spend by, "
+                f"The prices of {package()} were compared with the providers' {told_age(age)}, too long ago to rely on, "
                 "so nothing is sent. Look at them (`sessiontrackd prices`), then confirm them (`sessiontrackd prices "
                 "confirm`), state your own under [[prices]] in the settings, or: pip install --upgrade genai-prices."
             )
@@ -171,7 +171,7 @@ class Prices:
         return tariff.base.source == package()
 
     def age_days(self, at: datetime) -> int | None:
-        """Return how old the package's prices are, from their comparison or the user's own; None: nobody knows."""
+        """Return how old the package's prices are, from their comparison or the user's own; None: unknown."""
         return age_days(at.astimezone(UTC).date(), self.confirmed_on)
 
     def priced_on(self, tariff: Tariff) -> str:
@@ -254,7 +254,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def told_age(age: int | None) -> str:
     """Say in words how long ago something was."""
     if age is None:
-        return "nobody knows when"
+        return "at an unknown time"
     return f"{age} day{'' if age == 1 else 's'} ago" if age else "today"
 
 
@@ -339,7 +339,7 @@ def _or(value: Decimal | None, other: Decimal) -> Decimal:
 
 def _unknown(model: str) -> str:
     return (
-        f"Nobody has told what the model {model} costs, so nothing is sent to it. State its price in the settings file: "
+        f"The price of the model {model} is unknown, so nothing is sent to it. Add it to the settings file: "
         f'[[prices]] with model = "{model}", input = … and output = … in USD per million tokens, or free = true where '
         "nothing is ever billed."
     )

@@ -1,4 +1,4 @@
-"""A chaos run of the ledger: processes spend from one budget and are killed at whatever they do; then all is compared."""
+"""A chaos test of the ledger: processes spend from one budget and are killed at random; then ledger and bill are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is on this machine for us: tools' folders, export downloads, note vaults. Looking changes nothing."""
+"""What `setup` finds on this machine: tools' folders, downloaded exports, note vaults. Looking changes nothing."""
 
 from __future__ import annotations
 

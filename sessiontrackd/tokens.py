@@ -1,4 +1,4 @@
-"""How many tokens a text has, and how wrong that may be."""
+"""The number of tokens in a text, with its uncertainty."""
 
 from __future__ import annotations
 

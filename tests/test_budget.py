@@ -635,7 +635,7 @@ def test_without_a_whole_copy_nothing_is_restored(tmp_path: Path) -> None:
     (tmp_path / "backup").mkdir()
     (tmp_path / "backup" / "state-2026-11-01.db").write_bytes(b"damaged, too")
 
-    with pytest.raises(StoreError, match="no whole copy"):
+    with pytest.raises(StoreError, match="no intact backup"):
         restore(path, ZoneInfo("UTC"), datetime(2026, 11, 24, tzinfo=UTC))
     assert path.read_bytes() == b"damaged"
 

@@ -345,7 +345,7 @@ def test_a_new_month_makes_again_what_the_old_one_had_no_room_for(daemons: Daemo
         less = Degraded(InsightLevel.COMPREHENSIVE, "claude", "local", "2026-03")
         queue.Queue(store).degrade(job, less)
 
-    assert "1 transcripts are made again" in daemons.run_until_idle()
+    assert "1 transcripts are processed again" in daemons.run_until_idle()
     with open_store(daemons.home.db_path, queue.SCHEMA) as store:
         assert queue.Queue(store).degraded() == []
 
@@ -369,7 +369,9 @@ def test_the_manager_hears_how_it_stands_and_why_settings_were_not_taken_up(
         daemons.home.config_path.write_text(daemons.home.config_path.read_text() + "colour = 1\n")
         process.send_signal(signal.SIGHUP)
         hear("RELOADING=1")
-        hear("STATUS=watching 1 folder, 0 waiting, $0 of $50; the changed settings are wrong, those before them hold")
+        hear(
+            "STATUS=watching 1 folder, 0 waiting, $0 of $50; the changed settings are invalid, the previous ones stay in force"
+        )
         process.send_signal(signal.SIGTERM)
         hear("STOPPING=1")
 

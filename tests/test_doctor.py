@@ -415,7 +415,7 @@ def test_who_took_the_notification_is_named(place: Home, start_desktop: StartDes
     """That it was seen only the person can say."""
     start_desktop()
 
-    assert "taken by tests 1 (desktop)" in found(place, "notification", notify=True).text
+    assert "accepted by tests 1 (desktop)" in found(place, "notification", notify=True).text
 
 
 def test_a_mistake_in_a_file_of_a_folder_is_a_warning(place: Home, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_key_is_kept_in_the_system_keyring_found_and_removed(tmp_path: Path) -
     assert later.splitlines() == [
         "There is a key: the system keyring.",
         "Removed.",
-        "There is no key: sessiontrackd key set",
+        "There is no key. Store one: sessiontrackd key set",
     ]
 
 

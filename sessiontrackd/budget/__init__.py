@@ -1,4 +1,4 @@
-"""TokenManager: may this be spent, what was spent, and what is left. The ledger is the only way to money."""
+"""TokenManager: what may be spent, what was spent, and what is left. All spending goes through the ledger."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class TokenManager:
         """Return what one request costs in USD.
 
         Raises:
-            Unpriced: nobody knows the model's price.
+            Unpriced: the model's price is unknown.
         """
         usage = Usage(input_tokens, output_tokens)
         cost = self.prices.cost_picousd(model or self.model, usage, self._now(), provider=provider)
@@ -194,7 +194,7 @@ class TokenManager:
 
         Raises:
             OverBudget: it does not fit, or no budget is set.
-            Unpriced: nobody knows what the model costs, or for long nobody looked.
+            Unpriced: the model's price is unknown, or was not confirmed for too long.
             LedgerDamaged: the entries cannot be trusted.
         """
         now = self._now()
@@ -257,7 +257,7 @@ class TokenManager:
         return True
 
     def assume(self, reservation: Reservation | int, note: str | None = None) -> None:
-        """Count the whole reservation as spent: nobody knows what was billed."""
+        """Count the whole reservation as spent: what was billed is unknown."""
         self._ledger.go_on(_id(reservation), ("reserve", "send"), assumption(self._now(), note))
 
     def correct(self, attempt_id: int, cost_picousd: int, note: str = "corrected by a person") -> int:
@@ -395,7 +395,7 @@ class TokenManager:
         return [attempt for attempt in found if attempt.is_open and attempt.reserve.is_batch]
 
     def assumed(self) -> list[Attempt]:
-        """Return the attempts whose outcome nobody knows, of all months, the oldest first."""
+        """Return the attempts whose outcome is unknown, of all months, the oldest first."""
         return [attempt for attempt in self._ledger.attempts() if attempt.state == "assumed"]
 
     def overruns(self, period: str | None = None) -> list[Attempt]:

@@ -1,4 +1,4 @@
-"""The way back from a damaged database: a copy a day, kept for a week."""
+"""Backups of the database, one a day for a week, and restoring the newest intact one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def restore(
     copy = next((copy for copy in backups(path) if _is_whole(copy, zone, now)), None)
     if copy is None and not anew:
         raise StoreError(
-            f"There is no whole copy of {path} in the folder backup beside it, so it was left as it is. To go on "
+            f"There is no intact backup of {path} in the folder backup beside it, so it was left as it is. To go on "
             "without what it holds: `sessiontrackd budget restore --anew`; the month then counts as spent."
         )
     fresh, aside = path.with_name(path.name + ".restored"), path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%S}")

@@ -1,4 +1,4 @@
-"""What stands in the ledger: entries, what an attempt holds after them, balances and limits."""
+"""The contents of the ledger: entries, what an attempt holds after them, balances and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the month is heading, from what the ledger says of each day."""
+"""The forecast of the month, from each day's entries in the ledger."""
 
 from __future__ import annotations
 

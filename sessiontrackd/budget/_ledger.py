@@ -34,8 +34,8 @@ from sessiontrackd.errors import LedgerDamaged, OverBudget, StoreDamaged
 from sessiontrackd.store import Store
 
 REMEDY = (
-    "Nothing more is spent until it is mended; notes go on. `sessiontrackd doctor` says more, and "
-    "`sessiontrackd budget restore` goes back to the newest whole daily copy."
+    "Nothing more is spent until it is repaired; notes go on. `sessiontrackd doctor` says more, and "
+    "`sessiontrackd budget restore` restores the newest intact daily backup."
 )
 _INSERT = f"INSERT INTO ledger VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 _PUT_BALANCE = f"INSERT OR REPLACE INTO balance VALUES ({', '.join('?' * (len(Balance._fields) + 3))})"
@@ -368,7 +368,7 @@ def _check(entry: Entry, held: dict[str, Balance], limits: dict[str, Limit]) -> 
         OverBudget: the text says where, and by how much.
     """
     if not limits[TOTAL].is_set and entry.picousd:
-        raise OverBudget("No monthly budget is set, so nothing paid is done. Set one: `sessiontrackd budget set 5usd`.")
+        raise OverBudget("No monthly budget is set, so no paid engine runs. Set one: `sessiontrackd budget set 5usd`.")
     for scope, balance in held.items():
         why = problem(scope, balance, limits.get(scope, Limit()), entry)
         if why:

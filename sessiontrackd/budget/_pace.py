@@ -1,4 +1,4 @@
-"""What the calendar and the requests in flight say of a budget: how far ahead it is, and whether waiting helps."""
+"""A budget compared with the calendar and the requests in flight: how far ahead it is, and whether waiting helps."""
 
 from __future__ import annotations
 

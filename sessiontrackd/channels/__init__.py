@@ -1,4 +1,4 @@
-"""The register of channels, a line a member, and telling: what is due is said through each of them, once."""
+"""The register of channels, one line per member, and delivery: each alert that is due goes through each of them, once."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def _try(name: str, channel: Channel, alert: Alert) -> str | None:
             await channel.send(alert)
     except Exception as error:  # noqa: BLE001 - no channel's fault may stop the work it tells of
         reason = str(error) or type(error).__name__
-        log.warning("this was not told through %s: %s", name, reason)
+        log.warning("this alert was not delivered through %s: %s", name, reason)
         return reason
     return None
 
@@ -122,7 +122,7 @@ class Teller:
         until = self._snoozed_until()
         if until is not None:
             log.warning("%s", alert.text)
-            missed: str | None = f"silence was asked for until {until.astimezone(self._settings.zone):%Y-%m-%d %H:%M}"
+            missed: str | None = f"alerts are snoozed until {until.astimezone(self._settings.zone):%Y-%m-%d %H:%M}"
         else:
             told = await tell(alert, self._settings, self._home)
             arrived = any(reason is None for reason in told.values())
@@ -176,7 +176,7 @@ async def tell_due(manager: TokenManager, alerts: Alerts, settings: Settings, te
     try:
         due = list(_due(manager, alerts, settings))
     except SessiontrackdError as error:
-        log.warning("whether a threshold was passed is unknown: %s", error)
+        log.warning("cannot tell whether a threshold was passed: %s", error)
         return []
     await _tell_all(due, alerts, tell)
     return due
@@ -200,7 +200,7 @@ async def tell_recorded(
     try:
         due = list(_recorded(history, alerts, settings, now or datetime.now(UTC)))
     except SessiontrackdError as error:
-        log.warning("what the transcripts record is unknown: %s", error)
+        log.warning("cannot tell what the transcripts record: %s", error)
         return []
     await _tell_all(due, alerts, tell)
     return due
@@ -221,7 +221,7 @@ async def tell_again(manager: TokenManager, alerts: Alerts, tell: Tell = tell) -
                 alerts.told(untold[0])
                 number += 1
     except SessiontrackdError as error:
-        log.warning("what was not told is unknown: %s", error)
+        log.warning("cannot tell which alerts are pending: %s", error)
     return number
 
 
@@ -231,7 +231,7 @@ async def _tell_all(due: Iterable[Alert], alerts: Alerts, tell: Tell) -> None:
             try:
                 alerts.keep_untold(alert)
             except SessiontrackdError as error:
-                log.warning("this is not told again: %s", error)
+                log.warning("this alert is not tried again: %s", error)
 
 
 def _was_told(result: object) -> bool:
@@ -255,7 +255,7 @@ async def tell_open(circuits: Circuits, manager: TokenManager, alerts: Alerts, t
             for each in reasons
         ]
     except SessiontrackdError as error:
-        log.warning("whether an engine refuses every request is unknown: %s", error)
+        log.warning("cannot tell whether an engine refuses every request: %s", error)
         return []
     await _tell_all(due, alerts, tell)
     return reasons

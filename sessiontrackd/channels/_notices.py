@@ -1,4 +1,4 @@
-"""What is told besides the budget: reports that are ready, gathered; what nobody could be told; when to be silent."""
+"""Alerts other than the budget's: new reports, collected; alerts that were not delivered; snoozing."""
 
 from __future__ import annotations
 

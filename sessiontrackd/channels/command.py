@@ -1,4 +1,4 @@
-"""Tell the user through a program of their own: the alert as JSON on its stdin."""
+"""Alerts through a program of the user's, which gets them as JSON on its stdin."""
 
 from __future__ import annotations
 

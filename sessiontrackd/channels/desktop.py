@@ -30,8 +30,8 @@ STAY_S = 3600.0  # how long a notification's buttons work
 PRESSED_TIMEOUT_S = 60.0
 TITLE = "sessiontrackd"
 HUNG = "the notification server does not answer"
-NOBODY = "no notification server took it; is a desktop running?"
-NOT_AN_APP = "macOS shows no notification of a Python that is no application"
+NOBODY = "no notification server accepted it; is a desktop running?"
+NOT_AN_APP = "macOS shows no notifications from a Python that is not an application"
 
 Press = Callable[["Button"], None]
 

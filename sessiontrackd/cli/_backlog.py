@@ -82,7 +82,7 @@ class Backlog:
         """Say that history is not sent, and return the day from which on it is."""
         if self.files:
             click.echo(
-                "What is there already is not sent, because nobody agreed to its cost: --yes does, as far back as --since says."
+                "What is there already is not sent, because nobody agreed to its cost; --yes agrees, as far back as --since says."
             )
         return self._from_now()
 
@@ -100,7 +100,7 @@ class Backlog:
         try:
             total = self._estimates.total(planned, SAMPLE)
         except Unpriced:
-            return "at a price that nobody has told"
+            return "at an unknown price"
         sampled = f", scaled from {total.read:,} of them" if total.read < total.files else ""
         return _cost.about(total) + sampled
 

@@ -48,9 +48,9 @@ def existing(path: Path) -> Path:
     """Return a file that a person named, links followed, or say what is wrong with it."""
     real = Path(os.path.realpath(path))
     if not real.exists():
-        raise Failed(f"There is no {path}. Look at how it is spelled; a name with spaces needs quotes.")
+        raise Failed(f"There is no {path}. Check the spelling; a name with spaces needs quotes.")
     if not os.access(real, os.R_OK):
-        raise Failed(f"{path} cannot be read. Give yourself the right: chmod u+r {shlex.quote(str(path))}")
+        raise Failed(f"{path} cannot be read. Give yourself permission: chmod u+r {shlex.quote(str(path))}")
     return real
 
 

@@ -25,7 +25,7 @@ def folder_scope(directory: Path) -> str:
     try:
         scope.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"The name of {safe(scope)} is not UTF-8. Give the folder another one.") from None
+        raise UsageError(f"The name of {safe(scope)} is not UTF-8. Rename the folder.") from None
     return scope
 
 
@@ -50,7 +50,7 @@ def obtain(directory: Path, provider: str, *, asks: bool) -> None:
     question = f"May text of {safe(scope)} be sent to {safe(provider)}, condensed and redacted?"
     if not (asks and click.confirm(question, default=False)):
         raise ConsentRequired(
-            f"Nobody has allowed that text of {scope} is sent to {provider}, so the folder is not watched. "
+            f"Nobody has consented to sending text of {scope} to {provider}, so the folder is not watched. "
             f"To allow it, type: {grant_line(scope, provider)}"
         )
     allow(scope, provider)

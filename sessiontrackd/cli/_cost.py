@@ -1,4 +1,4 @@
-"""What is estimated for which transcripts, and how that is said."""
+"""What an estimate covers, and how it is printed."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _print(manager: TokenManager, attempt: Attempt, settings: Settings, as_json:
     if not as_json:
         tokens = f"{attempt.last.tokens or 0:,} tokens"
         name = safe(os.fsdecode(os.path.basename(source))) if source else session_id or ""
-        mark = " at most: nobody knows" if attempt.state == "assumed" else ""
+        mark = " at most: outcome unknown" if attempt.state == "assumed" else ""
         words = (
             f"{attempt.last.made_at.astimezone(settings.zone):%H:%M:%S}",
             usd(cost) + mark,

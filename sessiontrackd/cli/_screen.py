@@ -1,4 +1,4 @@
-"""How things look on a terminal: harmless text, aligned tables, money, sizes and times."""
+"""Output for a terminal: harmless text, aligned tables, money, sizes and times."""
 
 from __future__ import annotations
 

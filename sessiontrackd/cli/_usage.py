@@ -43,11 +43,11 @@ def _cost(row: dict[str, Any]) -> str:
 def _missing(total: dict[str, Any]) -> Iterator[str]:
     """Say why a total is a lower bound."""
     if total.get("incomplete"):
-        yield "+ some transcripts record less than was used: the true figures are higher."
+        yield "+ some transcripts record less than was used; the true figures are higher."
     if float(total.get("assumed_usd") or 0):
-        yield f"{money(total['assumed_usd'])} of it is assumed, not measured: what was used is unknown, so its tokens are in no column."
+        yield f"{money(total['assumed_usd'])} of it is assumed, not measured: the usage is unknown, so its tokens are in no column."
     if total.get("unpriced_tokens"):
-        yield f"+ {total['unpriced_tokens']:,} tokens are of models without a known price, and in no amount."
+        yield f"+ {total['unpriced_tokens']:,} tokens are of models without a known price and are not included in the amounts."
 
 
 def money(cost_usd: str) -> str:

@@ -1,4 +1,4 @@
-"""What was told, and when to be silent: `alerts`, `alerts list`, `alerts snooze`."""
+"""Past alerts and snoozing: `alerts`, `alerts list`, `alerts snooze`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LONGEST_DAYS = 31
 @click.group("alerts", cls=Group, epilog="sessiontrackd alerts list\nsessiontrackd alerts snooze 1d")
 @home_option
 def alerts() -> None:
-    """Show what was told, or be left alone for a while. Budgets hold either way."""
+    """List past alerts, or silence alerts for a while. Budgets are enforced either way."""
 
 
 @subcommand(alerts, "list", example="sessiontrackd alerts list --json")
 @json_option
 def list_(as_json: bool) -> None:
-    """List what was told last, and what nobody could be told."""
+    """List the latest alerts, and those that could not be shown."""
     with existing_store(channels.SCHEMA) as store:
         last = Notices(store).last() if store else []
         until = Notices(store).snoozed_until() if store else None
@@ -37,7 +37,7 @@ def list_(as_json: bool) -> None:
     if until:
         click.echo(f"Silent until {local_time(until)}; to end that: sessiontrackd alerts snooze off")
     if not last:
-        click.echo("Nothing was told yet.")
+        click.echo("There were no alerts yet.")
         return
     rows = [(local_time(each.at), each.kind, "not seen" if each.missed else "told", each.text) for each in last]
     print_table(("at", "about", "", "what"), rows)
@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:
 @subcommand(alerts, "snooze", example="sessiontrackd alerts snooze 1d\nsessiontrackd alerts snooze off")
 @click.argument("span", metavar="SPAN|off")
 def snooze(span: str) -> None:
-    """Show no alert for a while, such as 8h or 1d; `off` ends that. What is not shown stands in `status`."""
+    """Silence alerts for a while, such as 8h or 1d; `off` ends that. `status` shows what was silenced."""
     found = re.fullmatch(r"([0-9]{1,3})([hd])", span)
     length = timedelta(**{UNITS[found[2]]: int(found[1])}) if found else timedelta()
     if span != "off" and not timedelta() < length <= timedelta(days=LONGEST_DAYS):

@@ -42,7 +42,7 @@ PROVE_LIMIT = 10**12  # pico-USD: a dollar a month, so that many months are used
 @json_option
 @click.pass_context
 def budget(context: click.Context, as_json: bool) -> None:
-    """Show how the month's budget stands and where it is heading, or change it."""
+    """Show the month's budget and where spending is heading, or change the budget."""
     if context.invoked_subcommand is not None:
         return
     settings = config.load(current_home())
@@ -68,7 +68,7 @@ def _manager(settings: Settings, *, must_exist: bool = False) -> Iterator[TokenM
     """Open the ledger of the home with the limits of its settings in force; looking makes no database."""
     home = current_home()
     if must_exist and not home.db_path.exists():
-        raise SessiontrackdError("Nothing was ever spent here: there is no ledger yet.")
+        raise SessiontrackdError("Nothing has been spent here: there is no ledger yet.")
     with open_store(home.db_path if home.db_path.exists() else None, SCHEMA) as store:
         manager = TokenManager(store=store, timezone=settings.timezone)
         with suppress(LedgerDamaged):  # what can be told is told
@@ -97,7 +97,7 @@ def _pace(pace: Pace | None, settings: Settings) -> dict[str, Any] | None:
 def _print_pace(pace: dict[str, Any]) -> None:
     ahead = pace["ahead_percent"]
     words = "ahead of" if ahead > 0 else "behind"
-    held = "; what would spend more is degraded until that is less than " if pace["is_held_back"] else ""
+    held = "; new requests are degraded until that is below " if pace["is_held_back"] else ""
     most = f"{pace['may_run_ahead_percent']:g} %" if held else ""
     click.echo(
         f"{pace['used_percent']:g} % of the budget is used, {pace['passed_percent']:g} % of the month has passed: "
@@ -136,22 +136,22 @@ def _print(document: dict[str, Any]) -> None:
             )
             what = ", ".join(filter(None, amounts))
             click.echo(
-                f"{what} is kept for {safe(each['folder'])}; what it leaves is anyone's in the month's last fifth."
+                f"{what} is kept for {safe(each['folder'])}; what is left of it is open to all in the last fifth of the month."
             )
     heading = document["forecast"]
     if float(heading["expected_usd"]):
         low, expected, high = (money(heading[f"{name}_usd"]) for name in ("low", "expected", "high"))
-        out = f"; at this rate it is used up on {heading['runs_out_on']}" if heading["runs_out_on"] else ""
+        out = f"; at this rate the budget is used up on {heading['runs_out_on']}" if heading["runs_out_on"] else ""
         click.echo(f"The month may come to {expected} ({low} to {high}), an estimate from {_days(heading)}{out}.")
     if float(document["assumed_usd"]):
-        click.echo(f"{money(document['assumed_usd'])} of it is assumed; see: sessiontrackd budget assumed")
+        click.echo(f"{money(document['assumed_usd'])} of it is assumed. See: sessiontrackd budget assumed")
     if document["overruns"]:
         click.echo(f"{count(len(document['overruns']), 'request')} cost more than was set aside for them.")
     age = document["prices_age_days"]
     if age is None or age > STALE_DAYS:
         click.echo(f"The prices behind these figures were compared {told_age(age)}; see: sessiontrackd prices")
     if document["limit_usd"] is None and document["limit_tokens"] is None:
-        click.echo("No monthly budget is set, so nothing paid runs. Set one: sessiontrackd budget set 5usd")
+        click.echo("No monthly budget is set, so no paid engine runs. Set one: sessiontrackd budget set 5usd")
 
 
 def _days(heading: dict[str, Any]) -> str:
@@ -194,9 +194,9 @@ def _tokens(held: dict[str, Any]) -> tuple[str, ...]:
 @click.option("--folder", metavar="DIR", type=click.Path(path_type=Path), help="The budget of a watched folder.")
 @click.option("--project", metavar="NAME", help="The budget of a project.")
 def set_(amount: str, folder: Path | None, project: str | None) -> None:
-    """Set what paid engines may use a month: dollars (5usd), tokens (2Mtok) or both; `none` lifts the limit."""
+    """Set the monthly budget of paid engines: dollars (5usd), tokens (2Mtok) or both; `none` removes it."""
     if folder is not None and project is not None:
-        raise UsageError("Name a folder or a project, not both; each has a budget of its own.")
+        raise UsageError("Name a folder or a project, not both; each has its own budget.")
     value = None if amount == LIFTED else _amount(amount)
     home = current_home()
     if project is not None:
@@ -209,9 +209,9 @@ def set_(amount: str, folder: Path | None, project: str | None) -> None:
         TokenManager(store=store, timezone=settings.timezone).hold_to(settings)
     config.poke(home)
     of = f"The budget of {safe(str(project or folder))}" if project or folder else "The monthly budget"
-    click.echo(f"{of} is {value} now." if value else f"{of} is lifted.")
+    click.echo(f"{of} is {value} now." if value else f"{of} is removed.")
     if settings.monthly_budget_picousd is None and settings.monthly_budget_tokens is None:
-        click.echo("No monthly budget is set, so nothing paid runs.")
+        click.echo("No monthly budget is set, so no paid engine runs.")
 
 
 def _amount(text: str) -> str:
@@ -224,7 +224,7 @@ def _amount(text: str) -> str:
 @subcommand(budget, "assumed", example="sessiontrackd budget assumed\nsessiontrackd budget assumed --json")
 @json_option
 def assumed(as_json: bool) -> None:
-    """List the requests whose outcome nobody knows; each counts as spent at the most it can have cost."""
+    """List the requests whose outcome is unknown; each counts as spent at the most it can have cost."""
     with _manager(config.load(current_home())) as manager:
         manager.recover()
         rows = [_assumed(attempt, *manager.purpose(attempt.reserve.id)) for attempt in manager.assumed()]
@@ -241,7 +241,7 @@ def assumed(as_json: bool) -> None:
         print_table(
             ("id", "sent", "at most", "model", "session", "why"), [_cells(row, keys) for row in cells], right=(0, 2)
         )
-        click.echo("Where your provider's bill tells: sessiontrackd budget settle ID USD, or: budget release ID")
+        click.echo("Once your provider's bill tells: sessiontrackd budget settle ID USD, or: budget release ID")
 
 
 def _assumed(attempt: Attempt, session_id: str | None, source: bytes | None, title: str | None) -> dict[str, Any]:
@@ -267,7 +267,7 @@ def _cells(row: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
 @click.argument("attempt", metavar="ID", type=int)
 @click.argument("cost", metavar="USD")
 def settle(attempt: int, cost: str) -> None:
-    """Replace an assumed cost by what your provider's bill says."""
+    """Replace an assumed cost with the amount on your provider's bill."""
     try:
         amount = picousd(Decimal(cost.removeprefix("$")))
     except (InvalidOperation, ValueError) as error:
@@ -278,7 +278,7 @@ def settle(attempt: int, cost: str) -> None:
 @subcommand(budget, "release", example="sessiontrackd budget release 17")
 @click.argument("attempt", metavar="ID", type=int)
 def release(attempt: int) -> None:
-    """Give the money of an assumed request back: surely nothing was billed."""
+    """Release the money of an assumed request that certainly was not billed."""
     _correct(attempt, 0)
 
 
@@ -296,30 +296,32 @@ def _correct(attempt: int, cost_picousd: int) -> None:
 
 
 @subcommand(budget, "restore", example="sessiontrackd budget restore\nsessiontrackd budget restore --anew --yes")
-@click.option("--anew", is_flag=True, help="Where there is no whole copy: start an empty database.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--anew", is_flag=True, help="Start with an empty database if there is no intact backup.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def restore(anew: bool, yes: bool) -> None:
-    """Go back from a damaged database to the newest whole daily copy; what was left of the month counts as spent."""
+    """Restore the newest intact daily backup of a damaged database; what was left of the month counts as spent."""
     home = current_home()
     settings = config.load(home)
     if not home.db_path.exists():
-        raise SessiontrackdError("There is no database here, so there is nothing to go back from.")
+        raise SessiontrackdError("There is no database here, so there is nothing to restore.")
     if not yes:
         question = _question(home.db_path, settings)
         if not sys.stdin.isatty():
-            raise SessiontrackdError(f"{question}: nothing was changed, for there is no terminal to ask. Say --yes.")
+            raise SessiontrackdError(
+                f"{question}: nothing was changed, because there is no terminal to ask on. Use --yes."
+            )
         if not click.confirm(question, default=False):
             raise SessiontrackdError("Nothing was changed.")
     with config.hold(home):
         made = ledger.restore(home.db_path, settings.zone, datetime.now(UTC), limits=limits_of(settings), anew=anew)
-    source = f"The copy of {made.copy.stem[-10:]}" if made.copy else "An empty database"
-    click.echo(f"{source} is in force; the damaged one is kept as {safe(str(made.aside))}.")
-    click.echo("Transcripts and notes are as they were: what is newer than the copy is read again.")
+    source = f"The backup of {made.copy.stem[-10:]}" if made.copy else "An empty database"
+    click.echo(f"{source} is in use now; the damaged one is kept as {safe(str(made.aside))}.")
+    click.echo("Transcripts and notes are unchanged; what is newer than the backup is read again.")
     if made.assumed:
         number, cost = made.assumed.reserve.id, made.assumed.holding.picousd if made.assumed.holding else 0
         click.echo(
-            f"What was spent since is unknown, so what was left of the month ({usd(cost)}) counts as spent. When you "
-            f"have looked at your provider's bill: sessiontrackd budget settle {number} USD, or budget release {number}"
+            f"What was spent since is unknown, so what was left of the month ({usd(cost)}) counts as spent. Once you "
+            f"have checked your provider's bill: sessiontrackd budget settle {number} USD, or budget release {number}"
         )
 
 
@@ -329,19 +331,27 @@ def _question(path: Path, settings: Settings) -> str:
         with open_store(path, SCHEMA) as store:
             TokenManager(store=store, timezone=settings.timezone).verify()
     except SessiontrackdError as error:
-        return f"{error}\nGo back now? The damaged file is kept"
-    return "The ledger is whole: there is no need to go back, and what is newer than the copy is lost. Go back anyway"
+        return f"{error}\nRestore now? The damaged file is kept"
+    return "The ledger is intact, so there is no need to restore it, and what is newer than the backup would be lost. Restore anyway"
 
 
 @subcommand(
     budget, "prove", example="sessiontrackd budget prove\nsessiontrackd budget prove --seconds 60 --processes 16"
 )
-@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=PROVE_S, show_default=True, help="How long.")
-@click.option("--processes", type=click.IntRange(1, 64), default=8, show_default=True, help="How many spend at once.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.5, 3600), default=PROVE_S, show_default=True, help="Duration in seconds."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Number of processes that spend at once.",
+)
 @json_option
 @click.pass_context
 def prove(context: click.Context, seconds: float, processes: int, as_json: bool) -> None:
-    """Try on this machine to overspend: processes spend from one budget and are killed. Nothing of yours is touched."""
+    """Try to overspend on this machine: processes share a budget and are killed at random. Your data is not touched."""
     if not as_json:
         click.echo(f"{processes} processes spend from a budget of {usd(PROVE_LIMIT)} a month for {seconds:g} s …")
     with tempfile.TemporaryDirectory(prefix="sessiontrackd-prove-") as folder:
@@ -366,17 +376,19 @@ def _print_verdict(verdict: Verdict) -> None:
     billed, settled, assumed = (usd(getattr(verdict, f"{name}_picousd")) for name in ("billed", "settled", "assumed"))
     click.echo(
         f"{verdict.calls:,} requests were granted and {verdict.refused:,} refused, in {count(verdict.months, 'month')}; "
-        f"{count(verdict.killed, 'process').replace('processs', 'processes')} killed with kill -9 at whatever they did."
+        f"{count(verdict.killed, 'process').replace('processs', 'processes')} killed with kill -9 at random moments."
     )
-    click.echo(f"Billed: {billed}. In the ledger: {settled} settled, {assumed} assumed of requests that died.")
+    click.echo(f"Billed: {billed}. In the ledger: {settled} settled, {assumed} assumed for requests that were killed.")
     for bad, good, wrong in (
         (verdict.over, "no month went past its budget", "months went past their budget"),
         (verdict.missing, "every billed request counts as spent", "billed requests do not count as spent"),
         (verdict.wrong, "every settled request costs what was billed, to the pico-dollar", "settled ones differ"),
-        (verdict.failed, "none failed for a locked database or anything else", "requests failed"),
+        (verdict.failed, "no request failed, neither for a locked database nor anything else", "requests failed"),
     ):
         mark = click.style("failure", fg="red") if bad else click.style("ok", fg="green")
         click.echo(f"{mark} {f'{bad:,} {wrong}' if bad else good}")
     click.echo(
-        "ok every entry of the ledger is what was written" if verdict.calls else "Nothing was granted: too short."
+        "ok every entry of the ledger is as it was written"
+        if verdict.calls
+        else "Nothing was granted: the run was too short."
     )

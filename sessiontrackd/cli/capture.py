@@ -1,4 +1,4 @@
-"""Have a tool say when a session ends: `capture`, and `capture install|remove|status`."""
+"""Let a tool report when a session ends: `capture`, and `capture install|remove|status`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ tool_argument = click.argument("tool", type=click.Choice(list(HOOKS)))
 @home_option
 @click.pass_context
 def capture(context: click.Context) -> None:
-    """Take word from a tool that a session ended: its JSON on stdin. The daemon looks at it within seconds.
+    """Receive a tool's notice that a session ended, JSON on stdin. The daemon acts on it within seconds.
 
-    `install` has Claude Code (SessionEnd) or Codex (notify) call this; it returns in some milliseconds.
+    `install` makes Claude Code (SessionEnd) or Codex (notify) call this; it returns within milliseconds.
     """
     if context.invoked_subcommand is None:
         context.exit(hook.main(["--state", str(current_home().state_dir)]))
@@ -36,7 +36,7 @@ def capture(context: click.Context) -> None:
 @subcommand(capture, "install", example="sessiontrackd capture install claude-code")
 @tool_argument
 def install(tool: str) -> None:
-    """Have a tool call us. Its other settings stay; what Codex called before is still called."""
+    """Install the hook in a tool. Its other settings are kept; what Codex called before is still called."""
     home = current_home()
     changed = HOOKS[tool].put(home)
     click.echo(f"{'Written to' if changed else 'It stands already in'} {safe(str(HOOKS[tool].path()))}.")
@@ -55,15 +55,15 @@ def install(tool: str) -> None:
 @subcommand(capture, "remove", example="sessiontrackd capture remove codex")
 @tool_argument
 def remove(tool: str) -> None:
-    """Have a tool call us no more. Its other settings stay, and its folder stays watched."""
+    """Remove the hook from a tool. Its other settings are kept, and its folder stays watched."""
     taken = HOOKS[tool].take()
-    click.echo(f"Taken out of {safe(str(HOOKS[tool].path()))}." if taken else "There was nothing to remove.")
+    click.echo(f"Taken out of {safe(str(HOOKS[tool].path()))}." if taken else "Nothing to remove.")
 
 
 @subcommand(capture, "status", example="sessiontrackd capture status --json")
 @json_option
 def status(as_json: bool) -> None:
-    """Show which tools call us, and whether their entry is still right."""
+    """Show which tools have the hook, and whether it is up to date."""
     home = current_home()
     rows = [
         {"tool": tool, "path": str(each.path()), "installed": each.is_there(), "problem": each.problem(home)}
@@ -73,7 +73,7 @@ def status(as_json: bool) -> None:
         print_json({"hooks": rows})
         return
     for row in rows:
-        state = "calls us" if row["installed"] else "does not call us"
+        state = "has the hook" if row["installed"] else "has no hook"
         click.echo(f"{row['tool']:12} {state}  {safe(str(row['path']))}")
         if row["problem"]:
             click.echo(f"problem: {safe(str(row['problem']))}; remedy: sessiontrackd capture install {row['tool']}")

@@ -39,15 +39,15 @@ AFTERWARDS = {
 
 @command("completion", example="sessiontrackd completion bash --install\nsource <(sessiontrackd completion zsh)")
 @click.argument("shell", type=click.Choice(list(PLACES)))
-@click.option("--install", "how", flag_value="install", help="Write it where the shell looks.")
-@click.option("--remove", "how", flag_value="remove", help="Take that away again.")
+@click.option("--install", "how", flag_value="install", help="Install the script where the shell looks for it.")
+@click.option("--remove", "how", flag_value="remove", help="Remove the installed script.")
 def completion(shell: str, how: str | None) -> None:
-    """Print what the shell needs to complete commands and options, or install it."""
+    """Print the script that completes commands and options in a shell, or install it."""
     path = PLACES[shell]()
     if how == "remove":
         there = path.exists()
         path.unlink(missing_ok=True)
-        click.echo(f"Removed {safe(str(path))}." if there else "There was nothing to remove.")
+        click.echo(f"Removed {safe(str(path))}." if there else "Nothing to remove.")
     elif how == "install":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(script(shell), encoding="utf-8")

@@ -17,7 +17,7 @@ from sessiontrackd.privacy import API, Consent, Consents
 PATH_CELLS = 56
 
 folder_argument = click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-api_option = click.option("--api", is_flag=True, help="For the Python API where no folder is given.")
+api_option = click.option("--api", is_flag=True, help="For calls of the Python API without a folder.")
 
 
 @click.group(
@@ -27,7 +27,7 @@ api_option = click.option("--api", is_flag=True, help="For the Python API where 
 )
 @home_option
 def consent() -> None:
-    """Allow that text of a folder is sent to a provider, or take it back."""
+    """Allow sending text of a folder to a provider, or withdraw that consent."""
 
 
 @subcommand(
@@ -39,27 +39,27 @@ def consent() -> None:
 @folder_argument
 @api_option
 @click.option(
-    "--provider", metavar="NAME", required=True, help="Who gets the text: 'anthropic', or host:port of a base_url."
+    "--provider", metavar="NAME", required=True, help="Who receives the text: 'anthropic', or host:port of a base_url."
 )
 def grant(directory: Path | None, api: bool, provider: str) -> None:
-    """Allow it, for one folder and one provider. Holds until it is revoked."""
+    """Grant consent for one folder and one provider, until it is revoked."""
     scope = _scope(directory, api)
     if directory is not None and not Path(scope).is_dir():
-        raise UsageError(f"{directory} is no folder. Name the folder that is, or will be, watched.")
+        raise UsageError(f"{directory} is no folder. Name the watched folder.")
     if not re.fullmatch(r"[^\s/]{1,253}", provider) or not provider.isprintable():
         raise UsageError(f"--provider cannot be {provider!r}. Write 'anthropic', or host:port such as 127.0.0.1:8080.")
     allow(scope, provider)
-    click.echo(f"From now on text of {_shown(scope)} may be sent to {safe(provider)}, condensed and redacted.")
-    click.echo("What was held goes on with: sessiontrackd retry")
+    click.echo(f"Text of {_shown(scope)} may now be sent to {safe(provider)}, condensed and redacted.")
+    click.echo("To go on with what was held: sessiontrackd retry")
 
 
 @subcommand(consent, "revoke", example="sessiontrackd consent revoke ~/transcripts\nsessiontrackd consent revoke --all")
 @folder_argument
 @api_option
-@click.option("--provider", metavar="NAME", help="Only for this provider; else for every one.")
+@click.option("--provider", metavar="NAME", help="Only for this provider; defaults to all.")
 @click.option("--all", "everything", is_flag=True, help="For all folders and the Python API.")
 def revoke(directory: Path | None, api: bool, provider: str | None, everything: bool) -> None:
-    """Take it back, at once: no request starts after it."""
+    """Revoke consent, at once: no request starts afterwards."""
     if everything and (directory or api):
         raise UsageError("--all stands alone, or with --provider.")
     scope = None if everything else _scope(directory, api)
@@ -82,13 +82,13 @@ def _taken_back(consents: Consents, scope: str | None, provider: str | None) -> 
 @subcommand(consent, "list", example="sessiontrackd consent list\nsessiontrackd consent list --json")
 @json_option
 def list_(as_json: bool) -> None:
-    """List what was ever allowed, since when and until when."""
+    """List every consent with the times it was granted and revoked."""
     with existing_store(privacy.SCHEMA) as store:
         known = Consents(store).listed() if store else []
     if as_json:
         print_json({"consents": [_document(each) for each in known]})
     elif not known:
-        click.echo("Nothing was ever allowed to be sent.")
+        click.echo("No consent was ever granted.")
     else:
         print_table(("for", "provider", "allowed", "revoked"), [_row(each) for each in known])
 

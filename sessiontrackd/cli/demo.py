@@ -45,7 +45,7 @@ def demo() -> None:
         home, folder = Home.find(Path(temporary) / "home"), Path(temporary) / "transcripts"
         folder.mkdir()
         config.add_folder(home, folder, stable_s=STABLE_S)
-        click.echo(f"A daemon watches {folder}. Transcripts are dropped in, one by one.")
+        click.echo(f"A daemon is watching {folder}. Transcripts are dropped in one by one.")
         with _daemon(home) as process:
             _await_start(home, process)
             for name in SAMPLES:
@@ -53,8 +53,8 @@ def demo() -> None:
         click.secho("\nWhat it cost", bold=True)
         with open_store(home.db_path, budget.SCHEMA) as store:
             print_usage(budget.TokenManager(store=store).usage(by="level"), "level")
-    click.echo(f"\nThe daemon has stopped and everything is removed again ({time.monotonic() - began:.1f} s in all).")
-    click.echo("Your own newest session: sessiontrackd try")
+    click.echo(f"\nThe daemon has stopped and everything has been removed ({time.monotonic() - began:.1f} s in all).")
+    click.echo("To see your own newest session: sessiontrackd try")
 
 
 def _show_arrival(folder: Path, name: str, process: subprocess.Popen[bytes]) -> None:

@@ -19,14 +19,14 @@ from sessiontrackd.store import Store
     "digest",
     example="sessiontrackd digest --period day\nsessiontrackd digest --period month --on 2026-10-01 --write",
 )
-@click.option("--period", type=click.Choice(PERIODS), default="week", show_default=True, help="How much it covers.")
-@click.option("--on", "day", metavar="YYYY-MM-DD", help="A day of the period; today unless given.")
+@click.option("--period", type=click.Choice(PERIODS), default="week", show_default=True, help="Length of the period.")
+@click.option("--on", "day", metavar="YYYY-MM-DD", help="Any day of the period; defaults to today.")
 @click.option("--write", "is_written", is_flag=True, help="Write it where the daemon does, instead of printing it.")
 @json_option
 def digest(period: str, day: str | None, is_written: bool, as_json: bool) -> None:
-    """Tell in one note what was worked on, decided and left open in a period, across all tools and folders.
+    """Summarise in one note what was worked on, decided and left open in a period, across all tools and folders.
 
-    The daemon writes one by itself for each week that ended; `digest.every` and `digest.folder` change that.
+    The daemon writes one after each week; the settings `digest.every` and `digest.folder` change that.
     """
     home = current_home()
     settings = config.load(home)

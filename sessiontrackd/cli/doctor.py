@@ -19,11 +19,11 @@ COLOURS = {OK: "green", WARNING: "yellow", FAILURE: "red"}
 
 
 @command("doctor", example="sessiontrackd doctor\nsessiontrackd doctor --no-notify --json")
-@click.option("--notify/--no-notify", default=True, help="Show a notification too, to see that it appears.")
+@click.option("--notify/--no-notify", default=True, help="Also show a test notification.")
 @json_option
 @click.pass_context
 def doctor(context: click.Context, notify: bool, as_json: bool) -> None:
-    """Check everything one could trip over: a line a check, with the remedy. Ends with 1 if something fails."""
+    """Check everything that could go wrong, a line per check, with the remedy. Exits with 1 if a check fails."""
     logging.getLogger("sessiontrackd").addHandler(logging.NullHandler())  # what it says stands in the checks
     checks = []
     try:

@@ -38,13 +38,17 @@ class _Chosen(NamedTuple):
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=path_type)
 @click.option(
-    "--level", type=click.Choice([level.value for level in InsightLevel]), help="How deep; else what the folder says."
+    "--level",
+    type=click.Choice([level.value for level in InsightLevel]),
+    help="Depth of the insights; defaults to the folder's setting.",
 )
-@click.option("--engine", metavar="NAME", callback=known_engine, help="Who would be asked; else what the folder says.")
-@click.option("--model", metavar="ID", help="Which model; else the one of the settings or the level.")
+@click.option(
+    "--engine", metavar="NAME", callback=known_engine, help="Engine to estimate for; defaults to the folder's setting."
+)
+@click.option("--model", metavar="ID", help="Model to estimate for; defaults to that of the settings or the level.")
 @json_option
 def estimate(paths: tuple[Path, ...], level: str | None, engine: str | None, model: str | None, as_json: bool) -> None:
-    """Say what transcripts would cost with a paid engine. They are condensed and counted; nothing is sent."""
+    """Estimate what transcripts would cost with a paid engine. They are condensed and counted; nothing is sent."""
     settings, named = config.load(current_home()), expanded(paths)
     with Progress("looking", len(named)) as progress:
         chosen = []
@@ -69,7 +73,7 @@ def _chosen(each: Named, settings: Settings, level: str | None, engine: str | No
     """
     try:
         if readers.recognise(open_source(each.path)) is None:
-            raise NotAConversation(f"{each.path} is no conversation, so there is nothing to estimate.")
+            raise NotAConversation(f"{each.path} is not a conversation, so there is nothing to estimate.")
     except JobError:
         if each.by_name:
             raise

@@ -24,13 +24,15 @@ PATH_CELLS = 100
     "sessiontrackd search 'migrat*'",
 )
 @click.argument("words", nargs=-1, required=True, metavar="WORDS...")
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="At most so many sessions.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=10, show_default=True, help="Maximum number of sessions to list."
+)
 @click.option("--project", metavar="NAME", help="Only sessions of this project.")
 @json_option
 def search(words: tuple[str, ...], limit: int, project: str | None, as_json: bool) -> None:
-    """Find the sessions that hold all of the words. A word in quotes with spaces is a phrase, `migrat*` a beginning."""
+    """Find the sessions that contain all of the words. A quoted word with spaces is a phrase, `migrat*` a prefix."""
     if not any(each.isalnum() for word in words for each in word):
-        raise UsageError("There is no word to look for: letters or digits are needed.")
+        raise UsageError("There is nothing to search for: a word needs letters or digits.")
     hits = [(hit, _note(hit)) for hit in _hits(words, limit, project)]
     if as_json:
         print_json({"query": list(words), "results": [_document(hit, note) for hit, note in hits]})
@@ -53,7 +55,7 @@ def _hits(words: tuple[str, ...], limit: int, project: str | None) -> list[Hit]:
 
 def _nothing() -> str:
     is_empty = not (current_home().state_dir / FILE).exists()
-    return "Nothing was read yet: sessiontrackd watch add DIR" if is_empty else "Nothing was found."
+    return "Nothing has been read yet. Start with: sessiontrackd watch add DIR" if is_empty else "Nothing was found."
 
 
 def _note(hit: Hit) -> str | None:

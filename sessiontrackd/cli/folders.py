@@ -48,27 +48,33 @@ def watch() -> None:
     "sessiontrackd watch add --preset claude-code --output vault:~/notes/ai --since 30d",
 )
 @click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The tool that writes there; knows its folder.")
-@click.option("--level", type=click.Choice([level.value for level in InsightLevel]), help="How deep an insight goes.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="The tool whose folder to watch; finds it by itself.")
+@click.option("--level", type=click.Choice([level.value for level in InsightLevel]), help="Depth of the insights.")
 @click.option(
-    "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; 'local' never leaves this machine."
+    "--engine",
+    metavar="NAME",
+    callback=known_engine,
+    help="Engine that makes the insights; with 'local' nothing leaves this machine.",
 )
 @click.option(
     "--mode",
     metavar="WHEN",
-    help="A paid engine is asked 'now', as a 'batch' at half the price, or so only for the 'backlog'.",
+    help="When a paid engine is asked: 'now', in a 'batch' at half the price, or in a batch for the 'backlog' only.",
 )
-@click.option("--budget", metavar="AMOUNT", help="What paid engines may use a month here, such as 5usd.")
+@click.option("--budget", metavar="AMOUNT", help="Monthly budget of paid engines for this folder, such as 5usd.")
 @click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
-@click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now.")
+@click.option("--since", metavar="WHEN", help="How far back to go: 30d, a date, all or now.")
 @click.option(
-    "--archive", is_flag=True, default=None, help="Keep a compressed copy of each transcript: some tools delete theirs."
+    "--archive",
+    is_flag=True,
+    default=None,
+    help="Keep a compressed copy of each transcript, since some tools delete theirs.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing; without --since, take the whole history.")
 def add(
     directory: Path | None, preset: str | None, since: str | None, yes: bool, output: str | None, **chosen: str | None
 ) -> None:
-    """Watch a folder and everything below it. Says first how many transcripts are there and what they cost."""
+    """Watch a folder and everything below it. Shows first how many transcripts are there and what they would cost."""
     home = current_home()
     check_options(output=output, **chosen)
     asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
@@ -76,7 +82,7 @@ def add(
     said = since_of(since, now) if since else None
     for folder in [directory.expanduser().absolute()] if directory else _folders_of(preset):
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder. Make it first, or name another.")
+            raise UsageError(f"{folder} is not a folder. Create it first, or name another.")
         there = Backlog(_plan_for(home, folder, preset, chosen["engine"], chosen["level"]), now)
         there.tell()
         if there.is_paid:
@@ -132,7 +138,7 @@ def _spare_git(folder: Path, output: str | None, asks: bool, notes: Path) -> str
     if output is not None or tree is None:
         return output
     exclude = _git.ignored_names_path(tree)
-    click.echo(f"{safe(str(folder))} lies in the git work tree {safe(str(tree))}: notes would show up in its status.")
+    click.echo(f"{safe(str(folder))} lies in the git work tree {safe(str(tree))}: notes would show up in git status.")
     if not asks:
         click.echo(
             f"Another place: --output vault:DIR. Or have git ignore them: add '{_git.PATTERNS[0]}' to {exclude}."
@@ -156,7 +162,7 @@ def _say_what_happens(folder: Folder) -> None:
     notes = folder.path if folder.output == "beside" else Path(folder.output.removeprefix("vault:"))
     if notes.exists() and not os.access(notes, os.W_OK | os.X_OK):
         click.echo(
-            f"You have no right to write to {safe(str(notes))}, so no note can be made there. Give yourself that right, or "
+            f"You have no permission to write to {safe(str(notes))}, so no note can be made there. Give yourself that permission, or "
             'choose another place in the settings: output = "vault:DIR".',
             err=True,
         )
@@ -166,7 +172,7 @@ def _say_how_it_goes_on(home: Home) -> None:
     if services.refresh(services.service_of(home)):
         click.echo(services.RESTARTED)
     elif config.poke(home):
-        click.echo("The daemon has taken it up.")
+        click.echo("The running daemon has been told.")
     else:
         click.echo("Start the daemon with: sessiontrackd run")
 
@@ -174,7 +180,7 @@ def _say_how_it_goes_on(home: Home) -> None:
 @subcommand(watch, "list", example="sessiontrackd watch list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the watched folders and what was chosen for each."""
+    """List the watched folders and their settings."""
     folders = config.load(current_home()).folders
     if as_json:
         print_json({"folders": [_document(folder) for folder in folders]})
@@ -212,7 +218,7 @@ def _document(folder: Folder) -> dict[str, object]:
 @subcommand(watch, "remove", example="sessiontrackd watch remove ~/transcripts")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 def remove(directory: Path) -> None:
-    """Watch a folder no longer. Its transcripts and notes stay as they are."""
+    """Stop watching a folder. Its transcripts and notes stay as they are."""
     if not config.remove_folder(current_home(), directory):
         raise UsageError(f"{directory} is not watched. `sessiontrackd watch list` shows what is.")
     if services.refresh(services.service_of(current_home())):

@@ -1,4 +1,4 @@
-"""Remove what is kept of a transcript or a session: `forget`."""
+"""Remove what is stored about a transcript or session: `forget`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from sessiontrackd.pipeline import Forgotten, Memory
 
 @command("forget", example="sessiontrackd forget talk.jsonl\nsessiontrackd forget 5f0c2d1e --yes")
 @click.argument("what", metavar="PATH|SESSION")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 def forget(what: str, yes: bool, as_json: bool) -> None:
-    """Remove notes, insights, index lines, words kept for search, and their rows in the copies of the database.
+    """Remove notes, insights, index lines and search text, also from the backups of the database.
 
-    PATH is a transcript, a folder of them, or a note. The transcript itself stays, and so do amounts, under no name. Digests that were
+    PATH is a transcript, a folder of them, or a note. The transcript itself stays, and so do the amounts spent, without a name. Digests that were
     written before stay as they are.
     """
     home = current_home()
     settings = config.load(home)
     with existing_store(queue.SCHEMA, history.SCHEMA, budget.SCHEMA, batches.SCHEMA) as store:
         if store is None:
-            raise UsageError(f"Nothing is known of {safe(what)}: nothing was read yet.")
+            raise UsageError(f"Nothing is known about {safe(what)}: nothing has been read yet.")
         memory = pipeline.memory_of(store, settings, what)
         if not yes and not _is_meant(memory, as_json):
             return
@@ -51,7 +51,7 @@ def _is_meant(memory: Memory, as_json: bool) -> bool:
         notes += f", {len(memory.own_words)} of them with words of your own"
     what = f"{count(len(memory.session_ids), 'session')} with {notes}"
     if as_json or not sys.stdin.isatty():
-        raise SessiontrackdError(f"This would forget {what}, so nothing was removed. Say so with --yes.")
+        raise SessiontrackdError(f"This would forget {what}, so nothing was removed. Confirm with --yes.")
     for path in memory.notes:
         click.echo(f"  {safe(str(path))}{' (with words of your own)' if path in memory.own_words else ''}")
     return click.confirm(f"Forget {what}?", default=False)

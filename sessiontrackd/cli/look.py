@@ -29,7 +29,7 @@ MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url")
 @click.argument("path", type=path_type)
 @json_option
 def inspect(path: Path, as_json: bool) -> None:
-    """Show what a reader sees in a transcript: format, sessions, turns, tokens, warnings."""
+    """Show what is read from a transcript: format, sessions, turns, tokens, warnings."""
     existing(path)
     document = readers.inspect_document(path)
     if as_json:
@@ -81,17 +81,17 @@ class Place(NamedTuple):
 
 @command("show", example="sessiontrackd show talk.jsonl#m12\nsessiontrackd show conversations.json --session 5f0c")
 @click.argument("place", metavar="PATH[#m12]")
-@click.option("--session", "session_id", metavar="ID", help="Which session, by the beginning of its id.")
-@click.option("--around", default=NEIGHBOURS, show_default=True, help="Messages before and after #m12.")
+@click.option("--session", "session_id", metavar="ID", help="Session to show, by the beginning of its ID.")
+@click.option("--around", default=NEIGHBOURS, show_default=True, help="Number of messages shown before and after #m12.")
 def show(place: str, session_id: str | None, around: int) -> None:
-    """Print a transcript's messages for reading; with #m12 that one and its neighbours. PATH may be its note, too.
+    """Print the messages of a transcript; with #m12, that message and its neighbours. PATH may also be its note.
 
-    Shown as they stand in your file: nothing is redacted on your own screen.
+    Messages appear as they are in your file: nothing is redacted on your own screen.
     """
     wanted, session_id = _of_note(_parse_place(place), session_id)
     transcript = readers.read(existing(wanted.path))
     if not transcript.is_conversation:
-        raise NotAConversation(f"{wanted.path} is no conversation, so there is nothing to show.")
+        raise NotAConversation(f"{wanted.path} is not a conversation, so there is nothing to show.")
     shown = 0
     for opened in transcript.sessions:
         shown += _print_session(opened, wanted.message, session_id, around)

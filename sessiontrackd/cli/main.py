@@ -31,36 +31,36 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "setup": Entry("setup", "setup", "Find your tools, exports and vaults, and start with them."),
+    "setup": Entry("setup", "setup", "Find your AI tools, exports and vaults, and start watching."),
     "try": Entry("process", "try_", "Show the note of your newest session; nothing is written."),
     "demo": Entry("demo", "demo", "Watch the daemon work on sample transcripts, then clean up."),
-    "process": Entry("process", "process", "Work on transcripts now, through the same queue."),
+    "process": Entry("process", "process", "Process transcripts now, through the same queue."),
     "run": Entry("run", "run", "Run the daemon in the foreground."),
     "watch": Entry("folders", "watch", "Add, list or remove watched folders."),
-    "inspect": Entry("look", "inspect", "Show what a reader sees in a transcript."),
-    "show": Entry("look", "show", "Print a transcript's messages for reading."),
-    "digest": Entry("digest", "digest", "Tell a day, a week or a month in one note."),
+    "inspect": Entry("look", "inspect", "Show what is read from a transcript."),
+    "show": Entry("look", "show", "Print the messages of a transcript."),
+    "digest": Entry("digest", "digest", "Summarise a day, a week or a month in one note."),
     "search": Entry("find", "search", "Find sessions by the words in them."),
-    "forget": Entry("forget", "forget", "Remove what is kept of a transcript or a session."),
+    "forget": Entry("forget", "forget", "Remove what is stored about a transcript or session."),
     "status": Entry("state", "status", "Show what is running, waiting and held."),
-    "usage": Entry("usage", "usage", "Show what was spent, or what the transcripts record."),
-    "budget": Entry("budget", "budget", "Show or set what may be spent a month."),
-    "prices": Entry("prices", "prices", "Show what tokens cost and since when that is known, or confirm it."),
-    "alerts": Entry("alerts", "alerts", "Show what was told, or be left alone for a while."),
+    "usage": Entry("usage", "usage", "Show what was spent, or what transcripts record."),
+    "budget": Entry("budget", "budget", "Show or set the monthly budget."),
+    "prices": Entry("prices", "prices", "Show what tokens cost and how old the prices are, or confirm them."),
+    "alerts": Entry("alerts", "alerts", "List past alerts, or silence alerts for a while."),
     "reports": Entry("state", "reports", "List the newest reports with their paths."),
-    "queue": Entry("waiting", "queue", "List transcripts that wait, are held or failed, with the reason."),
+    "queue": Entry("waiting", "queue", "List waiting, held and failed transcripts with reasons."),
     "retry": Entry("waiting", "retry", "Put failed and held transcripts back into the queue."),
     "pause": Entry("waiting", "pause", "Start no new work until `resume`."),
-    "resume": Entry("waiting", "resume", "Go on after `pause`."),
-    "ai": Entry("waiting", "ai", "Stop or allow every engine that leaves this machine."),
-    "capture": Entry("capture", "capture", "Have Claude Code or Codex say when a session ends."),
-    "consent": Entry("consent", "consent", "Allow that text of a folder is sent, or take it back."),
-    "key": Entry("key", "key", "Keep, remove or look for the API key of the engine 'claude'."),
-    "estimate": Entry("estimate", "estimate", "Say what transcripts would cost; nothing is sent."),
-    "condense": Entry("private", "condense", "Print what an engine would be given of a transcript."),
-    "redact": Entry("private", "redact", "Print stdin with its private parts replaced."),
+    "resume": Entry("waiting", "resume", "Resume work after `pause`."),
+    "ai": Entry("waiting", "ai", "Switch engines that send text elsewhere off or on."),
+    "capture": Entry("capture", "capture", "Let Claude Code or Codex report when a session ends."),
+    "consent": Entry("consent", "consent", "Allow sending text of a folder, or withdraw that consent."),
+    "key": Entry("key", "key", "Store, remove or look for the API key of the engine 'claude'."),
+    "estimate": Entry("estimate", "estimate", "Estimate what transcripts would cost; nothing is sent."),
+    "condense": Entry("private", "condense", "Print what an engine would receive of a transcript."),
+    "redact": Entry("private", "redact", "Print stdin with secrets and personal data replaced."),
     "service": Entry("service", "service", "Run the daemon as a service of systemd or launchd."),
-    "doctor": Entry("doctor", "doctor", "Check everything one could trip over, with what to do about it."),
+    "doctor": Entry("doctor", "doctor", "Check everything that could go wrong, with the remedy."),
     "completion": Entry("completion", "completion", "Complete commands in bash, zsh or fish."),
     "config": Entry("settings", "config", "Show the settings, or where they are."),
 }
@@ -165,7 +165,7 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno in FULL:
             return _leave_quietly(
-                _fail(f"Not all could be written: {error.strerror}. Free some space, then do it again.", 1)
+                _fail(f"Not everything could be written: {error.strerror}. Free some space, then try again.", 1)
             )
         if error.errno == errno.EPIPE or error.filename is None:
             raise

@@ -1,4 +1,4 @@
-"""What tokens cost, and how old that knowledge is: `prices`, `prices confirm`."""
+"""What tokens cost, and how old the prices are: `prices`, `prices confirm`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ HEADERS = ("model", "prompt above", "input", "output", "cache read", "write 5 mi
     invoke_without_command=True,
     epilog="sessiontrackd prices\nsessiontrackd prices --model claude-opus-5-5\nsessiontrackd prices confirm",
 )
-@click.option("--model", "models", multiple=True, metavar="M", help="Of this model too; can be given several times.")
+@click.option("--model", "models", multiple=True, metavar="M", help="Also show this model; can be repeated.")
 @home_option
 @json_option
 @click.pass_context
 def prices(context: click.Context, models: tuple[str, ...], as_json: bool) -> None:
-    """Show what the models in use cost in USD per million tokens, who says so, and since when that is known."""
+    """Show what the models in use cost in USD per million tokens, with the source and age of each price."""
     if context.invoked_subcommand is not None:
         return
     settings = config.load(current_home())
@@ -81,29 +81,29 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     name = row["model"] or "every model"
     name += f" at {row['provider']}" if row["provider"] else ""
     above = f"{row['above_tokens']:,}" if row["above_tokens"] else ""
-    source = row["source"] or "no price: nothing is sent to it; state one under [[prices]] in the settings"
+    source = row["source"] or "no price, so nothing is sent to it; add one under [[prices]] in the settings"
     return (name, above, *(row[bucket] or "?" for bucket in BUCKETS), source)
 
 
 def _age_line(document: dict[str, Any]) -> str:
     age, compared = document["age_days"], document["compared_on"]
     line = f"{document['package']}: compared with the providers' prices "
-    line += f"on {compared}" if compared else "nobody knows when"
+    line += f"on {compared}" if compared else "at an unknown time"
     if document["confirmed_on"]:
         line += f", confirmed by you on {document['confirmed_on']}"
     line += f"; last looked at {told_age(age)}."
     if age is None or age > UNFIT_DAYS:
-        return f"{line} Too long ago: paid engines wait until you say `sessiontrackd prices confirm`."
+        return f"{line} That is too long ago: paid engines wait until you run `sessiontrackd prices confirm`."
     if age > STALE_DAYS:
-        return f"{line} Compare them with your provider's page, then say `sessiontrackd prices confirm`."
+        return f"{line} Compare them with your provider's page, then run `sessiontrackd prices confirm`."
     return line
 
 
 @subcommand(prices, "confirm", example="sessiontrackd prices confirm")
 def confirm() -> None:
-    """Say that you compared the prices with your provider's today; paid engines go by them for another half year."""
+    """Confirm that the prices match your provider's today; paid engines use them for another half year."""
     home = current_home()
     today = datetime.now(UTC).date()
     config.set_value(home, "budget.prices_confirmed_on", today)
     config.poke(home)
-    click.echo(f"The prices of {package()} count as right on {today}.")
+    click.echo(f"The prices of {package()} are confirmed as of {today}.")

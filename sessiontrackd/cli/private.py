@@ -21,10 +21,10 @@ LEVELS = [level.value for level in InsightLevel]
 @click.argument("path", type=path_type)
 @click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
 def condense(path: Path, level: str) -> None:
-    """Print exactly the text that an engine would be given: condensed and redacted."""
+    """Print exactly the text that an engine would receive: condensed and redacted."""
     transcript = readers.read(existing(path))
     if not transcript.is_conversation:
-        raise NotAConversation(f"{path} is no conversation, so there is nothing to condense.")
+        raise NotAConversation(f"{path} is not a conversation, so there is nothing to condense.")
     out = sys.stdout.buffer
     for opened in transcript.sessions:
         condenser = Condenser(InsightLevel(level), Redactor(personal=True))
@@ -35,10 +35,10 @@ def condense(path: Path, level: str) -> None:
 
 
 @command("redact", example="sessiontrackd redact < talk.md\nsessiontrackd redact --jsonl < texts.jsonl")
-@click.option("--jsonl", is_flag=True, help='Read {"id","text"} a line; print {"id","text","spans"}.')
+@click.option("--jsonl", is_flag=True, help='Read {"id","text"} per line; print {"id","text","spans"}.')
 @click.option("--secrets-only", is_flag=True, help="Leave personal data as it is.")
 def redact(jsonl: bool, secrets_only: bool) -> None:
-    """Print stdin with its private parts replaced: the same rules as for notes and requests."""
+    """Print stdin with secrets and personal data replaced, by the same rules as for notes and requests."""
     given, out = sys.stdin.buffer, sys.stdout.buffer
     redactor = Redactor(personal=not secrets_only)
     if not jsonl:
@@ -49,4 +49,4 @@ def redact(jsonl: bool, secrets_only: bool) -> None:
         for line in redact_lines(given, redactor):
             out.write(line.encode("utf-8") + b"\n")
     except ValueError as error:
-        raise UsageError(f"stdin is not what --jsonl reads: {error}") from None
+        raise UsageError(f"stdin is not valid input for --jsonl: {error}") from None

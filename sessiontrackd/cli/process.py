@@ -1,4 +1,4 @@
-"""Work on transcripts at once: `process`, `try`."""
+"""Process transcripts now: `process`, `try`."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ LOOKED_AT = 20  # of the newest files; a note of the first that holds a conversa
     "sessiontrackd process talk.jsonl --stdout",
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=path_type)
-@click.option("--level", type=click.Choice(LEVELS), help="How deep; else what the folder says.")
+@click.option("--level", type=click.Choice(LEVELS), help="Depth of the insights; defaults to the folder's setting.")
 @click.option(
-    "--engine", metavar="NAME", callback=known_engine, help="Who makes the insight; else what the folder says."
+    "--engine", metavar="NAME", callback=known_engine, help="Engine to use; defaults to the folder's setting."
 )
-@click.option("--again", is_flag=True, help="Make the insight anew, not only the note.")
+@click.option("--again", is_flag=True, help="Make the insight again too, not only the note.")
 @click.option("--stdout", "to_stdout", is_flag=True, help="Print the note instead of writing it.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent, written and spent; do none of it.")
-@click.option("--yes", is_flag=True, help="Ask nothing about count and cost.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent, written and spent, and do none of it.")
+@click.option("--yes", is_flag=True, help="Do not ask to confirm number and cost.")
 @json_option
 def process(
     paths: tuple[Path, ...],
@@ -57,7 +57,7 @@ def process(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Work on transcripts now, through the same queue; a folder means every transcript in it."""
+    """Process transcripts now, through the daemon's own queue; a folder means every transcript in it."""
     del yes  # nothing is asked while the local engine is the only one
     named = expanded(paths)
     if to_stdout:
@@ -97,7 +97,7 @@ def _rehearsed(named: list[Named], level: str | None, engine: str | None) -> tup
     """Say of each transcript what would be done, and what all would cost; nothing is made, not even a state folder.
 
     Raises:
-        Unpriced: nobody knows what a model costs that would be asked.
+        Unpriced: the price of a model that would be asked is unknown.
     """
     settings = config.load(current_home())
     results, planned = [], list[Planned]()
@@ -171,7 +171,7 @@ def _print_rehearsal(results: list[dict[str, Any]], cost: str) -> None:
     working = [result for result in results if result["state"] == "waiting"]
     sends = sorted({result["engine"] for result in working} - {"local"})
     said = f"sent by {', '.join(sends)}, {cost}" if sends else "nothing would be sent, $0 spent"
-    click.echo(f"\n{count(len(working), 'transcript')} would be worked on; {said}. Nothing was done.")
+    click.echo(f"\n{count(len(working), 'transcript')} would be processed; {said}. Nothing was done.")
 
 
 def _print_notes(named: list[Named], level: str | None) -> None:
@@ -200,7 +200,7 @@ def _named(path: Path, level: InsightLevel) -> str:
         return _preview(existing(path), level)
     except NotAConversation as reason:
         raise NotAConversation(
-            f"{path}: {reason}, so there is no note to show. What is seen in it: sessiontrackd inspect"
+            f"{path}: {reason}, so there is no note to show. To see what is read from it: sessiontrackd inspect"
         ) from None
 
 
@@ -221,5 +221,5 @@ def _newest(level: InsightLevel) -> tuple[Path, str]:
             continue
     tools = ", ".join(preset.text for preset in PRESETS.values())
     raise NotAConversation(
-        f"No session was found in the folders of {tools}. Name one: sessiontrackd try PATH. Or see samples: sessiontrackd demo"
+        f"No session was found in the folders of {tools}. Name one: sessiontrackd try PATH. Or see sample notes: sessiontrackd demo"
     )

@@ -23,23 +23,21 @@ def service() -> None:
 
 
 @subcommand(service, "install", example="sessiontrackd service install\nsessiontrackd service install --hardened")
-@click.option("--hardened/--no-hardened", default=None, help="Let it write to the watched folders only (systemd).")
+@click.option("--hardened/--no-hardened", default=None, help="Allow it to write to the watched folders only (systemd).")
 def install(hardened: bool | None) -> None:
-    """Write the unit with this program's own paths, enable and start it. Run twice, it changes nothing."""
+    """Write the unit with this program's own paths, then enable and start it. A second run changes nothing."""
     home = current_home()
     home.prepare()
     found = services.service_of(home, hardened=hardened)
     changed = services.install(found)
-    click.echo(
-        f"{'Installed and started' if changed else 'It was installed already, and runs'}: {safe(str(found.path))}"
-    )
+    click.echo(f"{'Installed and started' if changed else 'Already installed and running'}: {safe(str(found.path))}")
 
 
 @subcommand(service, "uninstall", example="sessiontrackd service uninstall")
 def uninstall() -> None:
     """Stop the service and remove its file; settings, state and notes stay."""
     found = services.service_of(current_home())
-    click.echo("Removed." if services.uninstall(found) else "There was nothing to remove.")
+    click.echo("Removed." if services.uninstall(found) else "Nothing to remove.")
 
 
 @subcommand(service, "start", example="sessiontrackd service start")
@@ -56,21 +54,23 @@ def stop() -> None:
 
 @subcommand(service, "reload", example="sessiontrackd service reload")
 def reload() -> None:
-    """Have the daemon take changed settings up; a hardened one starts anew where its folders changed."""
+    """Make the daemon reload its settings; a hardened one restarts if its folders changed."""
     home = current_home()
     if services.refresh(services.service_of(home)):
         click.echo(services.RESTARTED)
     elif config.poke(home):
-        click.echo("The daemon looks at its settings now.")
+        click.echo("The daemon is reloading its settings.")
     else:
-        raise Failed("No daemon runs. Start it with: sessiontrackd service start")
+        raise Failed("The daemon is not running. Start it with: sessiontrackd service start")
 
 
 @subcommand(service, "failed", example="sessiontrackd service failed   # as systemd does")
-@click.option("--heard", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="When one was heard last that runs again.")
-@click.option("--reason", help="Why it ended, or could not begin.")
+@click.option(
+    "--heard", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="When the daemon that runs again was last alive."
+)
+@click.option("--reason", help="Why it ended or could not start.")
 def failed(heard: datetime | None, reason: str | None) -> None:
-    """Tell that the daemon stopped. systemd calls this when it has given the daemon up, a daemon for the one before it."""
+    """Notify that the daemon stopped. Called by systemd when it gives up, and by a daemon for one that crashed."""
     home = current_home()
     home.prepare()
     try:
@@ -93,7 +93,7 @@ def failed(heard: datetime | None, reason: str | None) -> None:
 @subcommand(service, "status", example="sessiontrackd service status --json")
 @json_option
 def status(as_json: bool) -> None:
-    """Show whether it is installed and runs, and whether its file is still right."""
+    """Show whether the service is installed and running, and whether its file is up to date."""
     document = services.standing(services.service_of(current_home()))
     if as_json:
         print_json(document)
@@ -104,7 +104,9 @@ def status(as_json: bool) -> None:
 
 
 @subcommand(service, "show", example="sessiontrackd service show")
-@click.option("--hardened/--no-hardened", default=None, help="As for `install`; it asks the manager what it can do.")
+@click.option(
+    "--hardened/--no-hardened", default=None, help="As for `install`; asks the service manager what it supports."
+)
 def show(hardened: bool | None) -> None:
     """Print the files that `install` would write."""
     files = services.service_of(current_home(), hardened=hardened).files()

@@ -20,7 +20,7 @@ def config() -> None:
 @subcommand(config, "show", example="sessiontrackd config show")
 @json_option
 def show(as_json: bool) -> None:
-    """Print every setting that is in force, with its default and what it means."""
+    """Print every setting in force, with its default and meaning."""
     home = current_home()
     settings = settings_file.load(home)
     if as_json:
@@ -35,5 +35,5 @@ def show(as_json: bool) -> None:
 
 @subcommand(config, "path", example='$EDITOR "$(sessiontrackd config path)"')
 def path() -> None:
-    """Print where the settings file is."""
+    """Print the path of the settings file."""
     click.echo(current_home().config_path)

@@ -28,18 +28,22 @@ LEVELS = [level.value for level in InsightLevel]
 
 
 @command("setup", example="sessiontrackd setup\nsessiontrackd setup --yes --output vault:~/notes --no-service")
-@click.option("--level", type=click.Choice(LEVELS), help="How deep an insight goes; asked for otherwise.")
-@click.option("--output", metavar="PLACE", help="'vault:DIR', where notes go; asked for otherwise.")
-@click.option("--since", metavar="WHEN", help="How far back to go: 30d, a day, all or now; asked for otherwise.")
-@click.option("--service/--no-service", default=None, help="Run the daemon as a service; asked for otherwise.")
-@click.option("--yes", is_flag=True, help="Ask nothing: every tool found, and what is proposed.")
+@click.option("--level", type=click.Choice(LEVELS), help="Depth of the insights; you are asked if it is omitted.")
+@click.option("--output", metavar="PLACE", help="Where notes go, 'vault:DIR'; you are asked if it is omitted.")
+@click.option(
+    "--since", metavar="WHEN", help="How far back to go: 30d, a date, all or now; you are asked if it is omitted."
+)
+@click.option(
+    "--service/--no-service", default=None, help="Run the daemon as a service; you are asked if it is omitted."
+)
+@click.option("--yes", is_flag=True, help="Ask nothing; accept every tool found and every proposal.")
 @json_option
 def setup(
     *, level: str | None, output: str | None, since: str | None, service: bool | None, yes: bool, as_json: bool
 ) -> None:
-    """Find the tools, exports and note vaults on this machine, and start with them. May be run again.
+    """Find the AI tools, exports and note vaults on this machine and start watching them. Can be run again.
 
-    Everything is done by the local engine: nothing leaves this machine, and it costs $0.
+    Notes are made by the local engine: nothing leaves this machine, and it costs $0.
     """
     home, now = current_home(), datetime.now(UTC)
     check_options(level=level, output=output)
@@ -68,9 +72,7 @@ def setup(
 
 def _say_what_is_there(found: list[Find]) -> None:
     if not found:
-        click.echo(
-            "No tool that is known here has a folder on this machine. Name one of yours: sessiontrackd watch add DIR"
-        )
+        click.echo("No supported tool has a folder on this machine. Name one of yours: sessiontrackd watch add DIR")
     for number, each in enumerate(found, 1):
         about = "" if each.count.is_exact else "about "
         state = ", watched already" if each.is_watched else ""
@@ -82,7 +84,9 @@ def _say_what_is_there(found: list[Find]) -> None:
 
 def _say_what_to_type(new: list[Find]) -> None:
     """Without a terminal nothing is asked, so nothing is changed."""
-    click.echo("Nothing was changed: nobody could be asked. To take what is proposed: sessiontrackd setup --yes")
+    click.echo(
+        "Nothing was changed, because there is no terminal to ask on. To accept the proposals: sessiontrackd setup --yes"
+    )
     for preset in dict.fromkeys(each.preset for each in new):
         click.echo(f"Or one by one: sessiontrackd watch add --preset {preset}")
 
@@ -113,7 +117,7 @@ def _how(home: Home, now: datetime, asks: bool, **typed: str | None) -> dict[str
 def _ask_place(home: Home) -> str:
     """Ask where notes go: into a vault that was found, ours, or another folder."""
     places = [*(vault / IN_VAULT for vault in survey.vaults(Path.home())), home.notes_dir]
-    click.echo("Where shall the notes go?")
+    click.echo("Where should the notes go?")
     for number, place in enumerate(places, 1):
         click.echo(f"{number:2}  {safe(str(place))}")
     while True:
@@ -156,7 +160,7 @@ def _see_to_service(home: Home, wanted: bool | None, asks: bool) -> None:
         click.echo(f"The service could not be installed: {safe(str(error))}\nStart the daemon with: sessiontrackd run")
     else:
         click.echo(
-            f"The service {'is installed and runs' if changed else 'was installed already, and runs'}: {safe(str(service.path))}"
+            f"The service {'is installed and running' if changed else 'was installed already and is running'}: {safe(str(service.path))}"
         )
 
 
@@ -167,11 +171,11 @@ def _notify(home: Home, now: datetime) -> None:
     arrived = [name for name, reason in told.items() if reason is None]
     if arrived:
         click.echo(
-            f"A test notification was sent and taken ({', '.join(arrived)}). If you do not see it: sessiontrackd doctor"
+            f"A test notification was sent and accepted ({', '.join(arrived)}). If you do not see it: sessiontrackd doctor"
         )
     else:
         click.echo(
-            "No notification arrives on this machine; alerts stand in the log and in `status`. More: sessiontrackd doctor"
+            "No notification arrives on this machine; alerts are in the log and in `status`. More: sessiontrackd doctor"
         )
 
 

@@ -1,4 +1,4 @@
-"""What is and what was: `status`, `reports`."""
+"""The present state and the newest reports: `status`, `reports`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ PATH_CELLS = 56
 
 
 @command("status", example="sessiontrackd status\nsessiontrackd status --json\nsessiontrackd status --follow")
-@click.option("--follow", "follows", is_flag=True, help="Then a line for each call as it is settled, until Ctrl-C.")
+@click.option(
+    "--follow", "follows", is_flag=True, help="Then print a line for each paid call as it is settled, until Ctrl-C."
+)
 @json_option
 def status(follows: bool, as_json: bool) -> None:
-    """Show what is running, waiting and held, and how the day and the month's budget stand."""
+    """Show what is running, waiting and held, today's spending and the month's budget."""
     home = current_home()
     settings, mistake = _settings(home)
     if follows and as_json:  # one document a line
@@ -167,7 +169,7 @@ def _print_status(document: dict[str, Any]) -> None:
 
 def _daemon_line(document: dict[str, Any]) -> str:
     daemon, scanning = document["daemon"], document["scanning"]
-    paused = "; paused, go on with: sessiontrackd resume" if document["paused"] else ""
+    paused = "; paused, resume with: sessiontrackd resume" if document["paused"] else ""
     if not daemon["running"]:
         return f"daemon   not running; start it with: sessiontrackd run{paused}"
     since = ""
@@ -188,7 +190,7 @@ def _budget_line(held: dict[str, Any]) -> str:
     limits = [money(held["limit_usd"])] if held["limit_usd"] is not None else []
     limits += [f"{held['limit_tokens']:,} tokens"] if held["limit_tokens"] is not None else []
     if not limits:
-        return f"budget   none set, so nothing paid runs; {_spent(held)}"
+        return f"budget   none set, so no paid engine runs; {_spent(held)}"
     parts = [f"{' and '.join(limits)} for {held['period']}", _spent(held)]
     parts += [f"{money(held[f'{name}_usd'])} {name}" for name in ("reserved", "assumed") if float(held[f"{name}_usd"])]
     return f"budget   {', '.join(parts)}; {_left(held)}"
@@ -213,7 +215,7 @@ def _folder_state(folder: dict[str, Any]) -> str:
 
 
 @command("reports", example="sessiontrackd reports\nsessiontrackd reports --limit 100 --json")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number to list.")
 @json_option
 def reports(limit: int, as_json: bool) -> None:
     """List the newest reports with their paths."""
@@ -222,7 +224,7 @@ def reports(limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"reports": [_document(report) for report in found]})
     elif not found:
-        click.echo("No report was written yet.")
+        click.echo("No report has been written yet.")
     else:
         rows = [(local_time(each.at), each.level, each.title, _shown(each.path)) for each in found]
         print_table(("written", "level", "title", "report"), rows)

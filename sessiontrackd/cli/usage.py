@@ -20,14 +20,16 @@ from sessiontrackd.pricing import prices_of, usd_text
 
 @command("usage", example="sessiontrackd usage --by model\nsessiontrackd usage --recorded --period 2026-03 --csv")
 @click.option(
-    "--recorded", is_flag=True, help="What the transcripts themselves record: the agents' spending, not ours."
+    "--recorded",
+    is_flag=True,
+    help="Usage that the transcripts record: the spending of your agents, not of sessiontrackd.",
 )
-@click.option("--by", type=click.Choice(history.BY), default="day", show_default=True, help="What a row stands for.")
-@click.option("--period", metavar="YYYY-MM", help="A month. Default: this one; with --recorded everything.")
+@click.option("--by", type=click.Choice(history.BY), default="day", show_default=True, help="What to group by.")
+@click.option("--period", metavar="YYYY-MM", help="Month to show; defaults to this one, with --recorded to all.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
 @json_option
 def usage(recorded: bool, by: str, period: str | None, as_csv: bool, as_json: bool) -> None:
-    """Show what was spent by us, or with --recorded what the transcripts record. The two are never added."""
+    """Show what sessiontrackd spent, or with --recorded what the transcripts record. The two are never added up."""
     if period is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", period):
         raise UsageError(f"--period cannot be '{period}'. Write a month such as 2026-03.")
     if recorded and by == "level":

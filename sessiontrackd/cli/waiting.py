@@ -21,11 +21,11 @@ PATH_CELLS = 48
 
 
 @command("queue", example="sessiontrackd queue\nsessiontrackd queue --all --json")
-@click.option("--all", "everything", is_flag=True, help="Also what is done and what was skipped.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@click.option("--all", "everything", is_flag=True, help="Include done and skipped transcripts.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number to list.")
 @json_option
 def queue(everything: bool, limit: int, as_json: bool) -> None:
-    """List transcripts that wait, run, are held or failed, each with its reason, and what was degraded, with its price."""
+    """List waiting, running, held and failed transcripts with reasons, and degraded ones with the cost of an upgrade."""
     found, total, less = _look(None if everything else LISTED, limit)
     if as_json:
         print_json({"jobs": [_document(job) for job in found], "degraded": [_less(*each) for each in less]})
@@ -37,7 +37,7 @@ def queue(everything: bool, limit: int, as_json: bool) -> None:
 
 def _print_jobs(found: list[Job], total: int) -> None:
     if not found:
-        click.echo("Nothing waits, nothing is held, nothing failed.")
+        click.echo("Nothing is waiting, held or failed.")
         return
     rows = [(job.state.value, cut_path(safe(job.display), PATH_CELLS), job.reason or "") for job in found]
     print_table(("state", "transcript", "reason"), rows)
@@ -51,7 +51,7 @@ def _print_degraded(less: list[tuple[Job, Degraded]], limit: int) -> None:
     """Print what was degraded for want of room in the budget, with what the rest may cost."""
     costs = [each.cost_picousd for _, each in less]
     whole = usd(sum(cost or 0 for cost in costs)) + (" and what has no price" if None in costs else "")
-    click.secho(f"\nDegraded, for the budget had no room: {count(len(less), 'transcript')}, up to {whole}", bold=True)
+    click.secho(f"\nDegraded for lack of budget: {count(len(less), 'transcript')}, up to {whole}", bold=True)
     rows = [
         (
             cut_path(safe(job.display), PATH_CELLS),
@@ -64,7 +64,7 @@ def _print_degraded(less: list[tuple[Job, Degraded]], limit: int) -> None:
     print_table(("transcript", "asked for", "given", "at most"), rows, right=(3,))
     if len(less) > limit:
         click.echo(f"… {len(less) - limit:,} more.")
-    click.echo("\nMake it again, as far as the budget goes: sessiontrackd retry --upgrade [PATH]")
+    click.echo("\nUpgrade them, as far as the budget goes: sessiontrackd retry --upgrade [PATH]")
 
 
 def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], int, list[tuple[Job, Degraded]]]:
@@ -106,7 +106,7 @@ def _document(job: Job) -> dict[str, object]:
     example="sessiontrackd retry\nsessiontrackd retry ~/transcripts/talk.jsonl\nsessiontrackd retry --upgrade",
 )
 @click.argument("path", required=False, type=path_type)
-@click.option("--upgrade", is_flag=True, help="Instead those that were degraded because the budget had no room.")
+@click.option("--upgrade", is_flag=True, help="Retry those that were degraded for lack of budget instead.")
 def retry(path: Path | None, upgrade: bool) -> None:
     """Put failed and held transcripts back into the queue: all of them, or the one at PATH."""
     with existing_store(jobs.SCHEMA, circuit.SCHEMA) as store:
@@ -127,14 +127,14 @@ def retry(path: Path | None, upgrade: bool) -> None:
 
 @command("pause", example="sessiontrackd pause")
 def pause() -> None:
-    """Start no new work until `resume`; what a person names with `process` is still done."""
+    """Start no new work until `resume`; transcripts named with `process` are still processed."""
     was = _turn("paused", True)
-    click.echo("Already paused." if was else "Paused. New transcripts wait until you type: sessiontrackd resume")
+    click.echo("Already paused." if was else "Paused. New transcripts wait until: sessiontrackd resume")
 
 
 @command("resume", example="sessiontrackd resume")
 def resume() -> None:
-    """Go on after `pause`."""
+    """Resume work after `pause`."""
     was = _turn("paused", False)
     click.echo("Going on." if was else "It was not paused.")
 
@@ -142,19 +142,19 @@ def resume() -> None:
 @command("ai", example="sessiontrackd ai off")
 @click.argument("state", metavar="on|off", type=click.Choice(["on", "off"]))
 def ai(state: str) -> None:
-    """Stop every engine that leaves this machine, or let them go on; the local engine always does.
+    """Switch engines that send text elsewhere off or on; the local engine always works.
 
-    Kept in the state, so that it holds even where the settings are broken.
+    The switch is kept apart from the settings, so that it holds even if they are broken.
     """
     on = state == "on"
     if _turn("ai", on) == on:
         click.echo(f"Already {state}.")
     elif on:
         click.echo(
-            "On: engines may send text again, where consent was given. Held work goes on with: sessiontrackd retry"
+            "On: engines may send text again where consent was given. To go on with held work: sessiontrackd retry"
         )
     else:
-        click.echo("Off: nothing leaves this machine until you type: sessiontrackd ai on")
+        click.echo("Off: nothing leaves this machine until: sessiontrackd ai on")
 
 
 def _turn(switch: str, on: bool) -> bool:

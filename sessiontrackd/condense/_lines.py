@@ -1,4 +1,4 @@
-"""Which parts of a text are kept: its ends, and the lines of a result that say most."""
+"""Which parts of a text are kept: its ends, and the most informative lines of a result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings file → Settings, and where everything of one home lies."""
+"""The settings file → Settings, and the paths of one home."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def parse(raw: bytes, home: Home) -> Settings:
     """
     where = home.config_path
     if len(raw) > LARGEST_FILE_BYTES:
-        raise SettingsError(f"{where} is larger than a settings file can be.")
+        raise SettingsError(f"{where} is too large for a settings file.")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -101,7 +101,7 @@ class _Checker:
         for nth, table in enumerate(tables):
             fields = self._check(table, known, nth)
             if "path" not in fields:
-                raise self._error("", nth, 'this [[folder]] has no path: add path = "/the/folder"')
+                raise self._error("", nth, 'this [[folder]] entry has no path: add path = "/the/folder"')
             if fields["path"] in folders:
                 raise self._error("path", nth, f"{fields['path']} is named twice: keep one of the two")
             folders[fields["path"]] = self._with_preset(fields, nth)
@@ -114,7 +114,7 @@ class _Checker:
             try:
                 prices.append(checked_price(fields))
             except ValueError as error:
-                raise self._error("", nth, f"this [[prices]] cannot be used: {error}", "prices") from error
+                raise self._error("", nth, f"this [[prices]] entry cannot be used: {error}", "prices") from error
         return tuple(prices)
 
     def _with_preset(self, fields: dict[str, Any], nth: int) -> Folder:

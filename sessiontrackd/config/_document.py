@@ -44,7 +44,7 @@ def document() -> str:
     titles = {
         "global": "The whole program",
         "folder": "A watched folder: one `[[folder]]` each",
-        "price": "A price of your own: one `[[prices]]` each; it wins over the genai-prices package",
+        "price": "A price of your own: one `[[prices]]` each; it overrides the genai-prices package",
     }
     for scope, title in titles.items():
         lines += ["", f"## {title}", "", "| option | write | default | meaning |", "|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""Where everything of one home lies, and what its settings say."""
+"""The paths of one home, and its settings."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Home:
                 _make_private(folder)
             except OSError as error:
                 raise SettingsError(
-                    f"{folder} cannot be made or used ({error.strerror}). Give another place with --home DIR."
+                    f"{folder} cannot be created or used ({error.strerror}). Choose another place with --home DIR."
                 ) from error
 
 

@@ -1,4 +1,4 @@
-"""Our entry in the settings of other tools: Claude Code's SessionEnd hook and Codex' notify. The rest of them stays."""
+"""Our entry in the settings of other tools: Claude Code's SessionEnd hook and Codex' notify. Their other settings are kept."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ToolHook:
             return str(error)
         if MARK not in text or all(json.dumps(word, ensure_ascii=False)[1:-1] in text for word in words(home)):
             return None
-        return f"{self.path()} calls a program that was moved, or works for another home"
+        return f"{self.path()} calls a program that was moved, or one for another home"
 
     def is_there(self) -> bool:
         """Say whether our entry is in the tool's settings."""

@@ -48,7 +48,7 @@ def find_key(home: Home, environ: Mapping[str, str] = os.environ) -> tuple[str, 
     place = key_path(home)
     value = _read(place)
     if value and stat.S_IMODE(place.stat().st_mode) & 0o077:
-        raise SettingsError(f"{place} may be read by others, so the key in it is not used: chmod 600 {place}")
+        raise SettingsError(f"{place} can be read by others, so the key in it is not used. Run: chmod 600 {place}")
     return (value, str(place)) if value else None
 
 

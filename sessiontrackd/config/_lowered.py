@@ -1,4 +1,4 @@
-"""What a `.sessiontrackd.toml` inside a watched folder takes back: it may lower, never grant."""
+"""What a `.sessiontrackd.toml` inside a watched folder restricts; it can never grant anything."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def mistakes_below(folder: Folder) -> list[str]:
         file = _file_in(place) if NAME in names else None
         if file is not None:
             found += (
-                [f"{file.mistake} Until that is mended, nothing below it is read."] if file.mistake else file.ignored
+                [f"{file.mistake} Until that is fixed, nothing below it is read."] if file.mistake else file.ignored
             )
         if time.monotonic() > until_s:
             break
@@ -81,7 +81,7 @@ def _heard(found: Lowered, file: _File, below: str) -> Lowered:
         _warn(text)
     if file.mistake:
         _warn(file.mistake)
-        left_alone = f"{file.mistake} Until that is mended, nothing is done beside and below it."
+        left_alone = f"{file.mistake} Until that is fixed, nothing is done beside and below it."
         return replace(found, kept_local=found.kept_local or file.shown, left_alone=found.left_alone or left_alone)
     if file.level is not None and LEVELS.index(file.level) > LEVELS.index(found.level):
         _warn(f"{file.shown}, line {file.level_line}: a file inside a folder cannot raise its level; ignored.")

@@ -1,4 +1,4 @@
-"""Whether a daemon is at work on a home, and what it says of itself."""
+"""Whether a daemon is running for a home, and the state it reports."""
 
 from __future__ import annotations
 

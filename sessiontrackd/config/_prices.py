@@ -1,4 +1,4 @@
-"""A price that the user states, as a [[prices]] of the settings file has it."""
+"""A price of the user's own, from a [[prices]] entry of the settings file."""
 
 from __future__ import annotations
 

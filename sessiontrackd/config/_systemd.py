@@ -1,4 +1,4 @@
-"""Words to the service manager: a datagram to the socket that it names. Without one nothing is said."""
+"""Messages to the service manager (sd_notify): a datagram to the socket it names, or nothing without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the values of the settings file may be: each check returns the value that is kept, or says what to write."""
+"""The valid values of the settings file: each check returns the value that is kept, or raises with what to write."""
 
 from __future__ import annotations
 

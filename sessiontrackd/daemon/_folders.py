@@ -129,7 +129,7 @@ class Folders:
         seen.files = await self._look(folder)
         state = "watched" if watch.is_online(folder) else "offline"
         if state == "offline" and seen.state != "offline":
-            log.warning("%s is not there; what is known of it stays", watch.display(os.fsencode(folder.path)))
+            log.warning("%s is not there; what is known about it is kept", watch.display(os.fsencode(folder.path)))
         took_s = time.monotonic() - began_s
         seen.state = state
         seen.next_scan_s = time.monotonic() + max(self._settings.scan_interval_s, SCAN_SHARE * took_s)

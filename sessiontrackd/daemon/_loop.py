@@ -86,7 +86,7 @@ class Daemon:
             self._status.tell()
             while not self._stopping:
                 await self._turn(tasks)
-            notify("STOPPING=1", "STATUS=ending")
+            notify("STOPPING=1", "STATUS=stopping")
             for watcher in self._watchers.values():
                 watcher.cancel()
             await self._worker.stop()
@@ -151,19 +151,19 @@ class Daemon:
         if period != self._period:
             again = self._queue.upgrade(before=period, held_only=not self._settings.upgrade_at_turn)
             if again:
-                log.info("a new month has a new budget: %d transcripts are made again", again)
+                log.info("a new month has a new budget: %d transcripts are processed again", again)
             self._period = period
 
     def _reread(self) -> None:
         try:
             settings = load(self._home)
         except SettingsError as error:
-            log.error("%s The settings before it stay in force.", error)
+            log.error("%s The previous settings stay in force.", error)
             self._status.are_settings_wrong = True
             return
         self._status.are_settings_wrong = False
         if settings != self._settings:
-            log.info("took up changed settings: %d folders", len(settings.folders))
+            log.info("reloaded the settings: %d folders", len(settings.folders))
             self._settings = settings
             logging.getLogger().setLevel(settings.log_level.upper())
             self._worker.retire()

@@ -80,7 +80,7 @@ class WorkerProcess:
         if status == 0 or time.monotonic() - began_s > RESPAWN_MOST_S:
             self._backoff_s = RESPAWN_FIRST_S
         if status != 0 and not self._is_told_to_end:
-            log.warning("the worker ended with %d; the next one starts in %g s", status, self._backoff_s)
+            log.warning("the worker exited with %d; the next one starts in %g s", status, self._backoff_s)
             self._not_before_s = time.monotonic() + self._backoff_s
             self._backoff_s = min(self._backoff_s * 2, RESPAWN_MOST_S)
         self._ended.set()

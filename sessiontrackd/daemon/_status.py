@@ -1,4 +1,4 @@
-"""How the daemon stands, told to `status` by a file and to the service manager."""
+"""The daemon's state, reported to `status` through a file and to the service manager."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Status:
         """Tell how far the scan of a folder is, now and then."""
         if time.monotonic() - self._told_s >= REPORT_EVERY_S:
             self.tell({"folder": os.fspath(folder.path), "seen": files})
-            notify("WATCHDOG=1", f"STATUS=looking through {files} files")
+            notify("WATCHDOG=1", f"STATUS=scanning, {files} files so far")
 
     def set_problem(self, problem: str | None) -> None:
         """Log and tell what keeps the daemon from its work, or that nothing does any more."""
@@ -80,7 +80,9 @@ class Status:
         states = (self.folders[folder.path].state if folder.path in self.folders else "new" for folder in folders)
         self.is_ready = self.is_ready or all(state != "new" for state in states)
         watched = f"{len(folders)} folder{'' if len(folders) == 1 else 's'}"
-        mistake = "; the changed settings are wrong, those before them hold" if self.are_settings_wrong else ""
+        mistake = (
+            "; the changed settings are invalid, the previous ones stay in force" if self.are_settings_wrong else ""
+        )
         words = [f"STATUS=watching {watched}, {waiting} waiting{self._money(settings)}{mistake}", "WATCHDOG=1"]
         notify(*(["READY=1"] if self.is_ready else []), *words)
 

@@ -1,4 +1,4 @@
-"""Everything a user could trip over, with its remedy. Looking changes nothing, but that a notification is shown."""
+"""Checks of everything that could go wrong, with remedies. They change nothing, but one shows a notification."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def clock(patient: Patient) -> Iterator[Check]:
         text = (
             f"the clock of this machine is {ahead_s / 3600:.1f} h behind the last time that something was written here"
         )
-        yield Check("clock", WARNING, text, "Set it right: the day decides which month's budget is used.")
+        yield Check("clock", WARNING, text, "Correct it: the date decides which month's budget is used.")
     else:
         yield Check("clock", OK, f"{patient.now:%Y-%m-%d %H:%M} UTC, and it has not gone back")
 
@@ -57,7 +57,7 @@ def disk(patient: Patient) -> Iterator[Check]:
         state = FAILURE if free_bytes < LEAST_FREE_BYTES else WARNING
         yield Check("disk", state, text, "Free some space, or choose another place with --home DIR.")
     elif not os.access(place, os.W_OK | os.X_OK):
-        yield Check("disk", FAILURE, f"{place} cannot be written", "Give yourself that right, or use --home DIR.")
+        yield Check("disk", FAILURE, f"{place} cannot be written", "Give yourself that permission, or use --home DIR.")
     else:
         yield Check("disk", OK, text)
 
@@ -65,9 +65,11 @@ def disk(patient: Patient) -> Iterator[Check]:
 def daemon(patient: Patient) -> Iterator[Check]:
     heard = config.heard(patient.home)
     if heard is None:
-        yield Check("daemon", WARNING, "it is not running, so nothing is read by itself", "Start it: sessiontrackd run")
+        yield Check(
+            "daemon", WARNING, "it is not running, so no transcript is processed", "Start it: sessiontrackd run"
+        )
     elif heard["problem"]:
-        yield Check("daemon", FAILURE, heard["problem"], "It goes on by itself when that is over.")
+        yield Check("daemon", FAILURE, heard["problem"], "It resumes by itself when that is over.")
     else:
         yield Check("daemon", OK, f"it runs (process {heard['pid']})")
 

@@ -1,4 +1,4 @@
-"""The account of spending: the database that it stands in, the budget, the prices."""
+"""The ledger: its database, the budget, the prices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sessiontrackd.errors import SessiontrackdError, StoreDamaged, Unpriced
 def database(patient: Patient) -> Iterator[Check]:
     path = patient.home.db_path
     if not path.exists():
-        yield Check("database", OK, f"{path} is made when the first transcript is read")
+        yield Check("database", OK, f"{path} is created when the first transcript is read")
         return
     try:
         with opened(patient) as store:
@@ -23,7 +23,7 @@ def database(patient: Patient) -> Iterator[Check]:
             if damage:
                 yield Check("database", FAILURE, f"{path} is damaged: {damage[0]}", _way_back(path))
                 return
-            yield Check("database", OK, f"{path} is whole")
+            yield Check("database", OK, f"{path} is intact")
             yield from _ledger(patient, TokenManager(store=store, timezone=patient.settings.timezone))
     except StoreDamaged as error:
         yield Check("database", FAILURE, str(error), _way_back(path))
@@ -38,12 +38,10 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
     except SessiontrackdError as error:
         yield Check("ledger", FAILURE, str(error), _way_back(patient.home.db_path))
         return
-    yield Check("ledger", OK, "every entry of the account of spending is what was written")
+    yield Check("ledger", OK, "every entry of the ledger is as it was written")
     assumed, overruns, status = manager.assumed(), manager.overruns(), manager.status()
     if assumed:
-        text = (
-            f"requests of which nobody knows whether they were billed, so that they count at their most: {len(assumed)}"
-        )
+        text = f"requests that may or may not have been billed, counted at their maximum cost: {len(assumed)}"
         yield Check("assumed", WARNING, text, "Compare with your provider's bill: sessiontrackd budget assumed")
     if overruns:
         numbers = ", ".join(str(each.reserve.id) for each in overruns[:5])
@@ -53,7 +51,7 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
         )
     now = budget.period_of(patient.now, patient.settings.zone)
     if status.period > now:
-        text = f"the account is in {status.period} already, while the clock says {now}: it was ahead once"
+        text = f"the ledger is in {status.period} already, while the clock says {now}: it was ahead once"
         remedy = "What is spent counts there, for a closed month never opens again. To go back to a copy from before: "
         yield Check("month", WARNING, text, f"{remedy}sessiontrackd budget restore")
     left = status.remaining_picousd
@@ -65,10 +63,8 @@ def _ledger(patient: Patient, manager: TokenManager) -> Iterator[Check]:
 def _way_back(path: Path) -> str:
     copies = budget.backups(path)
     if not copies:
-        return (
-            "There is no daily copy yet. Stop the daemon, then start a new ledger: sessiontrackd budget restore --anew"
-        )
-    return f"Stop the daemon, then go back to the copy of {copies[0].stem[-10:]}: sessiontrackd budget restore"
+        return "There is no backup yet. Stop the daemon, then start a new ledger: sessiontrackd budget restore --anew"
+    return f"Stop the daemon, then restore the backup of {copies[0].stem[-10:]}: sessiontrackd budget restore"
 
 
 def limits(patient: Patient) -> Iterator[Check]:
@@ -82,7 +78,7 @@ def limits(patient: Patient) -> Iterator[Check]:
             text = f"{pricing.usd_shown(kept)} are kept for folders, more than the month has"
             yield Check("kept", WARNING, text, "Lower `keep` of a folder in the settings, or raise the budget.")
     elif patient.has_paid_folders and _is_free(patient):
-        yield Check("budget", OK, "none is set, and none is needed: what is asked costs nothing, as you stated")
+        yield Check("budget", OK, "none is set, and none is needed: by your own prices nothing is billed")
     elif patient.has_paid_folders:
         text = "no monthly budget is set, so folders with a paid engine wait"
         yield Check("budget", WARNING, text, "Set one: sessiontrackd budget set 5usd")
@@ -112,7 +108,7 @@ def prices(patient: Patient) -> Iterator[Check]:
     age_days = known.age_days(patient.now)
     text = f"the prices of {pricing.package()} were compared with the providers' {pricing.told_age(age_days)}"
     remedy = (
-        "Look at them (sessiontrackd prices), then say that they are right: sessiontrackd prices confirm; or bring them "
+        "Check them (sessiontrackd prices), then confirm them: sessiontrackd prices confirm; or bring them "
         "up to date: pip install --upgrade genai-prices"
     )
     if not known.is_packaged(tariff):

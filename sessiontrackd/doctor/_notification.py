@@ -1,4 +1,4 @@
-"""Whether somebody can be told, and the two alerts that say so."""
+"""Whether notifications arrive, and the alerts that `doctor` and `service failed` send."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sessiontrackd.doctor._patient import OK, WARNING, Check, Patient
 from sessiontrackd.model import Alert, AlertKind, BudgetStatus
 
 STOPPED = (
-    "The daemon stopped and does not start again by itself, so no new notes are made. "
+    "The daemon stopped and does not restart by itself, so no new notes are made. "
     "Why: sessiontrackd doctor. Again: sessiontrackd service start"
 )
 KILLED = "It was killed or crashed, and could not say why"
@@ -40,7 +40,7 @@ def ended_alert(settings: Settings, now: datetime, heard_at: datetime | None, re
     """
     why = (reason or KILLED).rstrip(".")
     if heard_at is None:
-        text = f"The daemon cannot work, so no new notes are made. {why}. It is tried again every half minute."
+        text = f"The daemon cannot work, so no new notes are made. {why}. It is retried every half minute."
     else:
         last = heard_at.astimezone(settings.zone)
         text = (
@@ -61,7 +61,7 @@ def notification(patient: Patient) -> Check:
     if arrived:
         server = asyncio.run(desktop.server()) if "desktop" in arrived else None
         by = f" by {server}" if server else ""
-        return Check("notification", OK, f"one was sent and taken{by} ({', '.join(arrived)}); you should see it now")
+        return Check("notification", OK, f"one was sent and accepted{by} ({', '.join(arrived)}); you should see it now")
     reasons = "; ".join(f"{name}: {reason}" for name, reason in told.items())
-    remedy = "Alerts stand in the log only. On a machine without a desktop that is all there can be; else log in to it."
+    remedy = "Alerts stand in the log only. On a machine without a desktop that is expected; otherwise log in to it."
     return Check("notification", WARNING, f"none arrives ({reasons})", remedy)

@@ -1,4 +1,4 @@
-"""What is looked at, and what is said of it."""
+"""What is examined, and the result of a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the person wrote and chose: settings, folders, templates."""
+"""What the user configured: settings, folders, templates."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sessiontrackd.model import Folder, InsightLevel
 def settings(patient: Patient) -> Iterator[Check]:
     path = patient.home.config_path
     if patient.mistake:
-        yield Check("settings", FAILURE, patient.mistake, f"Mend the line that it names in {path}.")
+        yield Check("settings", FAILURE, patient.mistake, f"Fix the line it names in {path}.")
     elif not path.exists():
-        yield Check("settings", OK, f"{path} is not there yet: everything is at its default")
+        yield Check("settings", OK, f"{path} does not exist yet: every setting has its default")
     else:
         yield Check("settings", OK, f"{path} can be used")
 
@@ -30,10 +30,10 @@ def folders(patient: Patient) -> Iterator[Check]:
     for folder in watched:
         yield Check("folder", *_folder(folder))
         for mistake in config.mistakes_below(folder):
-            yield Check("folder file", WARNING, mistake, "Mend or remove the line that it names.")
+            yield Check("folder file", WARNING, mistake, "Fix or remove the line it names.")
         kind = kernel.file_system(folder.path)
         if not kernel.gives_all_events(kind):
-            text = f"{folder.path} lies on {kind}: what another machine writes there is seen by the next scan only"
+            text = f"{folder.path} lies on {kind}: what another machine writes there is only seen by the next scan"
             yield Check("file system", WARNING, text, "Scan more often, in the settings: daemon.scan_interval_s = 60")
     if watched:
         yield _watches([folder.path for folder in watched if folder.path.is_dir()])
@@ -47,7 +47,9 @@ def _watches(folders: list[Path]) -> Check:
     text = f"{number}, this system allows {found.limit:,} for all programs together"
     if found.fit:
         return Check("watch limit", OK, text)
-    return Check("watch limit", WARNING, f"{text}; what is above is scanned only", kernel.raise_line(found.folders))
+    return Check(
+        "watch limit", WARNING, f"{text}; folders above that are only scanned", kernel.raise_line(found.folders)
+    )
 
 
 def _folder(folder: Folder) -> tuple[str, str, str | None]:
@@ -55,16 +57,16 @@ def _folder(folder: Folder) -> tuple[str, str, str | None]:
     path = folder.path
     if not path.is_dir():
         what = f"{path} is {'no folder' if path.exists() else 'not there'}, so nothing in it is read"
-        return WARNING, what, f"Make it or mount it, or: sessiontrackd watch remove {path}"
+        return WARNING, what, f"Create or mount it, or: sessiontrackd watch remove {path}"
     if not os.access(path, os.R_OK | os.X_OK):
-        return FAILURE, f"{path} cannot be read", f"Give yourself the right to read it: chmod u+rx {path}"
+        return FAILURE, f"{path} cannot be read", f"Give yourself permission to read it: chmod u+rx {path}"
     try:
         engine_class(folder.engine)
     except UsageError as error:
         return FAILURE, f"{path}: {error}", f"Change its engine in the settings, or: sessiontrackd watch remove {path}"
     notes = path if folder.output == "beside" else Path(folder.output.removeprefix("vault:"))
     if not os.access(nearest(notes), os.W_OK | os.X_OK):
-        remedy = f'Give yourself the right to write there, or choose another place: output = "vault:DIR" for {path}'
+        remedy = f'Give yourself permission to write there, or choose another place: output = "vault:DIR" for {path}'
         return FAILURE, f"notes cannot be written to {notes}", remedy
     return OK, f"{path} can be read, and notes written to {'it' if notes == path else notes}", None
 
@@ -74,7 +76,7 @@ def page_templates(patient: Patient) -> Iterator[Check]:
         number = templates.compiled(patient.home.templates_dir)
         _tried(patient.home.templates_dir)
     except SettingsError as error:
-        remedy = f"Mend what stands in {patient.home.templates_dir}, or move it away to get ours back."
+        remedy = f"Fix what is in {patient.home.templates_dir}, or move it away to use the built-in ones."
         yield Check("templates", FAILURE, str(error), remedy)
     else:
         yield Check("templates", OK, f"all {number} of them can be used")

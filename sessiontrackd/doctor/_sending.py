@@ -1,4 +1,4 @@
-"""What is sent away: to whom, by whose leave, to which model, with which key."""
+"""What is sent: to whom, with whose consent, to which model, with which key."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def consents(patient: Patient) -> Iterator[Check]:
     if patient.sending_folders and is_exposed(patient.settings.claude_base_url):
         address, remedy = patient.settings.claude_base_url, "Write https in claude.base_url."
         if patient.settings.claude_unencrypted:
-            yield Check("address", WARNING, f"text and key go to {address} readable on the way", remedy)
+            yield Check("address", WARNING, f"text and key are sent to {address} unencrypted", remedy)
         else:
-            yield Check("address", FAILURE, f"nothing is sent to {address}: it would be readable on the way", remedy)
+            yield Check("address", FAILURE, f"nothing is sent to {address}: it would be unencrypted", remedy)
     for folder in patient.sending_folders:
         scope, provider = str(folder.path), provider_of(folder.engine, patient.settings) or folder.engine
         if _is_allowed(patient, scope, provider):
             yield Check("consent", OK, f"text of {scope} may go to {provider}, condensed and redacted")
         else:
-            text = f"nobody allowed that text of {scope} goes to {provider}, so its notes are made locally"
+            text = f"nobody consented to sending text of {scope} to {provider}, so its notes are made locally"
             yield Check("consent", WARNING, text, f"Allow it: {privacy.grant_line(scope, provider)}")
 
 
@@ -70,11 +70,11 @@ def key(patient: Patient) -> Iterator[Check]:
         yield Check("key", FAILURE, str(error), "Do what it says, or: sessiontrackd key set")
         return
     if key is None and provider_of("claude", patient.settings) != "anthropic":
-        yield Check("key", OK, "there is none; a server of your own may need none")
+        yield Check("key", OK, "there is no key; a server of your own may not need one")
     elif key is None:
-        yield Check("key", WARNING, "there is no key, so notes are made locally", "Keep one: sessiontrackd key set")
+        yield Check("key", WARNING, "there is no key, so notes are made locally", "Store one: sessiontrackd key set")
     else:
-        yield Check("key", OK, "there is one; whether it is valid only a request would tell, and none was made")
+        yield Check("key", OK, "there is a key; only a request would show whether it is valid, and none was made")
 
 
 def service_key(patient: Patient, standing: dict[str, Any]) -> Iterator[Check]:
@@ -86,5 +86,5 @@ def service_key(patient: Patient, standing: dict[str, Any]) -> Iterator[Check]:
         if standing["key_given"] or config.find_key(patient.home, {}):
             yield Check("service key", OK, "the service finds a key without this shell")
         else:
-            text = f"the key stands in {config.KEY_VARIABLE} of this shell, which the service does not see"
-            yield Check("service key", FAILURE, text, "Keep it where the service looks: sessiontrackd key set")
+            text = f"the key is in {config.KEY_VARIABLE} of this shell, which the service does not see"
+            yield Check("service key", FAILURE, text, "Store it where the service finds it: sessiontrackd key set")

@@ -1,4 +1,4 @@
-"""The register of engines: a line a member. An engine's module is imported when it is asked for."""
+"""The register of engines, one line per member. An engine's module is imported when it is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server of Anthropic's protocol answered: read leniently, but for what is billed."""
+"""The answer of a server with Anthropic's protocol: read leniently, except for what is billed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def outcome_of(line: str) -> tuple[str, Reply | EngineError]:
         case "expired" | "canceled" as kind:
             return name, Refused(f"The batch ended before it was worked on ({kind})", is_for_now=True)
         case _:
-            return name, Unknown("the batch tells nothing of it that is known here: it may have been billed")
+            return name, Unknown("the batch has no usable result for it: it may have been billed")
 
 
 def _usage(stated: Mapping[str, Any]) -> Usage:
@@ -76,9 +76,7 @@ def _usage(stated: Mapping[str, Any]) -> Usage:
     writes = max(_count(stated.get("cache_creation_input_tokens") or 0), five_min + one_hour)
     beside = _object(stated.get("server_tool_use"))
     if any(beside.values()):
-        raise Unknown(
-            "the server did more than it was asked for, at a price that nobody knows: it may have been billed"
-        )
+        raise Unknown("the server did more than it was asked for, at an unknown price: it may have been billed")
     return Usage(
         input_tokens=_count(stated.get("input_tokens")),
         output_tokens=_count(stated.get("output_tokens")),
@@ -92,7 +90,7 @@ def _count(stated: object) -> int:
     """Return a number of tokens; one that is missing or makes no sense is no zero."""
     if isinstance(stated, int) and not isinstance(stated, bool) and Usage(stated).is_possible:
         return stated
-    raise Unknown("the answer states no usage that can be billed: it may have been billed")
+    raise Unknown("the answer states no plausible usage: it may have been billed")
 
 
 def _factor(stated: Mapping[str, Any]) -> Decimal:

@@ -184,7 +184,7 @@ class ClaudeEngine:
         """Refuse before anything is sent or imported."""
         if is_exposed(self._base_url) and not self._unencrypted:
             raise Refused(
-                f"Text and key would go to {self.provider} readable for everyone on the way: its address begins with http. "
+                f"Text and key would go to {self.provider} unencrypted: its address begins with http. "
                 "Write https in claude.base_url, or claude.unencrypted = true where that network is your own.",
                 circuit=True,
             )
@@ -192,7 +192,7 @@ class ClaudeEngine:
             raise Refused(f"{self._key_problem} Then `sessiontrackd retry`.", circuit=True)
         if self._api_key is None and self.provider == ANTHROPIC:
             raise Refused(
-                "The engine 'claude' needs an API key, and there is none. Give it one: `sessiontrackd key set`, then "
+                "The engine 'claude' needs an API key, and there is none. Store one: `sessiontrackd key set`, then "
                 "`sessiontrackd retry`. The local engine needs none.",
                 circuit=True,
             )
@@ -302,7 +302,7 @@ def _from_status(error: anthropic.APIStatusError) -> EngineError:
     words = f"The server answered {status} ({code if code in KNOWN_CODES else type(error).__name__})"
     is_for_now, after_s = status in FOR_NOW, _retry_after_s(error)
     if status in HOPELESS or code in KNOWN_CODES:
-        remedy = "the key, the credit, the permission or the model. Mend it, then `sessiontrackd retry`."
+        remedy = "the key, the credit, the permission or the model. Fix it, then `sessiontrackd retry`."
         return Refused(f"{words}: {remedy}", circuit=True)
     if status in SURELY_UNBILLED:
         return Refused(words, retry_after_s=after_s, is_for_now=is_for_now)

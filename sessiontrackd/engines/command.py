@@ -82,7 +82,7 @@ class CommandEngine:
     async def _started(self) -> asyncio.subprocess.Process:
         if not self._argv:
             raise Refused(
-                "The engine 'command' runs a program, and the settings name none. Name it, for example "
+                "The engine 'command' runs a program, and the settings do not name one. Add it, for example "
                 '[command] argv = ["claude", "-p", "--output-format", "json"].',
                 circuit=True,
             )

@@ -1,4 +1,4 @@
-"""What a reply says first that is worth reading, and what it asks."""
+"""The first informative sentence of a reply, and what it asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool's result says: the line that names the error, the line that counts the tests."""
+"""The telling lines of a tool's result: the one that names the error, the one that counts the tests."""
 
 from __future__ import annotations
 

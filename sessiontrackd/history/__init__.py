@@ -255,7 +255,7 @@ class History:
         return forget(self._store, sessions, sources)
 
     def _cost_picousd(self, row: sqlite3.Row) -> int | None:
-        """Price one reply; None where nobody knows: no model, no price, or a sum under a price with steps."""
+        """Price one reply; None where that is unknown: no model, no price, or a sum under a price with steps."""
         if not row["model"]:
             return None
         at_ms = self._ms() if row["at"] is None else row["at"]

@@ -1,4 +1,4 @@
-"""How far growing transcripts were read, so that their recorded usage is read on from there."""
+"""How far growing transcripts have been read, so that reading their recorded usage continues there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing what was read from a transcript or a session: amounts stay, under no name."""
+"""Removing what was read from a transcript or session; the amounts stay, without a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of the index notes, and which of these are to be written again."""
+"""The lines of the index notes, and which index notes are out of date."""
 
 from __future__ import annotations
 

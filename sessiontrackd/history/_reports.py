@@ -1,4 +1,4 @@
-"""The notes that were written, where they stand now, and which of them the user deleted."""
+"""The notes that were written, where they are now, and which of them the user deleted."""
 
 from __future__ import annotations
 

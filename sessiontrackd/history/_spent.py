@@ -25,7 +25,7 @@ class RunningSum:
     Args:
         store: opened with the history's tables.
         from_ms: the moment.
-        cost: of one row in pico-USD; None where nobody knows.
+        cost: of one row in pico-USD; None where it is unknown.
     """
 
     def __init__(self, store: Store, from_ms: int, cost: Callable[[sqlite3.Row], int | None]) -> None:

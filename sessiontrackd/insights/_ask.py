@@ -1,4 +1,4 @@
-"""What an engine is asked at each level: the prompt, the shape of its answer, and the most it may use."""
+"""The request to an engine at each level: the prompt, the shape of the answer, and the most tokens it may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check an answer: a finding stands only if its quote stands in a message that it names."""
+"""Checks of an answer: a finding is kept only if its quote occurs in a message that it names."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _parsed(text: str) -> dict[str, Any]:
             continue
         if isinstance(answer.get("findings"), list):
             return dict(answer)
-    raise Shapeless("the answer has not the shape that was asked for")
+    raise Shapeless("the answer does not have the shape that was asked for")
 
 
 def _founded(stated: dict[str, Any], ask: Ask, record: Record) -> Finding | None:

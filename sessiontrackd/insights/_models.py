@@ -1,4 +1,4 @@
-"""Which model each level asks and how: the one table to bring up to date when models come and go."""
+"""The model of each level and its parameters: the one table to update when models come and go."""
 
 from __future__ import annotations
 

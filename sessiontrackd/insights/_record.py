@@ -1,4 +1,4 @@
-"""What was sent, for looking things up: quotes letter by letter; names, paths and numbers as whole words."""
+"""What was sent, indexed for lookup: quotes letter by letter; names, paths and numbers as whole words."""
 
 from __future__ import annotations
 

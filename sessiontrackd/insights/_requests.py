@@ -22,7 +22,7 @@ from sessiontrackd.pricing import picousd, summed
 from sessiontrackd.tokens import LEAST_ROOM, Counts, Estimator, hard_bound
 
 ATTEMPTS_MOST = 3  # of one question, within one job
-UNKNOWN_MOST = 2  # of these, such whose outcome nobody knows: each counts as spent
+UNKNOWN_MOST = 2  # of these, those whose outcome is unknown: each counts as spent
 JOB_ATTEMPTS_MOST = 3  # a job whose requests end in nobody-knows is put off so often, then a person decides
 PATIENCE_S = 10.0  # what a server asks to wait for up to here is waited for; else the job is put off
 PAUSE_S = 1.0  # before the second attempt, doubled before the third, where the server names no time
@@ -162,7 +162,7 @@ class Requests:
         return max(int(room * 0.98 / excess), MOST_TOKENS // LEAST_ROOM)
 
     async def answer(self, ask: Ask, purpose: Purpose) -> Answer:
-        """Ask, and once more where the answer has not the shape that was asked for.
+        """Ask, and once more where the answer does not have the shape that was asked for.
 
         Raises:
             JobError: there is no answer that can be used; the class says what becomes of the job.
@@ -184,7 +184,7 @@ class Requests:
         """Return the most that one request should cost, by the learned bound.
 
         Raises:
-            Unpriced: nobody knows the price.
+            Unpriced: the price is unknown.
         """
         if self._money is None:
             return 0
@@ -266,7 +266,7 @@ class Requests:
             money.release(held, "the server refused it")
             raise
         except EngineError:
-            money.assume(held, "nobody knows whether it was billed")
+            money.assume(held, "it is unknown whether it was billed")
             raise
         except BaseException:
             money.assume(held, "interrupted after it was sent")
@@ -357,7 +357,7 @@ def billable(reply: Reply) -> Reply:
         Unknown: it states what no request can have used.
     """
     if not reply.usage.is_possible:
-        raise Unknown("the answer states no usage that can be billed: it may have been billed")
+        raise Unknown("the answer states no plausible usage: it may have been billed")
     return reply
 
 

@@ -1,4 +1,4 @@
-"""A session that was asked about before: asked about again with the insight from then and what was said since."""
+"""A session that was asked about before: asked about again with the earlier insight and the messages since."""
 
 from __future__ import annotations
 

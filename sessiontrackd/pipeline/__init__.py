@@ -39,7 +39,7 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
         JobError: it ends otherwise; the class says in which state.
     """
     if gone(rooms, job.path):
-        raise Skipped("it is no longer there; its notes stay and say so")
+        raise Skipped("it is no longer there; its notes stay and are marked as such")
     work = plan(rooms.settings, job)
     skip_what_was_read(rooms, work)
     if work.named:

@@ -1,4 +1,4 @@
-"""Send what was gathered as a batch, and bring home what came of the batches that were sent."""
+"""Send what was collected as a batch, and collect the answers of the batches that were sent."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ class Post:
             with self.rooms.calls.counted():
                 batch_id = await engine.submit({_name(each.held.id): each.ask for each in requests})
         except Refused as problem:
-            log.warning("a batch was not taken: %s", problem)
+            log.warning("a batch was not accepted: %s", problem)
             self._refused(requests, problem)
             return
         except BaseException as problem:
             for each in requests:
-                money.assume(each.held, "nobody knows whether the batch was billed")
+                money.assume(each.held, "it is unknown whether the batch was billed")
             if not isinstance(problem, EngineError):
                 raise
-            log.warning("nobody knows what became of a batch: %s", problem)
+            log.warning("it is unknown what became of a batch: %s", problem)
             return
         with self.rooms.store.immediate(durable=True):  # all of it or nothing, whatever dies
             self.rooms.batches.sent(batch_id, requests)
@@ -104,7 +104,7 @@ class Post:
             async with self._opened(name) as engine:
                 results = await engine.collect(batch_id)
         except SessiontrackdError as problem:
-            log.warning("nothing is known of batch %s just now: %s", batch_id, problem)
+            log.warning("the state of batch %s is unknown at present: %s", batch_id, problem)
             results = {} if self.rooms.batches.is_lost(batch_id) else None
         if results is None:
             return False
@@ -125,7 +125,7 @@ class Post:
             elif isinstance(result, Refused):
                 self.rooms.budget.release(attempt, "the batch did not answer it")
             else:
-                self.rooms.budget.assume(attempt, "nobody knows whether the batch billed it")
+                self.rooms.budget.assume(attempt, "it is unknown whether the batch billed it")
             self.rooms.batches.came_back(attempt, result, cost)
 
     @asynccontextmanager

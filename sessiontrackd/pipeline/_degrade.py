@@ -1,4 +1,4 @@
-"""What is done where the budget has no room: wait for requests in flight, hold back, and say what was less."""
+"""What happens when the budget has no room: wait for requests in flight, hold back, and say what was reduced."""
 
 from __future__ import annotations
 

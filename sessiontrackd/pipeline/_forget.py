@@ -64,7 +64,7 @@ def memory_of(store: Store, settings: Settings, what: str) -> Memory:
         sessions = _called(store, what)
     if not sources and not sessions:
         raise UsageError(
-            f"Nothing is known of {what}. Name a transcript, a note, or a session's id as `search --json` has it."
+            f"Nothing is known about {what}. Name a transcript, a note, or a session's id as `search --json` has it."
         )
     standing = tuple(dict.fromkeys(path for one in sorted(sessions) for path in _versions(store, one)))
     own_words = tuple(path for path in standing if report.has_own_words(path))

@@ -1,4 +1,4 @@
-"""A session that goes on: how long its note, and an engine that costs something, wait for it to rest."""
+"""A session that is still going on: how long its note, and a paid engine, wait for it to be quiet."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def pause(past: Past, settings: Settings, now: datetime, *, elsewhere: bool) -> 
     rested_s = float("inf") if past.ended_at is None else max(0.0, (now - past.ended_at).total_seconds())
     note_s = _left(past.noted_at, settings.note_every_min * 60, now) if rested_s < settings.note_every_min * 60 else 0.0
     if not elsewhere:
-        return Growing("the session goes on; its note was made a moment ago", note_s) if note_s > 0 else None
+        return Growing("the session is still going on; its note was made a moment ago", note_s) if note_s > 0 else None
     quiet_s = settings.quiet_min * 60 - rested_s
     asked_s = _left(past.asked_at, settings.ask_every_min * 60, now)
     if max(quiet_s, asked_s) <= 0:
         return None
     if past.asked_at is not None:
-        text = f"the session goes on; it is asked about again at most every {settings.ask_every_min:g} min"
+        text = f"the session is still going on; the engine is asked again at most every {settings.ask_every_min:g} min"
         return Growing(text, max(quiet_s, asked_s))
-    text = f"the session goes on; it is asked about when it has rested for {settings.quiet_min:g} min"
+    text = f"the session is still going on; the engine is asked once it has been quiet for {settings.quiet_min:g} min"
     return Growing(text, min(quiet_s, note_s) if note_s > 0 else quiet_s, keeps_note=note_s > 0)
 
 

@@ -51,9 +51,9 @@ def plan(settings: Settings, job: Job) -> Work:
     """
     source = open_source(Path(os.fsdecode(job.path)))
     if report.is_ours(source.head):
-        raise Skipped("this is a note of ours, not a transcript")
+        raise Skipped("this is a note of sessiontrackd, not a transcript")
     if is_own_run(source.head) and not job.named:
-        raise Skipped("a tool's transcript of a request of ours, not of yours")
+        raise Skipped("a tool's transcript of a request by sessiontrackd, not of a session of yours")
     watched = settings.folder_of(job.path)
     folder = watched or Folder(source.path.parent)
     lower = lowered(folder, job.path)

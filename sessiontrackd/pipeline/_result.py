@@ -1,4 +1,4 @@
-"""What became of one session, for the command line."""
+"""The result of one session, for the command line."""
 
 from __future__ import annotations
 

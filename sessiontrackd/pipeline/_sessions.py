@@ -28,8 +28,8 @@ def readings(
     """Yield each session of a transcript, read, with its words, and whether the transcript holds more than one."""
     if not work.named and readers.is_data_set(work.source):
         raise Held(
-            f"a data set: {readers.DATA_SET_ROWS} conversations or more stand as rows in it. "
-            f"Nothing is made of it until you ask: sessiontrackd process {shlex.quote(work.path.decode('utf-8', 'replace'))}"
+            f"a data set: {readers.DATA_SET_ROWS} or more conversations as rows. "
+            f"It is not processed until you ask: sessiontrackd process {shlex.quote(work.path.decode('utf-8', 'replace'))}"
         )
     found = (recorded(rooms, work, opened, condense_for) for opened in sessions_of(work.source))
     first, second = next(found), next(found, None)
@@ -47,13 +47,13 @@ def sessions_of(source: Source) -> Iterator[OpenSession]:
     """
     transcript = readers.read(source)
     if not transcript.is_conversation:
-        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "no conversation is in it")
+        raise NotAConversation(transcript.warnings[0] if transcript.warnings else "it contains no conversation")
     is_empty = True
     for opened in transcript.sessions:
         is_empty = False
         yield opened
     if is_empty:
-        raise NotAConversation("there is no message in it yet")
+        raise NotAConversation("it contains no message yet")
 
 
 def recorded(

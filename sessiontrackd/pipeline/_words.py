@@ -1,4 +1,4 @@
-"""The words of a session on their way: into a note's cited messages, and to where `search` finds them."""
+"""Where the text of a session goes: into the cited messages of its note, and into the index of `search`."""
 
 from __future__ import annotations
 

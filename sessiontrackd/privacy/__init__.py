@@ -1,4 +1,4 @@
-"""May this text leave the machine, and what of it: credentials and personal data are replaced before anything is kept or sent."""
+"""Whether text may leave the machine, and which: credentials and personal data are replaced before anything is kept or sent."""
 
 from __future__ import annotations
 

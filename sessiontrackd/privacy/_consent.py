@@ -1,4 +1,4 @@
-"""Consent: for which folder what may be sent to whom, since when, until when."""
+"""Consent: from which folder text may be sent to which provider, since when and until when."""
 
 from __future__ import annotations
 

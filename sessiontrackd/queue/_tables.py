@@ -1,4 +1,4 @@
-"""The tables of the queue, and their rows as the nouns they stand for."""
+"""The tables of the queue, and the conversion of their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The register of formats: which reader knows a file, and what it sees in it.
+"""The register of formats: which reader recognises a file, and what it reads from it.
 
 A format is one module of this package with NAME, `recognises(source)` and `read(source)`, and one line in READERS.
 Another package adds one under the entry point group `sessiontrackd.readers`.

@@ -1,4 +1,4 @@
-"""Formats that are known by their look and not read yet: skipped with the reason, rather than guessed at."""
+"""Formats that are recognised but not read yet: skipped with the reason, rather than guessed at."""
 
 from __future__ import annotations
 

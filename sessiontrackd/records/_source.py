@@ -263,7 +263,7 @@ def _open(path: Path) -> int:
 
 
 def _refusal(name: str, error: OSError) -> str:
-    remedy = " Give yourself the right to read it: chmod u+r." if error.errno == errno.EACCES else ""
+    remedy = " Give yourself permission to read it: chmod u+r." if error.errno == errno.EACCES else ""
     return f"{name} cannot be read: {error.strerror}.{remedy}"
 
 

@@ -1,4 +1,4 @@
-"""Single values: times, counts and text as transcripts really hold them, and decoding that forgives."""
+"""Single values: times, counts and text as they really occur in transcripts, and tolerant decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown beside the source, whole or not at all: what a note says, where it stands, how it is written."""
+"""Markdown beside the source, whole or not at all: the contents, the place and the writing of a note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a note stands and what it is called."""
+"""The place and the name of a note."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-RESTARTED = "The service starts anew: its sandbox names the watched folders, and they have changed."
+RESTARTED = "The service restarts: its sandbox lists the watched folders, and they have changed."
 
 
 def service_of(
@@ -108,7 +108,7 @@ def standing(service: Service) -> dict[str, Any]:
     problem = None
     if installed and any(_present(path) != text for path, text in service.files().items()):
         problem = (
-            "The installed file is not that of this program (it was moved or updated): sessiontrackd service install"
+            "The installed file does not match this program (it was moved or updated): sessiontrackd service install"
         )
     return {
         "installed": installed,

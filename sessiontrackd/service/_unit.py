@@ -110,7 +110,7 @@ class Unit:
             without = _sandbox.refused(lines, self._can)
             if missing := [line for line in without if line in _sandbox.NEEDED or line.startswith("ReadWritePaths")]:
                 raise Failed(
-                    f"This machine's service manager cannot make the sandbox ({', '.join(missing)} fails; it needs user "
+                    f"This machine's service manager cannot create the sandbox ({', '.join(missing)} fails; it needs user "
                     "namespaces). Nothing was changed. Without --hardened the unit is confined by its system calls."
                 )
         reload_line = " ".join(_exec_word(word) for word in self._home.words("service", "reload"))

@@ -320,7 +320,7 @@ def _for_people(error: Exception, path: Path | None) -> SessiontrackdError | Non
     """Say what happened, what it means and what to do; None for a fault of the program itself."""
     code = _code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return Busy(f"{path} is locked by another process, so nothing was changed. Try again when that one is done.")
+        return Busy(f"{path} is locked by another process, so nothing was changed. Try again when it is done.")
     if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == 28:
         return StoreFull(
             f"The disk that holds {path} is full, so nothing was written. Free some space; work goes on by itself."
@@ -328,7 +328,7 @@ def _for_people(error: Exception, path: Path | None) -> SessiontrackdError | Non
     undecodable = isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8")
     if undecodable or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreDamaged(
-            f"{path} is damaged ({error}), so nothing was changed. Go back to the newest daily copy: "
+            f"{path} is damaged ({error}), so nothing was changed. Restore the newest daily backup: "
             "`sessiontrackd budget restore`; it keeps the damaged file beside it."
         )
     if code == sqlite3.SQLITE_READONLY or isinstance(error, PermissionError):

@@ -1,4 +1,4 @@
-"""Who works on what: a lease is held as long as its process lives."""
+"""Leases: which process works on what; a lease is held as long as its process lives."""
 
 from __future__ import annotations
 

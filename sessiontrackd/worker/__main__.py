@@ -1,4 +1,4 @@
-"""The way in for the daemon: python -m sessiontrackd.worker."""
+"""The entry point that the daemon starts: python -m sessiontrackd.worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from sessiontrackd.worker import work
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run as `python -m sessiontrackd.worker`."""
-    parser = argparse.ArgumentParser(prog="sessiontrackd.worker", description="The daemon starts this; no person need.")
+    parser = argparse.ArgumentParser(
+        prog="sessiontrackd.worker", description="Started by the daemon; not meant to be run by hand."
+    )
     parser.add_argument("--home")
     parser.add_argument("--idle-s", type=float, help="instead of the setting")
     parser.add_argument("--prepare", action="store_true", help="bring the database up to date and end")

@@ -74,7 +74,7 @@ def keep_copy(rooms: Rooms, job: Job, state: JobState) -> None:
     try:
         archive.keep(rooms.home, folder, path)
     except OSError as error:
-        log.warning("no copy of %s was kept: %s", job.display, error.strerror)
+        log.warning("%s was not archived: %s", job.display, error.strerror)
 
 
 def teller_of(rooms: Rooms) -> channels.Teller:
@@ -103,7 +103,7 @@ async def _outcome(rooms: Rooms, job: Job, seen: Fingerprint | None, process: Pr
     except Exception as error:  # noqa: BLE001 - a fault of ours in one transcript must not stop the others
         # The error's own text may quote the transcript, so the log gets its kind and its place only.
         log.error("%s: %s at\n%s", job.display, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
-        return Outcome(JobState.FAILED, f"a fault of sessiontrackd ({type(error).__name__}); its log says where"), 0.0
+        return Outcome(JobState.FAILED, f"an internal error ({type(error).__name__}); see the log"), 0.0
 
 
 def _degraded(notes: Iterable[Note]) -> Degraded | None:

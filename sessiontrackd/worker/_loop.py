@@ -54,7 +54,7 @@ class Worker:
     def end(self) -> None:
         """Start no new job."""
         if self._rooms.calls.in_flight and not self._is_ending:
-            log.info("ending when requests in flight are answered: %d", self._rooms.calls.in_flight)
+            log.info("stopping when requests in flight are answered: %d", self._rooms.calls.in_flight)
         self._is_ending = True
         self._poked.set()
 
@@ -103,7 +103,7 @@ class Worker:
         try:
             await asyncio.to_thread(self._rooms.budget.back_up)
         except SessiontrackdError as error:
-            log.error("today's copy of the database was not made: %s", error)
+            log.error("today's backup of the database was not made: %s", error)
 
     def _write_digest(self, idle_s: float) -> None:
         """Write the digests that are due, once a day and after work, when nothing was to be done for a while."""

@@ -1,4 +1,4 @@
-"""One transcript that a person named, through the queue and now."""
+"""One named transcript, taken through the queue at once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def process_path(
 
 
 def _absence(path: Path) -> str:
-    return "there is no such file" if not os.path.lexists(path) else "it is no regular file"
+    return "there is no such file" if not os.path.lexists(path) else "it is not a regular file"
 
 
 def _result(path: Path, outcome: Outcome) -> dict[str, Any]:

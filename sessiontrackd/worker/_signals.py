@@ -1,4 +1,4 @@
-"""What a worker is told from outside: by the daemon's pipe, and by SIGTERM."""
+"""What a worker is told by others: by the daemon through a pipe, and by SIGTERM."""
 
 from __future__ import annotations
 

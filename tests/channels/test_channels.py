@@ -95,7 +95,7 @@ def test_without_a_server_nothing_stops(
     (reason,) = asyncio.run(channels.tell(ALERT)).values()
 
     assert reason is not None
-    assert "no notification server took it" in reason
+    assert "no notification server accepted it" in reason
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "Traceback" not in caplog.text
 
@@ -302,7 +302,7 @@ def test_the_agents_own_spending_speaks_once_a_day_and_once_a_month(store: Store
     assert told(2, 4_000_000) == []  # the next day
     said = told(-1, 30_000_000)
     assert said[0].startswith("Your agents have used $85.00 (2026-11-11), as their transcripts record;")
-    assert said[0].endswith("you wanted to know at $80.00. 1,000 tokens more have no known price.")
+    assert said[0].endswith("you asked to be told at $80.00. 1,000 tokens more have no known price.")
     assert said[1].startswith("Your agents have used 170,001,000 tokens (2026-11), as their")
     assert told(-2, 30_000_000) == []
 

@@ -191,7 +191,7 @@ def test_a_backend_that_confirms_and_shows_nothing_is_not_believed(monkeypatch: 
         _backend = DummyNotificationCenter()
 
     monkeypatch.setattr(desktop, "_notifier", Silent)
-    with pytest.raises(Undelivered, match="no application"):
+    with pytest.raises(Undelivered, match="not an application"):
         asyncio.run(desktop._show("x"))
 
 

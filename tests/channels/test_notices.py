@@ -117,7 +117,7 @@ def test_silence_is_kept_and_ends(home: Path, notices: Notices, clock: Clock, tm
     notices.snooze(clock.at + timedelta(hours=1))
     asyncio.run(tell(FAILED))
     assert not (tmp_path / "said").exists()
-    assert "silence" in (notices.missed()[0].missed or "")
+    assert "snoozed" in (notices.missed()[0].missed or "")
 
     clock.go(3601)
     asyncio.run(tell(FAILED))

@@ -80,7 +80,7 @@ def test_a_limit_is_lifted(home: Path, manager: TokenManager, capsys: pytest.Cap
         assert main(["budget", "set", *words]) == 0
 
     assert (manager.limit(), manager.limit(project="p")) == (Limit(), Limit())
-    assert "nothing paid runs" in capsys.readouterr().out
+    assert "no paid engine runs" in capsys.readouterr().out
     assert "p =" not in (home / "config.toml").read_text()
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_ledger_still_tells_and_has_a_way_back(
     assert "nothing was changed" in capsys.readouterr().err
     assert main(["budget", "restore", "--yes"]) == 0
     said = capsys.readouterr().out
-    assert "The copy of 20" in said
+    assert "The backup of 20" in said
     assert "($4.50) counts as spent" in said
     assert read(capsys, "budget")["remaining_usd"] == "0.000000"
     (row,) = read(capsys, "budget", "assumed")["assumed"]

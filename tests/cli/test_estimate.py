@@ -80,7 +80,7 @@ def test_a_folder_that_is_kept_local_costs_nothing(home: Path, talk: Path, capsy
     assert Decimal(estimated(capsys, talk)["cost_usd"]["max"]) == 0
 
 
-@pytest.mark.parametrize(("name", "told"), [("data.json", "no conversation"), ("gone.jsonl", "gone.jsonl")])
+@pytest.mark.parametrize(("name", "told"), [("data.json", "not a conversation"), ("gone.jsonl", "gone.jsonl")])
 def test_a_named_file_that_is_no_transcript_fails(
     home: Path, talk: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_an_unpriced_model_fails(home: Path, talk: Path, capsys: pytest.CaptureF
     assert main(["estimate", str(path), "--engine", "claude", "--model", "claude-who-knows"]) == 1
 
     said = capsys.readouterr()
-    assert "costs" in said.err
+    assert "price" in said.err
     assert said.out == ""
 
 

@@ -50,7 +50,7 @@ def test_a_note_leads_to_its_messages(path: Path, capsys: pytest.CaptureFixture[
 def test_nothing_found_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before anything was read, too; and nothing is made for it."""
     assert main(["search", "tide"]) == 0
-    assert "Nothing was read yet" in capsys.readouterr().out
+    assert "Nothing has been read yet" in capsys.readouterr().out
     assert list(home.iterdir()) == []
     assert main(["search", "…"]) == 2
 

@@ -109,7 +109,7 @@ def test_a_settled_call_is_a_line_within_a_second(home: Path, follow: Follow) ->
     assert "$0.002  20,000 tokens  claude-haiku-5-5  standard  a\\x1b.jsonl" in told
     assert "($0.0061 today, $0.0061 in " in told
     spend(home, 30_000, knows=False)
-    assert "$0.003 at most: nobody knows" in following.line()
+    assert "$0.003 at most: outcome unknown" in following.line()
     assert following.interrupt() == (0, "")
 
 

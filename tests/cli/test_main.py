@@ -155,7 +155,7 @@ def test_a_group_tells_what_each_of_its_commands_does(capsys: pytest.CaptureFixt
 
     out = " ".join(capsys.readouterr().out.split())
     assert " as..." not in out
-    assert "List the requests whose outcome nobody knows; each counts as spent" in out
+    assert "List the requests whose outcome is unknown; each counts as spent" in out
 
 
 def test_settings_are_shown_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_the_models_in_use_have_their_prices(home: Path, capsys: pytest.CaptureF
     ]
     assert main(["prices", "--model", "nobody-knows"]) == 0
     said = capsys.readouterr().out
-    assert "no price: nothing is sent to it" in said
+    assert "no price, so nothing is sent to it" in said
     assert "every model at 127.0.0.1:11434" in said
 
 

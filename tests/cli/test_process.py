@@ -154,5 +154,5 @@ def test_a_dry_run_tells_what_would_be_spent(home: Path, talk: Path, capsys: pyt
     assert main(["process", "--dry-run", "--engine", "claude", str(talk)]) == 0
 
     assert 0 < float(cost["low"]) < float(cost["expected"]) < float(cost["max"])
-    assert "would be worked on; sent by claude, about $0.00" in capsys.readouterr().out
+    assert "would be processed; sent by claude, about $0.00" in capsys.readouterr().out
     assert list(home.iterdir()) == []

@@ -31,7 +31,7 @@ def test_looking_makes_no_state(home: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["retry"]) == 0
 
     assert list(home.iterdir()) == []
-    assert capsys.readouterr().out.startswith("Nothing waits")
+    assert capsys.readouterr().out.startswith("Nothing is waiting")
 
 
 def test_each_transcript_is_listed_with_its_reason(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

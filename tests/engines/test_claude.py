@@ -139,7 +139,7 @@ def test_any_other_outcome_is_unknown_and_sent_once(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "address", "words"),
-    [(KEY, "http://api.example.com", "readable"), (None, "https://api.anthropic.com", "needs an API key")],
+    [(KEY, "http://api.example.com", "unencrypted"), (None, "https://api.anthropic.com", "needs an API key")],
 )
 def test_what_cannot_be_sent_is_refused_with_the_reason(key: str | None, address: str, words: str) -> None:
     """A server elsewhere without TLS, and a missing key: nothing is sent."""
