@@ -78,7 +78,7 @@ class Circuits:
         return list(dict.fromkeys(row["reason"] for row in over))
 
     def untold(self) -> list[str]:
-        """Return the reasons that nobody was told of yet, and count them as told."""
+        """Return the reasons that were not announced yet, and count them as announced."""
         if self._store.one("SELECT 1 FROM circuit WHERE NOT told") is None:
             return []
         with self._store.immediate() as connection:

@@ -1,4 +1,4 @@
-"""The three doors through which others extend the program: Reader, Engine, Channel."""
+"""The three contracts through which the program is extended: Reader, Engine, Channel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sessiontrackd.records import Source
 
 
 class OpenSession:
-    """One session while it is read: its messages stream past once, and its end tells the rest.
+    """A session while it is being read: its messages are streamed once, and its figures are complete at the end.
 
     Args:
         steps: a generator that yields the messages in order and returns the Session, without messages.
@@ -59,7 +59,7 @@ class Engine(Protocol):
         """Make one request. Never retry, sleep, fall back or touch money.
 
         Raises:
-            Refused: surely nothing was billed.
+            Refused: certainly nothing was billed.
             Unknown: it may have been billed.
         """
         ...
@@ -71,5 +71,5 @@ class Channel(Protocol):
     NAME: str
 
     async def send(self, alert: Alert) -> None:
-        """Deliver the alert, bounded in time; raise if it surely did not arrive."""
+        """Deliver the alert within bounded time; raise if it certainly did not arrive."""
         ...

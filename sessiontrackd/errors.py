@@ -1,13 +1,13 @@
 """What can go wrong, as a tree. The class of an error determines the state of its job.
 
 SessiontrackdError            a message for people: what happened, what it means, what to do
-├── UsageError                wrong words on the command line (exit 2)
+├── UsageError                wrong use of the command line (exit 2)
 ├── SettingsError             the settings file is wrong (names the line and the remedy)
 ├── Busy                      another process holds what is needed (exit 75)
 ├── StoreError                the database cannot be used
-│   ├── StoreFull             no room left: nothing was written
-│   └── StoreDamaged          its bytes are not what was written
-├── JobError                  ends a job; `state` says where
+│   ├── StoreFull             the disk is full: nothing was written
+│   └── StoreDamaged          its contents are not what was written
+├── JobError                  ends a job in its `state`
 │   ├── Skipped               → skipped: nothing to do, nothing was spent
 │   │   ├── NotAConversation
 │   │   ├── DerivedCopy       another format of a session that is read already
@@ -17,14 +17,14 @@ SessiontrackdError            a message for people: what happened, what it means
 │   ├── Held                  → held: waits for a person's decision
 │   │   ├── OverBudget
 │   │   ├── Unpriced          the price of this model is unknown
-│   │   ├── LedgerDamaged     the account of spending cannot be trusted
-│   │   ├── CircuitOpen       no request could succeed before a person mended something
+│   │   ├── LedgerDamaged     the ledger cannot be trusted
+│   │   ├── CircuitOpen       no request can succeed until a person fixes something
 │   │   └── ConsentRequired
-│   └── Waiting               → waiting: tried again by itself, not before `delay_s`
+│   └── Waiting               → waiting: retried automatically, not before `delay_s`
 │       ├── NotStable
-│       └── Growing           the session goes on
+│       └── Growing           the session is still going on
 └── EngineError               one attempt of an engine
-    ├── Refused               surely nothing was billed
+    ├── Refused               certainly nothing was billed
     └── Unknown               may have been billed: counts as spent
 """
 
@@ -34,7 +34,7 @@ from sessiontrackd.model import JobState, Usage
 
 
 class SessiontrackdError(Exception):
-    """Base of everything this program raises on purpose; its text is for people."""
+    """Base of all errors that this program raises on purpose; the text is for people."""
 
     exit_status = 1
 
@@ -95,7 +95,7 @@ class NotReadYet(Skipped):
 
 
 class Failed(JobError):
-    """The job should have worked and did not."""
+    """The job failed unexpectedly."""
 
 
 class Unreadable(Failed):
@@ -115,7 +115,7 @@ class OverBudget(Held):
     brief = "no budget left for it"
 
     def __init__(self, message: str, cost_picousd: int | None = None) -> None:
-        """Keep how much it is about."""
+        """Keep the cost."""
         super().__init__(message)
         self.cost_picousd = cost_picousd
 
@@ -127,13 +127,13 @@ class Unpriced(Held):
 
 
 class LedgerDamaged(Held):
-    """The account of spending cannot be trusted, so nothing more is spent."""
+    """The ledger cannot be trusted, so nothing more is spent."""
 
     brief = "the ledger is damaged"
 
 
 class CircuitOpen(Held):
-    """No request to this engine could succeed: the key, the credit, the permission or the model is to be mended."""
+    """No request to this engine can succeed until the key, the credit, the permission or the model is fixed."""
 
     brief = "it refuses every request"
 
@@ -145,7 +145,7 @@ class ConsentRequired(Held):
 
 
 class Waiting(JobError):
-    """The job is tried again by itself after `delay_s` seconds."""
+    """The job is retried automatically after `delay_s` seconds."""
 
     state = JobState.WAITING
     brief = "it is asked again later"
@@ -161,7 +161,7 @@ class NotStable(Waiting):
 
 
 class Growing(Waiting):
-    """The session goes on, so its insight waits; where it has a note that is good enough, that stays as it is."""
+    """The session is still going on, so its insight waits; a note that is good enough stays as it is."""
 
     brief = "the session goes on"
 
@@ -172,7 +172,7 @@ class Growing(Waiting):
 
 
 class EngineError(SessiontrackdError):
-    """One attempt of an engine failed; `usage` is what is known to have been billed, if anything is."""
+    """One attempt of an engine failed; `usage` is what is known to have been billed, if anything."""
 
     def __init__(
         self,
@@ -183,9 +183,9 @@ class EngineError(SessiontrackdError):
         circuit: bool = False,
         is_for_now: bool = False,
     ) -> None:
-        """Keep what the caller decides by.
+        """Keep what the caller needs to decide what to do.
 
-        `circuit` means that no other attempt can succeed before a person mended what the message names, `is_for_now`
+        `circuit` means that no other attempt can succeed until a person fixes what the message names, `is_for_now`
         that the same one may succeed later.
         """
         super().__init__(message)
@@ -196,7 +196,7 @@ class EngineError(SessiontrackdError):
 
 
 class Refused(EngineError):
-    """The provider surely billed nothing."""
+    """The provider certainly billed nothing."""
 
 
 class Unknown(EngineError):

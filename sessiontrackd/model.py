@@ -1,4 +1,4 @@
-"""The nouns: what the program talks about. Frozen, and free of behaviour that needs the world."""
+"""The nouns of the program: frozen dataclasses without I/O."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLAT_RATE = "flat rate"  # what a request costs that a plan of the user's covers
 
 
 class InsightLevel(StrEnum):
-    """How deep an insight goes; the user chooses it per folder."""
+    """The depth of an insight, chosen by the user for each folder."""
 
     MINIMAL = "minimal"
     STANDARD = "standard"
@@ -23,7 +23,7 @@ class InsightLevel(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a transcript stands in the queue."""
+    """The state of a transcript in the queue."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -75,7 +75,7 @@ class Usage:
 
     @property
     def is_possible(self) -> bool:
-        """Whether one request can have used it; what is below nothing or beyond reason is a fault of who states it."""
+        """Whether one request can have used it; negative or implausible counts are an error of the source."""
         counts = (self.input_tokens, self.output_tokens, self.cache_read_tokens)
         return all(
             0 <= count <= MOST_TOKENS for count in (*counts, self.cache_write_5m_tokens, self.cache_write_1h_tokens)

@@ -182,7 +182,7 @@ def _near(
 
 
 def leave_chain(history: History, paths: Sequence[Path]) -> None:
-    """Let no other note name notes that are to be forgotten."""
+    """Remove the links of other notes to notes that are being forgotten."""
     for path in paths:
         known = history.notes.at(os.fsencode(path))
         for later in history.notes.near(known.session_id, known.source, b"", later=True) if known else ():

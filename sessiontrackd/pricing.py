@@ -195,7 +195,7 @@ class Prices:
 
 
 def prices_of(settings: Settings) -> Prices:
-    """Return what tokens cost as the settings have it: the user's own prices, and when the others were confirmed."""
+    """Return the prices that the settings define: the user's own, and when the others were confirmed."""
     return Prices(tuple(_stated(price) for price in settings.prices), settings.prices_confirmed_on)
 
 

@@ -158,7 +158,7 @@ def test_a_session_that_goes_on_has_a_local_note_and_is_asked_about_when_it_rest
     job = seen(rooms, 1, datetime.now(UTC))
 
     assert (job.state, server.requests) == (JobState.WAITING, [])
-    assert "rested for 30 min" in (job.reason or "")
+    assert "quiet for 30 min" in (job.reason or "")
     assert job.not_before_at is not None
     assert timedelta(minutes=29) < job.not_before_at - datetime.now(UTC) <= timedelta(minutes=30)
     assert "not by claude: the session goes on" in note(rooms)

@@ -358,7 +358,7 @@ st service install
 [ "$(ask ActiveState)" = active ]
 case "$(ask StatusText)" in "watching 1 folder,"*) ;; *) echo "status: $(ask StatusText)"; exit 1;; esac
 until_ test -e "$HOME/talks/a.md.insights.md"
-st service install | grep -q already
+st service install | grep -qi already
 mkdir -p ~/.config/systemd/user/sessiontrackd.service.d
 printf '[Service]\nWatchdogSec=2\nRestartSec=0\n' > ~/.config/systemd/user/sessiontrackd.service.d/t.conf
 systemctl --user daemon-reload
@@ -387,7 +387,7 @@ grep -q "ReadWritePaths=-$HOME/more" ~/.config/systemd/user/sessiontrackd.servic
 cp "$SAMPLE" "$HOME/more/h.md"
 until_ test -e "$HOME/more/h.md.insights.md"
 mkdir -p "$HOME/third"
-st watch add "$HOME/third" --yes | grep -q "starts anew"
+st watch add "$HOME/third" --yes | grep -q "restarts"
 two() { case "$(ask StatusText)" in "watching 2 folders"*) true;; *) false;; esac; }
 until_ two
 printf '[[folder]]\npath = "%s/fourth"\n' "$HOME" >> "$SESSIONTRACKD_HOME/config.toml"

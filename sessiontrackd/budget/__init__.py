@@ -74,7 +74,7 @@ class TokenManager:
 
     @property
     def prices(self) -> Prices:
-        """What tokens cost: as handed in, else as the settings have it."""
+        """What tokens cost: as passed in, else as defined by the settings."""
         if self._prices is None:
             self._prices = Prices() if self._store else prices_of(load(self._found_home()))
         return self._prices

@@ -98,7 +98,7 @@ async def _try(name: str, channel: Channel, alert: Alert) -> str | None:
 
 
 class Teller:
-    """Tells what a home has to tell, and remembers what nobody heard.
+    """Delivers the alerts of a home, and remembers those that did not arrive.
 
     Args:
         settings: of the home.
@@ -113,10 +113,10 @@ class Teller:
         self._notices = notices
 
     async def __call__(self, alert: Alert) -> dict[str, str | None]:
-        """Say it, unless the person asked for silence; what no channel took stands in `status`. Nothing is raised.
+        """Deliver an alert unless alerts are snoozed; what no channel delivered is listed in `status`. Nothing is raised.
 
         Returns:
-            As `tell` does; nothing where the person asked for silence, so that it is not told again.
+            As `tell` does; nothing while alerts are snoozed, so that this one is not tried again.
         """
         told: dict[str, str | None] = {}
         until = self._snoozed_until()
@@ -141,7 +141,7 @@ class Teller:
             return None
 
     def ready(self, path: Path) -> None:
-        """Note that a report is ready, where the person wants to be told of that."""
+        """Note that a report is ready, if the user wants to be notified of reports."""
         if self._settings.alerts_reports:
             with contextlib.suppress(SessiontrackdError):  # a full disk must not fail the job whose note is written
                 self._notices.ready(path)

@@ -81,7 +81,7 @@ class Notices:
         return [_notice(row) for row in self._store.read("SELECT * FROM notice ORDER BY id DESC LIMIT ?", (limit,))]
 
     def missed(self) -> list[Notice]:
-        """Return what nobody could be told in the last days, the newest first."""
+        """Return the alerts of the last days that were not delivered, the newest first."""
         since = _ms(self._now() - timedelta(days=SHOWN_DAYS))
         query = "SELECT * FROM notice WHERE missed IS NOT NULL AND at >= ? ORDER BY id DESC LIMIT 5"
         return [_notice(row) for row in self._store.read(query, (since,))]
@@ -110,13 +110,13 @@ class Notices:
             connection.execute("INSERT OR REPLACE INTO ready VALUES (?, ?)", values)
 
     def due_s(self) -> float:
-        """Return in how many seconds the reports that are ready may be told of; infinite where there are none."""
+        """Return in how many seconds new reports may be announced; infinite if there are none."""
         if self._store.one("SELECT 1 FROM ready LIMIT 1") is None:
             return float("inf")
         return max(0.0, GATHER_S - (_ms(self._now()) - self._at(TOLD)) / 1000)
 
     def gathered(self) -> list[Path]:
-        """Return the reports to be told of now, the newest first, and count them as told; whoever asks next gets none."""
+        """Return the reports to announce now, the newest first, and count them as announced."""
         with self._store.immediate() as connection:
             if self.due_s() > 0:
                 return []

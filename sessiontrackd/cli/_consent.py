@@ -38,7 +38,7 @@ def allow(scope: str, provider: str) -> None:
 
 
 def obtain(directory: Path, provider: str, *, asks: bool) -> None:
-    """Return if text of the folder may go to the provider; where a person is at hand, ask.
+    """Return if text of the folder may be sent to the provider; on a terminal, ask.
 
     Raises:
         ConsentRequired: nobody allowed it; the text names the line to type.

@@ -109,7 +109,7 @@ def _plan_for(home: Home, path: Path, preset: str | None, engine: str | None, le
 
 
 def _see_to_consent(home: Home, folder: Path, engine: str) -> None:
-    """Where nobody allowed yet that text is sent away, ask. --yes never answers it."""
+    """Ask for consent if text would be sent away without it. --yes never answers that question."""
     provider = engines.provider_of(engine, config.load(home))
     if provider is not None:
         obtain(folder, provider, asks=sys.stdin.isatty() and sys.stdout.isatty())

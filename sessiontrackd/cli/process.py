@@ -140,7 +140,7 @@ def _text(path: Path) -> str:
 
 
 def _print_results(results: list[dict[str, Any]]) -> None:
-    """Print a line a transcript, with its notes below it."""
+    """Print a line per transcript, with its notes below it."""
     for result in results:
         reason = f": {result['reason']}" if result["reason"] else ""
         click.echo(f"{safe(result['path'])}  {result['state']}{safe(reason)}")

@@ -63,7 +63,7 @@ class Home:
         return self.config_path.parent / "templates"
 
     def words(self, *command: str) -> list[str]:
-        """Return how another process is to call us for this home; -P: what lies in its folder is no module of ours."""
+        """Return the command line of ours for this home. -P: files in the current folder are not taken for modules."""
         place = ["--home", str(self.root)] if self.root else []
         return [sys.executable, "-P", "-m", APP, *place, *command]
 

@@ -27,7 +27,7 @@ def key_path(home: Home) -> Path:
 
 
 def _marker_path(home: Home) -> Path:
-    """Return the empty file that says that the key was given to the keyring: nobody else's is asked for."""
+    """Return the empty file that marks that the key is in the keyring; without it the keyring is not asked."""
     return home.config_path.parent / "api-key.keyring"
 
 
@@ -83,7 +83,7 @@ def _ask_keyring(what: str, home: Home, *words: str) -> str:
 
 
 def condition(home: Home, settings: Settings) -> str:
-    """Return key and settings in words that change when a person mended what an engine was refused for. Never kept."""
+    """Return a text of key and settings that changes when a person fixes what an engine was refused for. Never stored."""
     try:
         found = find_key(home)
     except SettingsError:

@@ -82,7 +82,7 @@ class Folders:
         return min((seen.next_scan_s for seen in self._status.folders.values()), default=float("inf"))
 
     def avoid(self, folder: Folder) -> Collection[Path]:
-        """Return what lies below a folder and is not its own: other folders, our notes, our state."""
+        """Return the places below a folder that do not belong to it: other watched folders, our notes, our state."""
         others = [each.path for each in self._settings.folders if each.path != folder.path]
         vaults = [
             Path(each.output.removeprefix("vault:"))

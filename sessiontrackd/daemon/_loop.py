@@ -113,7 +113,7 @@ class Daemon:
         self._wake.set()
 
     async def _turn(self, tasks: asyncio.TaskGroup) -> None:
-        """Do what is to be done now, then wait for more."""
+        """Do what is due, then wait for more."""
         try:
             self._take_up_settings(tasks)
             self._turn_the_month()

@@ -9,7 +9,7 @@ from sessiontrackd.facts import KINDS
 from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usage
 
 SECTION = 7
-"""More than about seven items nobody reads."""
+"""Few people read more than about seven items."""
 EVERY = frozenset(("segment", "ask", "file", "problem", "todo", "question", "link"))
 """What the deepest level tells whole; its note folds what does not fit a section."""
 FEW = 5

@@ -29,7 +29,7 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 FEW_SPACES = 3  # in a sentence that says too little to be a main point
 SHORT_GREETING = 40  # characters
 SECTION = 7
-"""More than about seven items nobody reads."""
+"""Few people read more than about seven items."""
 TIMELINE = 400
 """How much of everything the deepest level tells."""
 MOST_FILES = {InsightLevel.MINIMAL: 5, InsightLevel.STANDARD: 40, InsightLevel.COMPREHENSIVE: TIMELINE}

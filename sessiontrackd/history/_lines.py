@@ -55,7 +55,7 @@ class Lines:
         return [_line(row) for row in self._store.read("SELECT * FROM line WHERE folder = ?", (folder,))]
 
     def due(self, for_at_least_s: float = 0.0) -> list[bytes]:
-        """Return the folders whose index note is to be written, since so many seconds at least."""
+        """Return the folders whose index note has been out of date for at least so many seconds."""
         latest = _ms(self._now()) - round(for_at_least_s * 1000)
         return [
             row[0]

@@ -85,17 +85,17 @@ class AIInsightGenerator:
     """Make insights with one engine.
 
     Args:
-        token_manager: holds the money; needed by an engine that is paid.
-        engine: who thinks; the local engine unless another is handed in.
-        known: looks a stored insight up by (session id, sha256 of the content, level, engine, model).
+        token_manager: the budget; required for a paid engine.
+        engine: makes the insights; the local engine by default.
+        known: looks up a stored insight by (session id, sha256 of the content, level, engine, model).
         consent: raises where text of a folder (None: the Python API) may not go to a
             provider; by default the consent of the home in use for the Python API decides.
         estimator: counts prompts, and learns from what is billed.
         circuit: says when no request to this engine could succeed.
         calls: the requests of this process, which let none start when it is about to end.
-        user_dir: the folder of the user's own templates, whose prompts cover ours.
+        user_dir: the folder of the user's own templates, whose prompts replace ours.
         batches: whose answers are taken where some came back; None: never.
-        in_batch: requests wait there to be sent as one.
+        in_batch: collects requests to be sent as one batch.
         sleep: how to wait between attempts.
         now: the clock.
     """

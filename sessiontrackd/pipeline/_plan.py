@@ -83,7 +83,7 @@ def _may_wait(mode: str, job: Job) -> bool:
 
 
 def _engine(asked: str | None, folder: Folder, lower: Lowered) -> str:
-    """Return whose turn it is; where a file inside the folder keeps it local, nobody else's."""
+    """Return the engine to use; if a file inside the folder keeps it local, the local one."""
     if lower.kept_local is None:
         return asked or folder.engine
     if asked not in (None, "local"):

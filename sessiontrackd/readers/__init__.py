@@ -91,7 +91,7 @@ def is_data_set(source: Source) -> bool:
 
 
 def subagent_paths(source: Source, session: Session) -> Iterator[Path]:
-    """Yield the files in which a session's sub-agents may stand, where its format knows of such files."""
+    """Yield the files that may hold the sub-agents of a session, if its format has such files."""
     reader = next((one for one in all_readers() if session.format == one.NAME), None)
     find: Callable[[Source, Session], Iterable[Path]] | None = getattr(reader, "subagent_paths", None)
     if find is not None and not session.details.get("subagent"):

@@ -125,7 +125,7 @@ class Conversation:
         return () if self._only_figures else self.timeline.ready()
 
     def identify(self, record: Record | Usual) -> None:
-        """Note what a record says of its session."""
+        """Take over what a record says about its session."""
         if isinstance(record.session_id, str) and record.session_id:
             self.session_ids[record.session_id] = None
         if self.figures.project is None:
@@ -215,7 +215,7 @@ class Conversation:
         self._speak(record, line, at, sidechain=sidechain)
 
     def spend(self, record: Record, turn: str | None, *, sidechain: bool) -> None:
-        """Take what a record tells of a reply's use."""
+        """Take over the usage that a record states for a reply."""
         said, tokens = record.message, record.message.usage
         key = (as_text(said.id), as_text(record.request_id))
         if not has_counts(tokens):

@@ -172,7 +172,7 @@ def _steps(source: Source, notes: Notes) -> Steps:
 
 
 def follow(source: Source, trail: Trail) -> Session | None:
-    """Return that nothing was used behind a place; None where a shutdown stands there, which tells of the whole."""
+    """Return that nothing was used after a position; None if a shutdown follows, which records the usage of the whole."""
     log = Log()
     state = msgspec.msgpack.decode(trail.state, type=State)
     log.session_id, log.figures.project = state.session_id, state.project

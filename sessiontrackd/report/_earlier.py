@@ -16,7 +16,7 @@ _PLAIN_NAME = re.compile(r"[\w (),.'&+-]+")
 
 
 def link_earlier(path: Path, title: str, note: Path, links: str) -> bool:
-    """Let a note that nobody edited say which one stands before it; return whether it was changed.
+    """Link a note that was not edited to the one before it; return whether it was changed.
 
     Args:
         path: the note.

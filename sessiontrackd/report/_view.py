@@ -42,7 +42,7 @@ _NO_DETAILS: Mapping[str, str | int | bool] = {
     **dict.fromkeys(("added", "removed", "failures", "failed_at", "passes_at"), 0),
     **dict.fromkeys(("new", "done", "fixed", "unfinished", "offer"), False),
 }
-"""What a template may ask of every finding, whoever made it."""
+"""Defaults of the details that a template may use of every finding."""
 MAX_CITED_CHARS = 600
 SHOWN_FILES, LEAST_FILES, LEAST_ROOT_CHARS = 7, 3, 9
 BRIEF_CHARS = 260

@@ -86,7 +86,7 @@ def _put(target: Path, text: str, mode: int, but: tuple[str, ...]) -> tuple[str 
 
 
 def change(path: Path, make: Callable[[str], str | None]) -> bool:
-    """Change a note of ours that nobody edited; return whether it was.
+    """Change a note of ours unless it was edited; return whether it was changed.
 
     Args:
         path: the note; nothing is done where there is none.
@@ -220,7 +220,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _searchable(mode: int) -> int:
-    """Return the permissions of a folder that goes with a file's: whoever may read may also search."""
+    """Return the permissions of a folder that match a file's: those who may read may also search."""
     return (mode & 0o666) | ((mode & 0o444) >> 2)
 
 

@@ -45,7 +45,7 @@ NO_SESSION = "Failed to connect to bus"
 
 
 def why(answer: Answer, look: str) -> str:
-    """Return what a manager said of its failure and what to do; `look` is the command that tells more."""
+    """Return a service manager's error and what to do about it; `look` is the command that shows more."""
     if NO_SESSION in answer.text:
         return (
             f"{answer.text}. Nobody is logged in here whose service manager could run it. Log in as that person (not with "
@@ -81,7 +81,7 @@ class Service(Protocol):
         ...
 
     def restart_soon(self) -> None:
-        """Start it anew in a moment, when whoever asks has ended."""
+        """Restart it in a moment, when the caller has ended."""
         ...
 
     def state(self) -> str:

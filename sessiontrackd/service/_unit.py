@@ -1,4 +1,4 @@
-"""The user unit of systemd, the one that tells of its failure, and the sandbox of the hardened one."""
+"""The systemd user unit, the one that reports its failure, and the sandbox of the hardened one."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Unit:
         self._tell("stop", UNIT)
 
     def restart_soon(self) -> None:
-        """Read its files again, and start it anew when whoever asks has ended: that may be its own reload."""
+        """Reload its files, and restart it when the caller has ended: the caller may be its own reload."""
         self._make_places()
         self._tell("daemon-reload")
         again = ["systemctl", "--user", "restart", UNIT]

@@ -124,7 +124,7 @@ class Worker:
         return again_at is not None and (again_at - datetime.now(UTC)).total_seconds() < UNTOLD_IDLES * self._idle_s
 
     async def _gather(self) -> bool:
-        """With nothing else to do, tell of reports that are ready; return whether nobody is left to be told of."""
+        """With nothing else to do, announce new reports; return whether none is left to announce."""
         tell = teller_of(self._rooms)
         with contextlib.suppress(SessiontrackdError):  # a damaged ledger, a full disk: later
             if not self._in_flight and tell.due_s() <= 0:

@@ -109,5 +109,5 @@ class TestEngine:
         """An engine that lacks something says so by an EngineError, before anything is sent."""
         engine = engines.make_engine(name, Home.find(tmp_path / "home"), Settings(), "claude-haiku-5-5")
         if engine.leaves_machine:
-            with pytest.raises(EngineError, match=r"needs|name none"):
+            with pytest.raises(EngineError, match=r"needs|do not name one"):
                 attempt(engine)
