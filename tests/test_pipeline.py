@@ -297,3 +297,30 @@ def test_a_copy_in_another_format_is_never_paid_for(place: Place, server: Counte
     assert result["state"] == "done"
     assert "not by claude: a copy of a session" in (folder / "2026-03-01_store.md.insights.md").read_text()
     rooms.close()
+
+
+@pytest.mark.parametrize("where", ["a copy in another folder", "the same folder, changed"])
+def test_an_insight_that_is_found_again_shows_no_more_than_its_folder_may(tmp_path: Path, where: str) -> None:
+    """Made where personal data may stand in notes, it is used where it may not, with placeholders."""
+    home, open_to, closed = Home.find(tmp_path / "home"), tmp_path / "a", tmp_path / "b"
+    said = [
+        {"role": "user", "content": "Write to ada@example.org when the import runs."},
+        {"role": "assistant", "content": "Done, I wrote to ada@example.org about it."},
+    ]
+    for folder, what in ((open_to, "secrets"), (closed, "all")):
+        folder.mkdir()
+        (folder / "talk.json").write_text(json.dumps({"messages": said}))
+        config.add_folder(home, folder, redact_notes=what)
+
+    def note(folder: Path) -> str:
+        rooms = open_rooms(home)
+        asyncio.run(process_path(rooms, folder / "talk.json"))
+        rooms.close()
+        return next(folder.glob("*.md")).read_text()
+
+    assert "ada@example.org" in note(open_to)
+    if where.startswith("the same"):
+        config.set_value(home, "redact_notes", "all", open_to)
+        closed = open_to
+    assert "ada@example.org" not in note(closed)
+    assert "⟦" in note(closed)

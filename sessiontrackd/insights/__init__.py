@@ -37,6 +37,7 @@ __all__ = [
     "Calls",
     "Purpose",
     "Reading",
+    "as_allowed",
     "as_dict",
     "instructions",
     "is_begun",
@@ -164,7 +165,8 @@ class AIInsightGenerator:
     def stored(self, reading: Reading, level: InsightLevel) -> Insight | None:
         """Return the insight that this engine made of this content before."""
         session_id = reading.session.session_id
-        return self._known(session_id, reading.content_sha256, level, self._engine.NAME, self._engine.price_model)
+        found = self._known(session_id, reading.content_sha256, level, self._engine.NAME, self._engine.price_model)
+        return found and as_allowed(found, reading)
 
     async def insight(
         self, reading: Reading, level: InsightLevel, purpose: Purpose = NO_PURPOSE, prior: Insight | None = None
@@ -437,6 +439,20 @@ def restored(insight: Insight, reading: Reading) -> Insight:
         summary=reading.shown(insight.summary),
         findings=tuple(_changed(finding, reading.shown) for finding in insight.findings),
         keywords=tuple(map(reading.shown, insight.keywords)),
+    )
+
+
+def as_allowed(insight: Insight, reading: Reading) -> Insight:
+    """Return a stored insight, which may have been made for another folder, as it may be shown in this one."""
+    if reading.restores:
+        return insight
+    redactor = reading.redactor
+    return replace(
+        insight,
+        title=redactor.redact(insight.title),
+        summary=redactor.redact(insight.summary),
+        findings=tuple(_redacted(finding, redactor) for finding in insight.findings),
+        keywords=tuple(map(redactor.redact, insight.keywords)),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
-from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, is_begun
+from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, as_allowed, is_begun
 from sessiontrackd.model import Degraded, Insight
 from sessiontrackd.pipeline._degrade import hold_back, instead, levels_below, when_it_fits
 from sessiontrackd.pipeline._growth import Past, pause
@@ -134,6 +134,7 @@ async def by_local_engine(
 ) -> Insight:
     """Return the local insight in place of the engine's: the stored one, or a new one."""
     known = rooms.history.insight(reading.session.session_id, reading.content_sha256, work.level, FALLBACK, None)
+    known = known and as_allowed(known, reading)
     insight = generator.in_place(known, reason) if known else await generator.fallback(reading, work.level, reason)
     rooms.history.keep_insight(reading.session.session_id, reading.content_sha256, insight, engine=FALLBACK)
     return insight
