@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sessiontrackd.model import ToolCall
@@ -89,11 +90,11 @@ class Command:
     typed: str
     bare: str
     words: tuple[str, ...]
-    failed: bool
-    exit_status: int | None
     key: str  # what makes two runs the same command
     acts: bool  # it may change or check something, rather than only read
     tests: bool
+    failed: bool
+    exit_status: int | None
 
     @property
     def is_quiet_failure(self) -> bool:
@@ -141,19 +142,25 @@ def command(call: ToolCall) -> Command | None:
     typed = typed_command(call)
     if not typed.strip():
         return None
+    status = exit_status(call)
+    return Command(typed, *_understood(typed), call.failed or bool(status), status)
+
+
+@lru_cache(64)  # few commands are run again and again
+def _understood(typed: str) -> tuple[str, tuple[str, ...], str, bool, bool]:
+    """Return a command without what only leads to it, its first words, its key, whether it acts and whether it tests."""
     wrapped = _WRAPPED.match(typed)
     inner = wrapped[2] if wrapped else typed
     lead = _LEAD.match(inner)
     bare = (inner[lead.end() :] if lead else inner).strip() or inner.strip()
     if bare.startswith("cat") and "<<" in bare:
         bare = _HEREDOC.sub("", bare, count=1).strip() or bare
-    status = exit_status(call)
-    failed = call.failed or bool(status)
     first = tuple(_SEPARATOR.split(bare[:300], maxsplit=1)[0].split()[:8])
     acts = not all(_only_reads(part) for part in _parts(bare))
-    return Command(typed, bare, first, failed, status, _key(first, bare), acts, bool(_TEST.search(bare[:400])))
+    return bare, first, _key(first, bare), acts, bool(_TEST.search(bare[:400]))
 
 
+@lru_cache(64)
 def shown_length(bare: str) -> int:
     """Return how much of a command is worth showing: up to where its output is only shaped, or where it only reads."""
     after = _AFTERTHOUGHT.search(_QUOTED.sub(lambda match: "x" * len(match[0]), bare[:2_000]))

@@ -11,7 +11,7 @@ from sessiontrackd.facts._human import is_greeting
 from sessiontrackd.facts._replies import is_cut_off, lead, questions, tells_something
 from sessiontrackd.facts._scorer import scores
 from sessiontrackd.facts._talk import LISTED, Segment, Talk, units_of
-from sessiontrackd.facts._text import Clip, Cutter, Quote, quoted, squeeze, words
+from sessiontrackd.facts._text import Clip, Cutter, Quote, has_words, quoted, squeeze, words
 from sessiontrackd.facts._work import FileChange, Problem, Run, SubAgent, Work
 from sessiontrackd.model import Finding, InsightLevel, Role
 
@@ -85,7 +85,7 @@ class Maker:
 
     def _goal(self) -> Iterator[Finding]:
         asked = [segment for segment in self._talk.first if not segment.thin] or self._talk.first
-        first = next((segment for segment in asked if words(segment.ask.raw) >= 3), None) or next(iter(asked), None)
+        first = next((segment for segment in asked if has_words(segment.ask.raw, 3)), None) or next(iter(asked), None)
         if first and self.has_model:
             yield self._quote("goal", first.ask, LONG_CHARS)
 
@@ -122,7 +122,7 @@ class Maker:
             return last
         if (worked := self._worked()) is not None:
             tried.insert(0, worked)
-        told = next((reply for reply in tried if words(reply.source[:400]) >= 4 and tells_something(reply)), None)
+        told = next((reply for reply in tried if has_words(reply.source[:400], 4) and tells_something(reply)), None)
         return told or (tried[0] if tried else talk.last_reply)
 
     def _worked(self) -> Clip | None:

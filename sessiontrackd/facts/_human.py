@@ -9,6 +9,7 @@ from itertools import islice
 from sessiontrackd.facts._text import (
     Span,
     fences,
+    has_words,
     lines,
     loosely,
     outside,
@@ -167,7 +168,7 @@ def is_thin(text: str) -> bool:
     text = text.removeprefix("System: ")
     if (slash := _SLASH.match(text)) is not None and (slash[1] in _TOOL_SLASH or words(slash[2]) < 2):
         return True
-    return bool(_THIN.match(text)) or words(text) < 2
+    return bool(_THIN.match(text)) or not has_words(text, 2)
 
 
 def is_greeting(text: str) -> bool:
@@ -191,7 +192,7 @@ def gist(text: str, own: list[Span] | None = None) -> Span | None:
         spans = [span for span in spans if span[0] >= plan.end()] or spans
     for first in range(len(spans)):
         start, end = _run(text, spans, first)
-        if words(text[start:end]) >= 3:
+        if has_words(text[start:end], 3):
             return start, end
     return spans[0][0], spans[-1][1]
 

@@ -30,6 +30,11 @@ _DULL = re.compile(
     r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|\$ .*|\[[\w:-]+\] (?:ERROR )?(?:task|command|script)?\s*(?:failed|\$).*|FAIL\s+\S+(?:\s+(?:\[build failed\]|[\d.]+m?s))?|[\d\s+·.-]*[│┃|].*|[├└╰╭─].*|coverage: .*|(?:test suites|snapshots|time|duration|start at|ran all test suites):? .*)\s*$",
     re.IGNORECASE,
 )
+_HINTS = (
+    "error", "exception", "fatal", "panic", "fail", "e  ", "cannot", "not found", "no such file", "denied", "undefined", "✗", "✘", "✖", "×",
+    "missing", "invalid", "unexpected", "unable to", "conflict", ".go:",
+)  # fmt: skip
+"""Each line that looks like an error holds one: plain searches, which are fast."""
 _FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
 _PLACE = re.compile(r"\S+(?::\d+(?::\d+)?|\(\d+,\d+\)): ")
 _TEST_WORDS = ("pass", "PASS", "fail", "FAIL", "ok ", "tests", "Tests", "Ran ", "examples", "specs", "assertions", "test result")  # fmt: skip
@@ -50,7 +55,12 @@ def error_line(call: ToolCall) -> tuple[str, Span] | None:
         for _ in range(ERROR_LINES):
             line_start = text.rfind("\n", start, at) + 1 or start
             line = text[line_start:at]
-            if line.strip() and not _DULL.match(line) and any(char.isalpha() for char in line):
+            low = line.lower()
+            if (
+                (short or any(hint in low for hint in _HINTS))
+                and not _DULL.match(line)
+                and any(char.isalpha() for char in line)
+            ):
                 span = _stripped(text, line_start, at)
                 if _SPECIFIC.search(line):
                     return text, _first_of_group(text, start, span)
@@ -80,8 +90,10 @@ def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
     """Return the last line of a result that says how the tests went."""
     for text, start, end in reversed(actions.whole_parts(call)):
         low, at = max(start, end - TAIL_CHARS), end
+        tail = text[low:end]
+        present = [word for word in _TEST_WORDS if word in tail]  # looking from the start is faster than from the end
         for _ in range(TEST_LINES):
-            at = max(text.rfind(word, low, at) for word in _TEST_WORDS)
+            at = max((text.rfind(word, low, at) for word in present), default=-1)
             if at < 0:
                 break
             line_start, line_end = text.rfind("\n", start, at) + 1 or start, text.find("\n", at, end)

@@ -17,6 +17,7 @@ from sessiontrackd.facts._text import (
     Clip,
     Span,
     clip,
+    has_words,
     is_code,
     is_structural,
     lines,
@@ -193,7 +194,7 @@ class Talk:
         if not segment or not segment.replies:
             return
         reply = segment.replies[-1]
-        if segment.tools_after == 0 and words(reply.source[:400]) >= 4:
+        if segment.tools_after == 0 and has_words(reply.source[:400], 4):
             self.finals.append(Final(reply, segment.number, segment.calls))
             self._counted(reply.raw[:COUNTED_CHARS])
 
@@ -306,6 +307,6 @@ def units_of(messages: list[Message]) -> list[tuple[Unit, Clip]]:
         human = message.role is not Role.ASSISTANT and message.origin is Origin.HUMAN
         for start, end in spoken(message.text) if human else sentences(message.text):
             text = message.text[start:end]
-            if words(text) >= 3 and not _MARK.search(text) and not is_code(text):
+            if has_words(text, 3) and not _MARK.search(text) and not is_code(text):
                 found.append((Unit(squeeze(text), turn, speaker), Clip(message.text, start, end, message.index)))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 Span = tuple[int, int]
@@ -43,6 +44,7 @@ _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|N
 _MARKER = re.compile(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
 _STRUCTURAL = re.compile(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
+_ASCII_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'-]*")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
 _WHITE = re.compile(r"\s+")
 _LOOSE_BREAK = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
@@ -122,9 +124,16 @@ def squeeze(text: str) -> str:
 def words(text: str) -> int:
     """Count words; two characters of a script without spaces count as one."""
     if text.isascii():
-        return len(_WORD.findall(text))
+        return len(_ASCII_WORD.findall(text))
     wide = len(_WIDE.findall(text))
     return len(_WORD.findall(_WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
+
+
+def has_words(text: str, least: int) -> bool:
+    """Say whether a text holds at least so many words; it is read no further than to the last of them."""
+    if not text.isascii():
+        return words(text) >= least
+    return next(islice(_ASCII_WORD.finditer(text), least - 1, None), None) is not None
 
 
 def prose_words(text: str) -> int:

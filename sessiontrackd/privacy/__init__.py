@@ -18,6 +18,7 @@ from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant
 __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
 _BLOCK_CHARS = 32_768  # of texts that are looked at together: where something is found, all of it is looked at again
+_SEEN_TEXTS = 12  # whose private parts are remembered: of one text several parts are cut, with others in between
 _NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
 # Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
 _OURS = re.compile(
@@ -58,7 +59,7 @@ class Redactor:
         self._nonce = nonce or secrets.token_hex(_NONCE_BYTES)
         self._placeholders: dict[tuple[bool, str], str] = {}
         self._values: dict[str, str] = {}
-        self._last: tuple[str, list[Span]] = ("", [])
+        self._seen: dict[str, list[Span]] = {}
 
     @property
     def count(self) -> int:
@@ -67,9 +68,12 @@ class Redactor:
 
     def spans(self, text: str) -> list[Span]:
         """Return the private parts of `text`, sorted, disjoint, in code points."""
-        if text != self._last[0]:
-            self._last = text, self._found(text)
-        return list(self._last[1])
+        found = self._seen.get(text)
+        if found is None:
+            if len(self._seen) >= _SEEN_TEXTS:
+                del self._seen[next(iter(self._seen))]
+            found = self._seen[text] = self._found(text)
+        return list(found)
 
     def _found(self, text: str) -> list[Span]:
         data, found = _plain(text), list[_scan.Found]()
