@@ -390,6 +390,7 @@ def hostile(text: str, level: InsightLevel) -> str:
             for kind in ("file", "command", "commit", "test", "link", "subagent", "next_prompt")
         ),
         Finding("lesson", text, text, (8,), "model"),
+        Finding("point", text, text, (9,), details={"who": text}),
     )
     insight = an_insight(level, findings, title=text, engine="other", model=text, provenance={"note": text})
     cited = (Message(3, Role.USER, Origin.HUMAN, text, speaker=text),)
