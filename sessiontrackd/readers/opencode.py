@@ -132,7 +132,7 @@ class Book:
         model = f"{info.provider_id}/{info.model_id}" if as_text(info.model_id) else None
         figures.used(model)
         usage = self._spend(info)
-        figures.incomplete |= usage is None or not usage.total_tokens
+        figures.incomplete |= usage is None or not usage.complete
         at = _created(info)
         if usage is not None:
             known = as_text(info.id)
@@ -157,7 +157,8 @@ class Book:
             self._sums[name] += one
         if type(info.cost) in (int, float):
             self._cost += Decimal(repr(info.cost))
-        return Usage(counts[0], counts[1], read_tokens, written)
+        is_known = any((counts[0], counts[1], read_tokens, written))  # all zeros: it was broken off
+        return Usage(counts[0], counts[1], read_tokens, written, complete=is_known)
 
     def _call(self, part: Part, place: str, timeline: Timeline) -> None:
         draft = timeline.last()
