@@ -17,7 +17,7 @@ from sessiontrackd.cli._command import command, existing, existing_store, json_o
 from sessiontrackd.cli._screen import count, cut, local_time, print_json, print_table, safe, safe_block, size
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import NotAConversation, UsageError
-from sessiontrackd.model import Message, Origin, ToolCall
+from sessiontrackd.model import Message, Origin, Session, ToolCall
 
 NEIGHBOURS = 2  # messages before and after the one that was asked for
 RESULT_LINES = 6  # of a tool's result, half from its head and half from its tail
@@ -83,7 +83,8 @@ class Place(NamedTuple):
 @click.argument("place", metavar="PATH[#m12]")
 @click.option("--session", "session_id", metavar="ID", help="Session to show, by the beginning of its ID.")
 @click.option("--around", default=NEIGHBOURS, show_default=True, help="Number of messages shown before and after #m12.")
-def show(place: str, session_id: str | None, around: int) -> None:
+@json_option
+def show(place: str, session_id: str | None, around: int, as_json: bool) -> None:
     """Print the messages of a transcript; with #m12, that message and its neighbours. PATH may also be its note.
 
     Messages appear as they are in your file: nothing is redacted on your own screen.
@@ -92,11 +93,18 @@ def show(place: str, session_id: str | None, around: int) -> None:
     transcript = readers.read(existing(wanted.path))
     if not transcript.is_conversation:
         raise NotAConversation(f"{wanted.path} is not a conversation, so there is nothing to show.")
-    shown = 0
+    found = []
     for opened in transcript.sessions:
-        shown += _print_session(opened, wanted.message, session_id, around)
-    if not shown:
+        messages = list(_near(opened, wanted.message, around))
+        session = opened.close()  # its id and title are known at its end only
+        if messages and session.session_id.startswith(session_id or ""):
+            found.append(_session_document(session, messages))
+            if not as_json:
+                _print_session(session, messages, wanted.message)
+    if not found:
         raise UsageError(_not_found(wanted, session_id))
+    if as_json:
+        print_json({"path": str(wanted.path), "sessions": found})
 
 
 def _parse_place(text: str) -> Place:
@@ -128,20 +136,33 @@ def _not_found(wanted: Place, session_id: str | None) -> str:
     return f"There is no {what} in {where}; `sessiontrackd inspect` lists what there is."
 
 
-def _print_session(opened: OpenSession, index: int | None, session_id: str | None, around: int) -> int:
-    """Print the messages that were asked for and return how many.
-
-    The id and title of a session are known at its end only, so its text waits for it where a session was named.
-    """
-    chosen = [_message_text(message, index) for message in _near(opened, index, around)]
-    session = opened.close()
-    if not chosen or (session_id and not session.session_id.startswith(session_id)):
-        return 0
+def _print_session(session: Session, messages: list[Message], index: int | None) -> None:
     heading = f"{session.title or 'untitled'}  ({session.session_id}, {local_time(session.started_at)})"
     click.secho(f"── {safe(heading)}", bold=True)
-    for text in chosen:
-        click.echo(text)
-    return len(chosen)
+    for message in messages:
+        click.echo(_message_text(message, index))
+
+
+def _session_document(session: Session, messages: list[Message]) -> dict[str, Any]:
+    return {
+        "session_id": session.session_id,
+        "title": session.title,
+        "messages": [
+            {
+                "index": each.index,
+                "role": each.role.value,
+                "origin": each.origin.value,
+                "speaker": each.speaker,
+                "at": each.at and each.at.isoformat(),
+                "text": each.text,
+                "tool_calls": [
+                    {name: getattr(call, name) for name in ("name", "arguments", "result", "failed")}
+                    for call in each.tool_calls
+                ],
+            }
+            for each in messages
+        ],
+    }
 
 
 def _near(messages: OpenSession, index: int | None, around: int) -> Iterator[Message]:

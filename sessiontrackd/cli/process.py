@@ -188,9 +188,13 @@ def _print_notes(named: list[Named], level: str | None) -> None:
 @command("try", example="sessiontrackd try\nsessiontrackd try talk.jsonl --level minimal")
 @click.argument("path", required=False, type=path_type)
 @click.option("--level", type=click.Choice(LEVELS), default=InsightLevel.STANDARD.value, show_default=True)
-def try_(path: Path | None, level: str) -> None:
+@json_option
+def try_(path: Path | None, level: str, as_json: bool) -> None:
     """Show the note of your newest session, or of PATH. Nothing is written and nothing leaves this machine."""
     found, note = _newest(InsightLevel(level)) if path is None else (path, _named(path, InsightLevel(level)))
+    if as_json:
+        print_json({"path": _text(found), "note": note})
+        return
     click.echo(safe_block(note).rstrip())
     click.echo(f"\n({safe(str(found))}; nothing was written. Notes for all: sessiontrackd watch add DIR)", err=True)
 

@@ -107,9 +107,13 @@ def status(as_json: bool) -> None:
 @click.option(
     "--hardened/--no-hardened", default=None, help="As for `install`; asks the service manager what it supports."
 )
-def show(hardened: bool | None) -> None:
+@json_option
+def show(hardened: bool | None, as_json: bool) -> None:
     """Print the files that `install` would write."""
     files = services.service_of(current_home(), hardened=hardened).files()
+    if as_json:
+        print_json({"files": {str(path): text.decode() for path, text in files.items() if text is not None}})
+        return
     for path, text in files.items():
         if text is not None:
             click.echo(f"# {path}\n{text.decode()}")

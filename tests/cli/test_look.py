@@ -127,3 +127,22 @@ def test_a_file_without_the_right_to_read_it_names_the_line_that_gives_it(
 
     assert main(["show", str(path)]) == 1
     assert f"chmod u+r '{path}'" in capsys.readouterr().err
+
+
+def test_messages_are_shown_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With their numbers, and the calls of tools with their results."""
+    assert main(["show", f"{TIDE}#m2", "--around", "0", "--json"]) == 0
+
+    (session,) = json.loads(capsys.readouterr().out)["sessions"]
+    (message,) = session["messages"]
+    assert (message["index"], message["role"]) == (2, "assistant")
+    assert {"name", "arguments", "result", "failed"} == message["tool_calls"][0].keys()
+
+
+def test_a_note_is_tried_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One document, and nothing else."""
+    assert main(["try", TIDE, "--json"]) == 0
+
+    out, err = capsys.readouterr()
+    assert json.loads(out)["note"].startswith("---\nsource: ")
+    assert err == ""
