@@ -34,9 +34,6 @@ _CHOICE = re.compile(
     r"|avoid\w*|prefer\w*|update[ds]?|treat\w*|reject\w*|put|convert\w*|revert\w*|now|should|will|i'll|let's|so that|rely|relies|relied|go|goes)\b"
     r"[^.;]{0,120}\b(?:instead of|rather than)\b"
 )
-_INTENT = re.compile(
-    r"\b(?:i'll|i will|we'll|we will|let's|we should|i'm going to|i've decided|i chose|i kept|we keep)\b"
-)
 _CHOSEN = re.compile(
     r"\W*(?:(?:so|and|also|instead|then|finally|here),? )*(?:i(?:'ll|'ve|'m)?|we(?:'ll|'ve|'re|'d)?|let's|now|(?:the|this|that|a|one|my|our) (?:\w+ ){0,3}(?:fix|change|approach|solution|plan|idea|version|design)"
     r"|(?:changed|switched|replaced|converted|moved|updated|fixed|rewrote|refactored|made|kept|chose|use[sd]|using|stores?|stored|keeps?|reverted|renamed|introduced|simplified|dropped|removed)\b"

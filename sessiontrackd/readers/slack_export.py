@@ -32,7 +32,6 @@ class Said(Struct):
     subtype: Any = None
     text: Any = None
     ts: Any = None
-    bot_id: Any = None
 
 
 class User(Struct):
