@@ -81,15 +81,20 @@ def process(
 
 def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:
     rooms = pipeline.open_rooms(current_home())
-    results = []
     try:
-        with Progress("processing", len(named)) as progress:
-            for each in named:
-                results.append(asyncio.run(worker.process_path(rooms, each.path, by_name=each.by_name, **asked)))
-                progress.step(each.path.name)
+        return asyncio.run(_worked(rooms, named, **asked))  # once: a loop costs about as much as a small transcript
     finally:
         pipeline.write_indexes(rooms)
         rooms.close()
+
+
+async def _worked(rooms: pipeline.Rooms, named: list[Named], **asked: Any) -> list[dict[str, Any]]:
+    results = []
+    with Progress("processing", len(named)) as progress:
+        for each in named:
+            results.append(await worker.process_path(rooms, each.path, by_name=each.by_name, **asked))
+            progress.step(each.path.name)
+            await asyncio.sleep(0)  # where nothing is waited for, Ctrl-C is heeded here
     return results
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessiontrackd import worker
 from sessiontrackd.cli.main import main
 
 SAMPLES = Path(str(resources.files("sessiontrackd") / "samples"))
@@ -156,3 +159,21 @@ def test_a_dry_run_tells_what_would_be_spent(home: Path, talk: Path, capsys: pyt
     assert 0 < float(cost["low"]) < float(cost["expected"]) < float(cost["max"])
     assert "would be processed; sent by claude, about $0.00" in capsys.readouterr().out
     assert list(home.iterdir()) == []
+
+
+def test_ctrl_c_is_heeded_between_two_transcripts(home: Path, talk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one at work is finished, though the local engine waits for nothing; the next is not begun."""
+    shutil.copyfile(talk, talk.with_name("tide-2.jsonl"))
+    done: list[dict[str, Any]] = []
+    real = worker.process_path
+
+    async def interrupted(*words: Any, **asked: Any) -> dict[str, Any]:
+        if not done:
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append(await real(*words, **asked))
+        return done[-1]
+
+    monkeypatch.setattr(worker, "process_path", interrupted)
+
+    assert main(["process", str(talk.parent)]) == 130
+    assert [each["state"] for each in done] == ["done"]
