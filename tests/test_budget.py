@@ -252,6 +252,34 @@ def test_a_request_that_was_dearer_as_a_whole_is_booked_so(manager: TokenManager
     assert '"input":"0.11"' in str(manager._ledger.attempts()[0].last.rates)
 
 
+@pytest.mark.parametrize(
+    ("model", "rate"),
+    [
+        ("claude-haiku-5-5", 100_000),
+        ("claude-haiku-5-5-20261101", 100_000),
+        ("claude-sonnet-5-5", 2_000_000),
+        ("nobody-knows", 100_000),
+        (None, 100_000),
+    ],
+)
+def test_a_dearer_model_that_answered_is_booked_at_its_price(
+    manager: TokenManager, model: str | None, rate: int
+) -> None:
+    """A gateway may pass a request on; a cheaper one or a stranger changes nothing."""
+    reservation = manager.reserve(MOST, model="claude-haiku-5-5")
+
+    assert manager.settle(reservation, Usage(1_000), model=model) == 1_000 * rate
+
+
+def test_a_price_of_ones_own_stands_whatever_model_answered(store: Store) -> None:
+    """Who states what a server costs knows it."""
+    manager = TokenManager(10, store=store, prices=Prices((pricing.override("mine", {"input": 1, "output": 1}),)))
+
+    assert manager.settle(manager.reserve(MOST, model="mine"), Usage(1_000), model="claude-sonnet-5-5") == 10**9
+    cheaper = manager.reserve(MOST, model="claude-sonnet-5-5")
+    assert manager.settle(cheaper, Usage(1_000), model="claude-haiku-5-5") == 1_000 * 2_000_000
+
+
 def test_a_reservation_is_priced_at_its_own_step(store: Store) -> None:
     """A bound above 100,000 prompt tokens reserves the dearer rates for every token."""
     manager = TokenManager(10, store=store)

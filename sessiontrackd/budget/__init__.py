@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -227,13 +228,16 @@ class TokenManager:
         kinds = ("reserve", "send") if batch_id else ("reserve",)
         self._ledger.go_on(_id(reservation), kinds, following_by("send", batch_id=batch_id))
 
-    def settle(self, reservation: Reservation | int, usage: Usage, factor: Decimal = Decimal(1)) -> int:
+    def settle(
+        self, reservation: Reservation | int, usage: Usage, factor: Decimal = Decimal(1), *, model: str | None = None
+    ) -> int:
         """Book what was billed, in full even above the reservation.
 
         Args:
             reservation: of the attempt; one whose outcome was assumed may be settled when it is known after all.
             usage: as the reply tells it.
             factor: what makes the whole request dearer than others of its model.
+            model: that answered; where it is a dearer one than was asked, its price counts.
 
         Returns:
             The cost in pico-USD.
@@ -241,7 +245,15 @@ class TokenManager:
         Raises:
             ValueError: no request can have used that.
         """
-        kinds, change = ("reserve", "send", "assume"), settlement(_possible(usage), self._now(), factor)
+
+        def answered(attempt: Attempt) -> Tariff | None:
+            if model in (None, attempt.reserve.model):
+                return None
+            with contextlib.suppress(Unpriced):
+                return self.prices.tariff(str(model), self._now(), batch=bool(attempt.reserve.is_batch))
+            return None
+
+        kinds, change = ("reserve", "send", "assume"), settlement(_possible(usage), self._now(), factor, answered)
         return self._ledger.go_on(_id(reservation), kinds, change).picousd or 0
 
     def release(self, reservation: Reservation | int, note: str | None = None) -> None:

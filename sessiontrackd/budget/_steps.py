@@ -13,6 +13,8 @@ from sessiontrackd.budget._entries import Attempt, Entry, blank
 from sessiontrackd.model import Usage
 from sessiontrackd.pricing import Rates, Tariff, prompt_tokens
 
+Answered = Callable[[Attempt], Tariff | None]  # the tariff of the model that says that it answered
+
 
 def buckets(usage: Usage) -> dict[str, int]:
     return {
@@ -54,11 +56,20 @@ def assumption(now: datetime, note: str | None) -> Callable[[Attempt], Entry]:
     return change
 
 
-def settlement(usage: Usage, now: datetime, factor: Decimal = Decimal(1)) -> Callable[[Attempt], Entry]:
-    """Price what was billed with the tariff of the reservation, at the step that the request really reached."""
+def settlement(
+    usage: Usage, now: datetime, factor: Decimal = Decimal(1), answered: Answered = lambda _: None
+) -> Callable[[Attempt], Entry]:
+    """Price what was billed with the tariff of the reservation, at the step that the request really reached.
+
+    Where another model answered whose price comes from the same table, and is higher, that one counts: a gateway may pass a
+    request on.
+    """
 
     def change(attempt: Attempt) -> Entry:
-        rates = _tariff_of(attempt.reserve.rates or "").rates(prompt_tokens(usage)).times(factor)
+        asked, other = _tariff_of(attempt.reserve.rates or ""), answered(attempt)
+        tariffs = [asked, other] if other and other.base.source == asked.base.source else [asked]
+        found = [tariff.rates(prompt_tokens(usage)).times(factor) for tariff in tariffs]
+        rates = max(found, key=lambda each: each.cost_picousd(usage))
         cost = rates.cost_picousd(usage)
         return following(attempt, "settle", now, picousd=cost, rates=rates.as_text(), **buckets(usage))
 

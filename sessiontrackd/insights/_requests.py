@@ -271,7 +271,7 @@ class Requests:
         except BaseException:
             money.assume(held, "interrupted after it was sent")
             raise
-        cost_picousd = money.settle(held, reply.usage, reply.price_factor)
+        cost_picousd = money.settle(held, reply.usage, reply.price_factor, model=reply.model)
         if reply.usage.complete:  # an estimate teaches nothing
             self._learn(ask, counts, reply.usage)
         if self._circuit:

@@ -121,7 +121,7 @@ class Post:
             if isinstance(result, Reply) and not result.usage.is_possible:
                 result = Unknown("it states no usage that can be billed")
             if isinstance(result, Reply):
-                cost = self.rooms.budget.settle(attempt, result.usage, result.price_factor)
+                cost = self.rooms.budget.settle(attempt, result.usage, result.price_factor, model=result.model)
             elif isinstance(result, Refused):
                 self.rooms.budget.release(attempt, "the batch did not answer it")
             else:
