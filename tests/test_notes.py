@@ -362,8 +362,8 @@ def test_wikilinks_by_choice_and_no_link_by_choice(desk: Callable[..., Desk]) ->
     """`notes.links` decides; a name that a wikilink does not take gets a relative link."""
     at = desk("beside")
     for links, name, wanted in (
-        ("wikilinks", "b.jsonl", "Earlier: [[a.jsonl.insights]]"),
-        ("wikilinks", "c#1.jsonl", "Earlier: [[b.jsonl.insights]]"),
+        ("wikilinks", "b.jsonl", "Earlier: [Mend part a](a.jsonl.insights.md)"),
+        ("markdown", "c#1.jsonl", "Earlier: [Mend part b](b.jsonl.insights.md)"),
         ("wikilinks", "d.jsonl", "Earlier: [Mend part c](c%231.jsonl.insights.md)"),
         ("none", "e.jsonl", ""),
     ):
@@ -371,6 +371,18 @@ def test_wikilinks_by_choice_and_no_link_by_choice(desk: Callable[..., Desk]) ->
         for each in ("a.jsonl", name):
             at.drop(each, talk(each, f"mend part {each[0]}", day=ord(each[0]) - 90))
         assert earlier(at.folder / f"{name}.insights.md") == wanted
+
+
+def test_a_vault_may_have_wikilinks(desk: Callable[..., Desk]) -> None:
+    """Whatever a name holds, it does nothing: what looks like an address is linked the other way."""
+    at = desk()
+    at.rooms = replace(at.rooms, settings=replace(at.rooms.settings, note_links="wikilinks"))
+    for day, ask in ((10, "mend the tide import!"), (12, "look at www.evil.com and mend it"), (14, "now the docs")):
+        at.drop(f"{day}.jsonl", talk(f"{SESSION[:-2]}{day}", ask, "then the tests", day=day))
+    _, second, third = at.notes()
+
+    assert earlier(second) == "Earlier: [[2026-03-10 Mend the tide import! (5f0c)]]"
+    assert earlier(third).startswith("Earlier: [Look at `www.evil.com` and mend it](2026-03-12%20")
 
 
 def test_a_forgotten_note_is_named_by_no_other(desk: Callable[..., Desk]) -> None:

@@ -11,8 +11,7 @@ from sessiontrackd.report._view import relative
 
 MARKDOWN, WIKILINKS, NO_LINKS = "markdown", "wikilinks", "none"
 MAX_TITLE_CHARS = 100
-_PLAIN_NAME = re.compile(r"[\w (),.'&+-]+")
-"""What a wikilink takes as it is; any other name gets a Markdown link."""
+_NO_WIKILINK = re.compile(r"[\[\]|#^]")
 
 
 def link_earlier(path: Path, title: str, note: Path, links: str) -> bool:
@@ -40,7 +39,8 @@ def unlink_earlier(path: Path, note: Path) -> bool:
 
 def with_link(text: str, title: str, note: Path, base: Path, links: str) -> str | None:
     """Return a note's text with its link to the one before it; None where there is nothing to change."""
-    if links == WIKILINKS and _PLAIN_NAME.fullmatch(note.stem):
+    is_plain = templates.inner(note.stem) == note.stem and not _NO_WIKILINK.search(note.stem)
+    if links == WIKILINKS and is_plain:  # any other name does something in some renderer
         shown = f"[[{note.stem}]]"
     else:
         shown = templates.link(templates.short(title or "Untitled", MAX_TITLE_CHARS), relative(note, base))
