@@ -84,11 +84,9 @@ MODELS = st.sampled_from(["model-0", "model-1", None])
 
 
 def codex_records() -> st.SearchStrategy[dict[str, Any]]:
-    """Return records of Codex: totals that rise, repeat and fall back, and sessions that turn out to be forks."""
-    meta = st.fixed_dictionaries(
-        {"id": st.sampled_from(["s1", "s1", "s1", "s0"]), "cwd": st.sampled_from(["/w", "/v"])}
-    )
-    totals = st.integers(0, 5).map(
+    """Return records of Codex: totals that rise, repeat and fall back."""
+    meta = st.fixed_dictionaries({"id": st.just("s1"), "cwd": st.sampled_from(["/w", "/v"])})
+    totals = st.integers(1, 5).map(
         lambda nth: dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), nth * 7)
     )
     info = st.one_of(st.none(), totals.map(lambda one: {"total_token_usage": one, "last_token_usage": one}))
@@ -184,6 +182,30 @@ def test_what_is_followed_equals_a_cold_read(tmp_path: Path, name: str, examples
             compare(grown, whole, tmp_path / "s1.jsonl", content, ends)
 
         one()
+
+
+FOREIGN = {"type": "session_meta", "payload": {"id": "s0", "cwd": "/w"}}
+ZEROS = {"type": "event_msg", "payload": {"type": "token_count", "info": {"total_token_usage": {"total_tokens": 0}}}}
+
+
+@pytest.mark.parametrize("later", [FOREIGN, ZEROS])
+def test_a_rollout_that_turns_out_to_be_another_is_read_again_whole(tmp_path: Path, later: dict[str, Any]) -> None:
+    """What stands before a copied beginning may be its parent's; counts of zero are no usage of a reply."""
+    path, at = tmp_path / "s1.jsonl", {"timestamp": "2026-05-01T08:00:00Z"}
+    with opened(tmp_path / "state.db") as history:
+        append(path, FOREIGN | at | {"payload": {"id": "s1", "cwd": "/w"}})
+        cold(history, path)
+        append(path, FOREIGN | at | {"payload": {"id": "s1", "cwd": "/w"}})
+        assert follow(history, os.fsencode(path))
+        append(path, later | at)
+
+        assert not follow(history, os.fsencode(path))
+
+
+def append(path: Path, line: dict[str, Any]) -> None:
+    """Append a line to a transcript."""
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def test_replies_without_an_id_belong_to_their_session(tmp_path: Path) -> None:

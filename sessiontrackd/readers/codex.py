@@ -336,8 +336,9 @@ class Rollout:
         self._tokens.take(totals, info.get("last_token_usage"), own=self._own)
         if self._own and any(self._tokens.grown):
             model = self._model or as_text(info.get("model"))
-            place = f"{as_text(self._meta.id) if self._meta else ''}#{self.counts['token_events']}"
-            record = UsageRecord(place, None, model, at, usage_of(self._tokens.grown))
+            own_id, place = as_text(self._meta.id) if self._meta else None, str(self.counts["token_events"])
+            known = f"{own_id}#{place}" if own_id else None
+            record = UsageRecord(known, None if known else place, model, at, usage_of(self._tokens.grown))
             self.figures.usage_records.append(record)
 
     def session(self, stem: str, trail: Trail | None) -> Session:
