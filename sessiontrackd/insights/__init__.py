@@ -9,24 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd import condense, privacy, queue
+from sessiontrackd import condense
 from sessiontrackd.batches import GATHER_S, Batches, InBatch, Request
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
 from sessiontrackd.contracts import Engine
 from sessiontrackd.engines.local import LocalEngine
-from sessiontrackd.errors import ConsentRequired, JobError, Unpriced, Waiting
+from sessiontrackd.errors import JobError, Unpriced, Waiting
 from sessiontrackd.insights._ask import KINDS, asked, instructions, sent_around
 from sessiontrackd.insights._begun import LEFT, is_begun, joined, left_of, progress
+from sessiontrackd.insights._consent import api_consent, require_consent
 from sessiontrackd.insights._models import AS_OF, LEVELS, known_model, manner
 from sessiontrackd.insights._plain import as_dict, session_of
 from sessiontrackd.insights._reading import Reading, open_messages, read_session
 from sessiontrackd.insights._requests import Answer, Calls, Consent, Purpose, Requests
 from sessiontrackd.insights._since import before, last_message, since
+from sessiontrackd.insights._texts import as_allowed, redacted, restored, told
 from sessiontrackd.model import Ask, Finding, Insight, InsightLevel, Session
 from sessiontrackd.pricing import STALE_DAYS, summed
 from sessiontrackd.privacy import Redactor
-from sessiontrackd.store import open_store
 from sessiontrackd.tokens import Estimator
 
 __all__ = [
@@ -57,29 +58,6 @@ DIVIDED_MOST = 3  # a long session is divided by a fast count, and again where t
 
 def never_known(session_id: str, content_sha256: str, level: InsightLevel, engine: str, model: str | None) -> None:
     """Answer that no insight is stored: what a generator without a history uses."""
-
-
-def api_consent(money: TokenManager | None) -> Consent:
-    """Return what asks the home of a TokenManager whether text of the Python API may leave the machine."""
-
-    def require(_folder: str | None, provider: str) -> None:
-        if money is None:
-            raise ConsentRequired(f"Without a TokenManager nothing can be sent to {provider}: hand one in.")
-        with open_store(money.store.path, privacy.SCHEMA, queue.SCHEMA) as store:
-            require_consent(queue.Queue(store), privacy.Consents(store), privacy.API, provider)
-
-    return require
-
-
-def require_consent(jobs: queue.Queue, consents: privacy.Consents, scope: str, provider: str) -> None:
-    """Refuse what may not leave the machine.
-
-    Raises:
-        ConsentRequired: AI is switched off, or nobody allowed it for this scope and provider.
-    """
-    if not jobs.is_on("ai"):
-        raise ConsentRequired("AI is switched off, so nothing leaves this machine: `sessiontrackd ai on`.")
-    consents.require(scope, provider)
 
 
 class AIInsightGenerator:
@@ -346,7 +324,7 @@ class AIInsightGenerator:
             title=reading.redactor.redact(reply.title) or ask.title,
             summary=reading.redactor.redact(reply.summary),
             findings=tuple(
-                finding if id(finding) in known else _redacted(finding, reading.redactor) for finding in reply.findings
+                finding if id(finding) in known else redacted(finding, reading.redactor) for finding in reply.findings
             ),
             engine=engine.NAME,
             model=reply.model,
@@ -377,7 +355,7 @@ class AIInsightGenerator:
         found = [*kept, *(finding for answer in answers for finding in answer.checked.findings)]
         by_model = {finding.kind for finding in found}
         summary = redactor.redact(answers[-1].checked.summary)
-        extracted = [_told(one, summary) for one in local.findings if one.kind not in by_model]
+        extracted = [told(one, summary) for one in local.findings if one.kind not in by_model]
         provenance: dict[str, Any] = {
             "quotes_checked": sum(answer.checked.quotes_checked for answer in answers),
             "quotes_kept": len(found) - len(kept),
@@ -392,7 +370,7 @@ class AIInsightGenerator:
             local,
             title=redactor.redact(answers[0].checked.title) or local.title,
             summary=summary or local.summary,
-            findings=(*extracted, *(_redacted(finding, redactor) for finding in found)),
+            findings=(*extracted, *(redacted(finding, redactor) for finding in found)),
             engine=self._engine.NAME,
             model=self._engine.price_model,
             usage=summed(answer.usage for answer in answers),
@@ -422,49 +400,3 @@ def level_of(name: InsightLevel | str) -> InsightLevel:
         return InsightLevel(name)
     except ValueError:
         raise ValueError(f"{name!r} is no insight level; there are {', '.join(InsightLevel)}") from None
-
-
-def _told(finding: Finding, summary: str) -> Finding:
-    """Return the outcome in the model's words, at its place in the session; any other finding as it is."""
-    if finding.kind != "outcome" or not summary:
-        return finding
-    return replace(finding, text=summary, quote=None, origin="model", parts=())
-
-
-def restored(insight: Insight, reading: Reading) -> Insight:
-    """Put personal data back into an insight that stays on this machine; credentials stay replaced."""
-    return replace(
-        insight,
-        title=reading.shown(insight.title),
-        summary=reading.shown(insight.summary),
-        findings=tuple(_changed(finding, reading.shown) for finding in insight.findings),
-        keywords=tuple(map(reading.shown, insight.keywords)),
-    )
-
-
-def as_allowed(insight: Insight, reading: Reading) -> Insight:
-    """Return a stored insight, which may have been made for another folder, as it may be shown in this one."""
-    if reading.restores:
-        return insight
-    redactor = reading.redactor
-    return replace(
-        insight,
-        title=redactor.redact(insight.title),
-        summary=redactor.redact(insight.summary),
-        findings=tuple(_redacted(finding, redactor) for finding in insight.findings),
-        keywords=tuple(map(redactor.redact, insight.keywords)),
-    )
-
-
-def _redacted(finding: Finding, redactor: Redactor) -> Finding:
-    """Return the finding with text and quote redacted, and its parts likewise."""
-    return _changed(finding, redactor.redact)
-
-
-def _changed(finding: Finding, change: Callable[[str], str]) -> Finding:
-    return replace(
-        finding,
-        text=change(finding.text),
-        quote=change(finding.quote) if finding.quote else finding.quote,
-        parts=tuple(_changed(part, change) for part in finding.parts),
-    )
