@@ -141,11 +141,12 @@ def _text_steps(source: Source, notes: Notes) -> Steps:
     figures.saw(parse_time(_moment(facts.get("date"))))
     skipped = len(front) + 2 if front else 0
     lines = itertools.islice(source.text_lines(), skipped, None)
+    has_speakers = any(begins(line, 0) is not None for line in rest)
     names: dict[str, None] = {}
     for turn in _turns(lines, skipped + 1, begins):
         if turn.speaker:
             names[turn.speaker] = None
-        if turn.speaker is None and begins is not turn_of:
+        if turn.speaker is None and has_speakers:
             figures.title = figures.title or _title(turn.text, begins)
             timeline.say(Role.SYSTEM, Origin.META, turn.text.strip("\n "), line=turn.line)
         else:

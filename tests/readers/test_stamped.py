@@ -53,6 +53,15 @@ def test_what_stands_before_the_talk_is_its_title(tmp_path: Path) -> None:
     assert readers.inspect_document(path)["sessions"][0]["title"] == "Weekly planning"
 
 
+def test_nobody_says_what_stands_before_the_first_name(tmp_path: Path) -> None:
+    """Who attended, and that a computer wrote it down, is no turn; a text without names has one speaker."""
+    talk = "".join(SHAPES["Meet"].format(name=name, time=time, text=text) for name, time, text in TALK)
+    notes = "---\ntype: meeting\n---\nWe agreed that the release is on Friday, and that Tom writes the ticket.\n"
+
+    assert len(read(tmp_path / "meet.txt", f"Attendees\nAnna Berg, Tom Lind\n\nTranscript\n\n{talk}")[1]) == 4
+    assert len(read(tmp_path / "notes.md", notes)[1]) == 1
+
+
 def test_times_of_day_may_pass_noon(tmp_path: Path) -> None:
     """What is later is told with AM and PM in mind."""
     times = ("11:58 AM", "11:59 AM", "12:01 PM", "1:02 PM")
