@@ -45,7 +45,7 @@ def test_a_key_is_kept_in_the_system_keyring_found_and_removed(tmp_path: Path) -
     """It stands nowhere below the home in plain text, and a later process of the same person finds it."""
     keep = f"echo {VALUE} | sessiontrackd key set --keyring"
     first = told(tmp_path, keep, "sessiontrackd key status", unlocked=True)
-    assert "Kept in the system keyring." in first
+    assert "Stored in the system keyring." in first
     assert "There is a key: the system keyring." in first
     assert VALUE not in first
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -529,7 +529,7 @@ def test_an_idle_worker_keeps_a_copy_a_day(rooms: Rooms, caplog: pytest.LogCaptu
         connection.execute("UPDATE ledger SET picousd = picousd + 1")
     asyncio.run(worker.Worker(rooms, 0.0).run())
     assert backups(rooms.home.db_path) == []
-    assert "copy of the database was not made" in caplog.text
+    assert "backup of the database was not made" in caplog.text
 
 
 FIRST_JOB = """
