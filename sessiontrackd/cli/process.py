@@ -7,7 +7,6 @@ import heapq
 import os
 from collections import Counter
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from sessiontrackd.config import PRESETS
 from sessiontrackd.errors import JobError, NotAConversation, Skipped
 from sessiontrackd.estimate import Estimates, Planned
 from sessiontrackd.model import FLAT_RATE, Folder, InsightLevel
-from sessiontrackd.pricing import picousd, prices_of
+from sessiontrackd.pricing import prices_of
 from sessiontrackd.watch import scan
 
 LEVELS = [level.value for level in InsightLevel]
@@ -64,25 +63,30 @@ def process(
         _print_notes(named, level)
         return
     asked = {"level": level, "engine": engine}
-    cost = ""
     if dry_run:
         results, cost = _rehearsed(named, **asked)
     else:
-        results = _results(named, **asked, again=again)
+        results, cost = _results(named, **asked, again=again)
     if as_json:
         print_json({"results": results})
     elif dry_run:
         _print_rehearsal(results, cost)
     else:
-        _print_results(results)
+        _print_results(results, cost)
     if any(_has_failed(result, each.by_name) for result, each in zip(results, named, strict=True)):
         click.get_current_context().exit(1)
 
 
-def _results(named: list[Named], **asked: Any) -> list[dict[str, Any]]:
+def _results(named: list[Named], **asked: Any) -> tuple[list[dict[str, Any]], str]:
+    """Work on transcripts; return what became of each, and what all of it cost now: an insight that was found cost nothing."""
     rooms = pipeline.open_rooms(current_home())
     try:
-        return asyncio.run(_worked(rooms, named, **asked))  # once: a loop costs about as much as a small transcript
+        before = rooms.budget.last_entry()
+        results = asyncio.run(_worked(rooms, named, **asked))  # once: a loop costs about as much as a small transcript
+        ended = rooms.budget.ended_between(before, rooms.budget.last_entry())
+        own = [each for each in ended if each.reserve.owner == rooms.store.owner]
+        spent = usd(sum(each.holding.picousd for each in own if each.holding))
+        return results, f"{spent} and {FLAT_RATE}" if any(each.is_flat_rate for each in own) else spent
     finally:
         pipeline.write_indexes(rooms)
         rooms.close()
@@ -144,7 +148,7 @@ def _text(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _print_results(results: list[dict[str, Any]]) -> None:
+def _print_results(results: list[dict[str, Any]], cost: str) -> None:
     """Print a line per transcript, with its notes below it."""
     for result in results:
         reason = f": {result['reason']}" if result["reason"] else ""
@@ -153,18 +157,15 @@ def _print_results(results: list[dict[str, Any]]) -> None:
             if session["report"]:
                 title = f"  “{safe(session['title'])}”" if session["title"] else ""
                 click.echo(f"  → {safe(session['report'])}{title}")
-    _print_total(results)
+    _print_total(results, cost)
 
 
-def _print_total(results: list[dict[str, Any]]) -> None:
+def _print_total(results: list[dict[str, Any]], cost: str) -> None:
     states = Counter(result["state"] for result in results)
     notes = sum(bool(session["report"]) for result in results for session in result["sessions"])
-    costs = [session["cost_usd"] for result in results for session in result["sessions"]]
-    spent = usd(picousd(sum((Decimal(cost) for cost in costs if cost is not None), Decimal())))
-    plan = f"{spent} and {FLAT_RATE}" if None in costs else spent
     if len(results) > 1:
         parts = ", ".join(f"{number:,} {state}" for state, number in states.most_common())
-        click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {plan}.")
+        click.echo(f"{count(len(results), 'transcript')}: {parts}. {count(notes, 'note')}, {cost}.")
 
 
 def _print_rehearsal(results: list[dict[str, Any]], cost: str) -> None:

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
-from sessiontrackd import worker
+from sessiontrackd import config, pricing, privacy, worker
 from sessiontrackd.cli.main import main
+from sessiontrackd.config import Home
+from sessiontrackd.store import open_store
+from tests.counterpart import Counterpart
+from tests.test_insights import KEY, TALK, answer
 
 SAMPLES = Path(str(resources.files("sessiontrackd") / "samples"))
 
@@ -177,3 +181,28 @@ def test_ctrl_c_is_heeded_between_two_transcripts(home: Path, talk: Path, monkey
 
     assert main(["process", str(talk.parent)]) == 130
     assert [each["state"] for each in done] == ["done"]
+
+
+def test_what_it_says_it_cost_is_what_the_account_booked(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy, and a second time, cost nothing, whatever their notes say that the insight once cost."""
+    folder, at = tmp_path / "talks", Home.find(home)
+    folder.mkdir()
+    for name in ("a.json", "b.json"):
+        (folder / name).write_text(json.dumps({"messages": TALK}))
+    with Counterpart(lambda _: answer()) as server:
+        config.keep_key(at, KEY)
+        for name, value in (("claude.base_url", server.base_url), ("budget.monthly", "5usd")):
+            config.set_value(at, name, value)
+        config.add_folder(at, folder, engine="claude")
+        with open_store(at.db_path, privacy.SCHEMA) as store:
+            privacy.Consents(store).grant(str(folder), f"127.0.0.1:{server.port}")
+        assert main(["process", str(folder)]) == 0
+        first = capsys.readouterr().out
+        assert main(["process", str(folder)]) == 0
+        second = capsys.readouterr().out
+
+    assert len(server.bill) == 1
+    assert f"2 notes, {pricing.usd_shown(server.billed_picousd)}." in first
+    assert second.endswith(" notes, $0.\n")
