@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gzip
 import json
 import random
@@ -28,6 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from porter import stem
 
 from sessiontrackd import report
+from sessiontrackd.contracts import OpenSession
+from sessiontrackd.errors import JobError
 from sessiontrackd.facts import Facts, Unit, extract, ranked, scores
 from sessiontrackd.insights import AIInsightGenerator, open_messages, read_session
 from sessiontrackd.model import Finding, InsightLevel, Message, Origin, Role, Session
@@ -297,40 +300,46 @@ def failing(messages: Sequence[Message]) -> Iterator[tuple[int, str]]:
                 yield message.index, squeezed(typed)
 
 
-def on_transcripts(paths: Sequence[Path], *, each: bool) -> int:
-    """Print what is found of what is there; return how many quotes do not stand and how many notes are too long."""
+def sessions_of(paths: Sequence[Path]) -> Iterator[tuple[Path, OpenSession]]:
+    """Yield the sessions of transcripts, and of those below folders, with their files; what is no conversation is left out."""
     from sessiontrackd import readers
 
+    files = (sorted(each.rglob("*")) if each.is_dir() else [each] for each in paths)
+    for path in (file for found in files for file in found if file.is_file()):
+        with contextlib.suppress(JobError):
+            for opened in readers.read(path).sessions:
+                yield path, opened
+
+
+def on_transcripts(paths: Sequence[Path], *, each: bool) -> int:
+    """Print what is found of what is there; return how many quotes do not stand and how many notes are too long."""
     wrong, sessions, spent_ms, tokens = 0, 0, 0.0, 0.0
     total: dict[str, Found] = {}
-    for path in paths:
-        for opened in readers.read(path).sessions:
-            messages = list(opened)
-            session = opened.close()
-            begin = time.process_time()
-            facts = extract(messages, Redactor(), title=session.title)
-            spent_ms += (time.process_time() - begin) * 1_000
-            tokens += sum(len(whole(message)) for message in messages) * TOKENS_PER_CHAR
-            sessions += 1
-            problems = [
-                f"NOT FOUND {one.kind} {one.messages}: {one.quote!r}"
-                for one in everything(facts)
-                if not stands(one, messages)
-            ]
-            problems += too_long(replace(session, messages=tuple(messages)), path)
-            wrong += len(problems)
-            found = compared_with(messages, facts)
-            for name, one in found.items():
-                before = total.get(name, Found(0, []))
-                total[name] = Found(
-                    before.there + one.there, before.lost + [f"{path.name} {what}" for what in one.lost]
-                )
-            if each:
-                print(
-                    f"{path.name[:48]:48} "
-                    + " ".join(f"{name} {one.there - len(one.lost)}/{one.there}" for name, one in found.items())
-                )
-            print("".join(f"    {path.name}: {problem}\n" for problem in problems), end="")
+    for path, opened in sessions_of(paths):
+        messages = list(opened)
+        session = opened.close()
+        begin = time.process_time()
+        facts = extract(messages, Redactor(), title=session.title)
+        spent_ms += (time.process_time() - begin) * 1_000
+        tokens += sum(len(whole(message)) for message in messages) * TOKENS_PER_CHAR
+        sessions += 1
+        problems = [
+            f"NOT FOUND {one.kind} {one.messages}: {one.quote!r}"
+            for one in everything(facts)
+            if not stands(one, messages)
+        ]
+        problems += too_long(replace(session, messages=tuple(messages)), path)
+        wrong += len(problems)
+        found = compared_with(messages, facts)
+        for name, one in found.items():
+            before = total.get(name, Found(0, []))
+            total[name] = Found(before.there + one.there, before.lost + [f"{path.name} {what}" for what in one.lost])
+        if each:
+            print(
+                f"{path.name[:48]:48} "
+                + " ".join(f"{name} {one.there - len(one.lost)}/{one.there}" for name, one in found.items())
+            )
+        print("".join(f"    {path.name}: {problem}\n" for problem in problems), end="")
     for name, one in total.items():
         share = 100 * (one.there - len(one.lost)) / max(one.there, 1)
         print(f"{name:8} {one.there - len(one.lost):5} of {one.there:5}  {share:5.1f} %  {', '.join(one.lost[:4])}")
