@@ -541,6 +541,7 @@ def test_what_people_take_on_is_open_and_says_who() -> None:
         ("Anna", "Let's leave the beta channel for the next release."),
         ("Ben", "I will be here next week. I'll tell you about it."),
         ("Carla", "Gut, dann kümmere ich mich bis Freitag um die Kündigung."),
+        ("Carla", "I still need to ask the printer whether the poster is ready. I need to say that I am glad."),
         ("Anna", "Thanks everyone, see you next week."),
     )
     told = [(finding.details.get("who"), finding.text) for finding in facts.of("todo")]
@@ -548,6 +549,7 @@ def test_what_people_take_on_is_open_and_says_who() -> None:
     assert told == [
         ("Ben", "I'll renew the certificate by Wednesday."),
         ("Carla", "Gut, dann kümmere ich mich bis Freitag um die Kündigung."),
+        ("Carla", "I still need to ask the printer whether the poster is ready."),
     ]
     assert [(each.details["who"], each.text) for each in facts.of("decision")] == [
         ("Anna", "Let's leave the beta channel for the next release.")

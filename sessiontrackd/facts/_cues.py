@@ -132,11 +132,11 @@ _GREETS_WIDE = re.compile(
     "有什么可以帮|有什麼可以幫|有什么需要帮|有什麼需要幫|有什么我可以|我可以帮[您你]|需要我帮|能帮您什么|お手伝い(?:でき|しましょう)|도와드릴까요"
 )
 _PROMISES = re.compile(
-    r"\W*(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)"
+    r"\W*(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)|i (?:still |also )?(?:need|have) to\b"
     r"|(?:\w+ )?(?:ich|mich)\b|someone (?:has|needs) to|somebody (?:has|needs) to)"
 )
 _WORKS = re.compile(
-    r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|tell|e-?mail|draft|review|finish|remove|create|book"
+    r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|ask|tell|e-?mail|draft|review|finish|remove|create|book"
     r"|schedule|organi[sz]e|contact|share the|post the|renew|look into|follow up|set up|file|open an? (?:issue|ticket|pr)|merge|deploy|publish|document)\b(?! (?:you|my|what)\b)"
 )
 _DEADLINE = re.compile(
