@@ -22,7 +22,7 @@ from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
 from sessiontrackd.history._tariffs import Tariffs
 from sessiontrackd.history._told import Told, told
 from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
-from sessiontrackd.pricing import Prices, Tariff, usd_text
+from sessiontrackd.pricing import Prices, usd_text
 from sessiontrackd.store import Store
 
 __all__ = [
@@ -72,9 +72,8 @@ class History:
         """Keep the parts."""
         self._store = store
         self._now = now
-        self._known = Tariffs(store, prices or Prices())
+        self._tariffs = Tariffs(store, prices or Prices())
         self._spent: RunningSum | None = None
-        self._tariffs: dict[tuple[str, int], Tariff | None] = {}  # by model and day (UTC)
         self.cursors = Cursors(store)
         self.notes = Reports(store, now=now)
         self.lines = Lines(store, now=now)
@@ -258,11 +257,7 @@ class History:
         """Price one reply; None where that is unknown: no model, no price, or a sum under a price with steps."""
         if not row["model"]:
             return None
-        at_ms = self._ms() if row["at"] is None else row["at"]
-        key = row["model"], at_ms // _DAY_MS
-        if key not in self._tariffs:
-            self._tariffs[key] = self._known.of(row["model"], _at(at_ms))
-        tariff = self._tariffs[key]
+        tariff = self._tariffs.of(row["model"], self._now() if row["at"] is None else _at(row["at"]))
         if tariff is None or (row["is_sum"] and tariff.steps):
             return None
         usage = _usage(row)
@@ -371,5 +366,4 @@ def _at(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-_DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -24,10 +24,14 @@ class Tariffs:
         """Keep the parts."""
         self._store = store
         self._prices = prices
+        self._found: dict[tuple[str, date], Tariff | None] = {}  # by model and day (UTC)
 
     def of(self, model: str, at: datetime) -> Tariff | None:
-        """Return what a model cost on a day (UTC); None where nobody knows."""
-        return self._prices.stated(model, at) or self._packaged(model, at)
+        """Return what a model cost on a day (UTC); None where that is unknown."""
+        key = model, at.astimezone(UTC).date()
+        if key not in self._found:
+            self._found[key] = self._prices.stated(model, at) or self._packaged(model, at)
+        return self._found[key]
 
     def _packaged(self, model: str, at: datetime) -> Tariff | None:
         key = package(), model, at.date().isoformat()

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from sessiontrackd.records import decode_raw
+from sessiontrackd.records import blocks_text, decode_raw
 
 BARE_ITEMS = ("message", "reasoning", "function_call", "function_call_output")
 _EXIT = re.compile(r"(?:Process exited with code|^Exit code:) (-?\d+)", re.MULTILINE)
@@ -60,12 +60,7 @@ def kind_of(line: Line) -> tuple[str, Payload]:
 
 def content_text(content: Raw) -> str:
     """Return the text of a message's content."""
-    value = decode_raw(content) if content else None
-    if isinstance(value, str):
-        return value
-    parts = value if isinstance(value, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return blocks_text(decode_raw(content)) if content else ""
 
 
 def arguments_of(item: Payload) -> dict[str, Any]:
@@ -89,9 +84,6 @@ def answer_of(output: Raw) -> tuple[str, bool]:
         about = value.get("metadata")
         failed = value.get("success") is False or (isinstance(about, dict) and about.get("exit_code") not in (0, None))
         value = value.get("output", value.get("content", ""))
-    if isinstance(value, list):
-        texts = [part.get("text") for part in value if isinstance(part, dict)]
-        value = "\n".join(text for text in texts if isinstance(text, str))
-    text = value if isinstance(value, str) else ""
+    text = blocks_text(value)
     exits = _EXIT.search(text[:2000])
     return text, failed or (exits is not None and exits[1] != "0")

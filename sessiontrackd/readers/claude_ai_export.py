@@ -14,7 +14,7 @@ from sessiontrackd.model import Origin, Role, Transcript
 from sessiontrackd.readers._figures import Figures
 from sessiontrackd.readers._timeline import Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, many_sessions
-from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_time
+from sessiontrackd.records import Document, Source, as_text, blocks_text, decode_raw, parse_time
 
 NAME = "claude_ai_export"
 MEMBER = "conversations.json"
@@ -158,9 +158,4 @@ def _tool(block: Block, timeline: Timeline) -> None:
 
 
 def _result(content: Raw) -> str:
-    value = decode_raw(content) if content else None
-    if isinstance(value, str):
-        return value
-    parts = value if isinstance(value, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return blocks_text(decode_raw(content)) if content else ""

@@ -71,6 +71,15 @@ def as_text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def blocks_text(value: object) -> str:
+    """Return a value that is text, or the texts of a list of blocks, a line each; nothing of anything else."""
+    if isinstance(value, str):
+        return value
+    blocks = value if isinstance(value, list) else []
+    texts = [block.get("text") for block in blocks if isinstance(block, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
 def cut_result(text: str) -> tuple[str, int | None]:
     """Keep head and tail of a long tool result; the second value is where the middle was left out."""
     if len(text) <= RESULT_HEAD_CHARS + RESULT_TAIL_CHARS:
