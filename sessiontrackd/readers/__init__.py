@@ -49,15 +49,27 @@ READERS = (
 GROUP = "sessiontrackd.readers"
 ROWS = ("sharegpt", "openai_messages")
 DATA_SET_ROWS = 100  # a person's own export has fewer in one file of these formats
-__all__ = ["READERS", "all_readers", "follow", "inspect_document", "is_data_set", "read", "recognise", "subagent_paths"]
+__all__ = [
+    "READERS", "all_readers", "follow", "inspect_document", "is_data_set", "others", "read", "recognise",
+    "subagent_paths",
+]  # fmt: skip
+
+
+def all_readers() -> Iterator[Reader]:
+    """Yield our readers in order, then those of other packages; each is imported when its turn comes."""
+    yield from map(_own, READERS)
+    yield from others()
 
 
 @cache
-def all_readers() -> tuple[Reader, ...]:
-    """Return our readers in order, then those of other packages."""
-    own = [importlib.import_module(f"{__name__}.{name}") for name in READERS]
-    others = [point.load() for point in entry_points(group=GROUP)]
-    return cast("tuple[Reader, ...]", (*own, *others))
+def _own(name: str) -> Reader:
+    return cast("Reader", importlib.import_module(f"{__name__}.{name}"))
+
+
+@cache
+def others() -> tuple[Reader, ...]:
+    """Return the readers of other packages."""
+    return tuple(point.load() for point in entry_points(group=GROUP))
 
 
 def recognise(source: Source) -> Reader | None:

@@ -11,7 +11,6 @@ from operator import add
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from sessiontrackd.model import Message, Origin, Role, Session, Trail, Usage, UsageRecord
 from sessiontrackd.readers._claude_records import (
@@ -24,6 +23,7 @@ from sessiontrackd.readers._claude_records import (
     Counts,
     Queued,
     Record,
+    Said,
     counts_of,
     cut_leading,
     has_counts,
@@ -138,7 +138,7 @@ class Conversation:
     def _user(self, record: Record, line: int | None) -> None:
         at = parse_time(record.timestamp)
         self.figures.saw(at)
-        blocks = self._blocks(record.message.content)
+        blocks = _blocks(record.message)
         sidechain = bool(record.is_sidechain)
         self.counts["side_records" if sidechain else "main_records"] += 1
         results = [block for block in blocks if block.type == "tool_result"]
@@ -157,15 +157,6 @@ class Conversation:
             origin = Origin.HUMAN if human else Origin.SIDECHAIN if sidechain else _injected(record)
             self.timeline.say(Role.USER, origin, *shown, at=at, line=line, **_uuid(record))
 
-    def _blocks(self, content: Raw) -> list[Block]:
-        data = bytes(memoryview(content)[:1])
-        if data == b'"':
-            text = decode_raw(content, str)
-            return [Block(type="text", text=text)] if isinstance(text, str) else []
-        if data != b"[":
-            return []
-        return decode_raw(content, list[Block]) or []
-
     def _results_of(self, blocks: list[Block], *, sidechain: bool) -> None:
         for block in blocks:
             if not isinstance(block.tool_use_id, str):
@@ -173,8 +164,7 @@ class Conversation:
             if not sidechain:
                 self.results.add(block.tool_use_id)
             if not self._only_figures:
-                text = result_text(decode_raw(block.content)) if block.content else ""
-                self.timeline.result(block.tool_use_id, text, failed=block.is_error is True)
+                self.timeline.result(block.tool_use_id, result_text(block.content), failed=block.is_error is True)
 
     def _count_special(self, record: Record, texts: list[str]) -> None:
         if not (texts or record.is_meta or record.is_compact_summary or record.origin):
@@ -240,7 +230,7 @@ class Conversation:
 
     def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
         texts, calls = [], []
-        for block in self._blocks(record.message.content):
+        for block in _blocks(record.message):
             if block.type == "text" and isinstance(block.text, str):
                 texts.append(block.text)
             elif block.type in CALLS:
@@ -265,9 +255,9 @@ class Conversation:
         spent = self.replies.get((known, as_text(record.request_id)))
         draft.usage = usage_of(spent.counts, spent.version) if spent is not None and known else None
         for block in calls:
-            arguments = decode_raw(block.input) if block.input else None
+            arguments = block.input if isinstance(block.input, dict) else {}
             named = block.name if isinstance(block.name, str) else "?"
-            self.timeline.call(draft, named, arguments if isinstance(arguments, dict) else {}, as_text(block.id))
+            self.timeline.call(draft, named, arguments, as_text(block.id))
 
     # the rest
 
@@ -402,6 +392,14 @@ class Conversation:
             return recorded or stem or "session", None
         own = self.agent_id or stem
         return (own if own != recorded else f"{recorded}-agent"), recorded
+
+
+def _blocks(said: Said) -> list[Block]:
+    """Return the blocks of a message; one that is text is a block of text."""
+    content = said.content
+    if isinstance(content, str):
+        return [Block(type="text", text=content)]
+    return content or []
 
 
 def _is_notification(record: Record) -> bool:

@@ -55,16 +55,6 @@ class Tokens(Struct, gc=False, frozen=True):
 NO_TOKENS = Tokens()
 
 
-class Said(Struct, gc=False, frozen=True):
-    """The message of a record."""
-
-    role: Any = None
-    id: Any = None
-    model: Any = None
-    usage: Tokens = NO_TOKENS
-    content: Raw = _NOTHING
-
-
 class Block(Struct, gc=False):
     """One block of a message's content."""
 
@@ -74,8 +64,18 @@ class Block(Struct, gc=False):
     name: Any = None
     tool_use_id: Any = None
     is_error: Any = None
-    input: Raw = _NOTHING
-    content: Raw = _NOTHING
+    input: Any = None
+    content: Any = None
+
+
+class Said(Struct, gc=False, frozen=True):
+    """The message of a record."""
+
+    role: Any = None
+    id: Any = None
+    model: Any = None
+    usage: Tokens = NO_TOKENS
+    content: list[Block] | str | None = None
 
 
 NOTHING_SAID = Said()
