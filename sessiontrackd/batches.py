@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec import structs
 
 from sessiontrackd.errors import EngineError, Failed, Held, JobError, Refused, Waiting
 from sessiontrackd.model import Ask, Reply, Reservation, Usage
@@ -294,7 +296,7 @@ def _pause_ms(age_ms: int) -> float:
 def _plain(reply: Reply) -> dict[str, Any]:
     return {
         "text": reply.text,
-        "usage": asdict(reply.usage),
+        "usage": structs.asdict(reply.usage),
         "model": reply.model,
         "stop_reason": reply.stop_reason,
         "request_id": reply.request_id,

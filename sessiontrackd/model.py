@@ -1,4 +1,4 @@
-"""The nouns of the program: frozen dataclasses without I/O."""
+"""The nouns of the program, frozen, without I/O. Of what a transcript has many they are Structs, which are cheap to make."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 MOST_TOKENS = 10**10  # of a bucket; a request has not a thousandth of it, and the ledger holds what so many cost
 FLAT_RATE = "flat rate"  # what a request costs that a plan of the user's covers: neither known nor nothing
@@ -52,8 +54,7 @@ class Origin(StrEnum):
     MODEL = "model"  # what the assistant wrote in the main conversation
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Tokens by bucket; the buckets never overlap. `complete` is False where the source is known to fall short."""
 
     input_tokens: int = 0
@@ -104,8 +105,7 @@ class UsageRecord(NamedTuple):
     sidechain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True, gc=False):
     """One call of a tool by the model, with the result where the source holds it.
 
     A long result keeps its head and its tail only (`result_cut_at` is the code point where the middle was left out);
@@ -113,7 +113,7 @@ class ToolCall:
     """
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = {}
     result: str | None = None
     result_bytes: int = 0
     result_cut_at: int | None = None
@@ -121,8 +121,7 @@ class ToolCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, gc=False):
     """One message of a session. `index` counts from 1 in source order; tool results are parts of their call."""
 
     index: int

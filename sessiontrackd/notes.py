@@ -11,6 +11,8 @@ from datetime import tzinfo
 from functools import reduce
 from pathlib import Path
 
+from msgspec import structs
+
 from sessiontrackd import report
 from sessiontrackd.errors import JobError, SettingsError
 from sessiontrackd.history import History, Line, Report
@@ -199,7 +201,7 @@ def _with_usage(
         return session, None
     usage, cost_picousd, is_all = found
     is_complete = all(one.usage is None or one.usage.complete for one in family)
-    return replace(session, usage=replace(usage, complete=usage.complete and is_complete)), (
+    return replace(session, usage=structs.replace(usage, complete=usage.complete and is_complete)), (
         cost_picousd,
         is_all and is_complete,
     )

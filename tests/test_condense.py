@@ -6,12 +6,12 @@ import gzip
 import json
 import random
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sessiontrackd import readers
 from sessiontrackd.condense import Condenser, parts, render
@@ -287,7 +287,9 @@ def test_a_whole_request_stays_below_the_price_step() -> None:
 
 def test_a_sub_agents_own_file_is_a_conversation() -> None:
     """Where nothing else is there, the sub-agent's messages are the session."""
-    messages = [replace(message, origin=Origin.SIDECHAIN) for message in (human(1, "look"), agent(2, "found it"))]
+    messages = [
+        structs.replace(message, origin=Origin.SIDECHAIN) for message in (human(1, "look"), agent(2, "found it"))
+    ]
 
     assert "found it" in render(condensed(messages, InsightLevel.STANDARD))
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from sessiontrackd.condense._lines import (
     COMMIT,
     SALIENT,
@@ -146,12 +148,12 @@ class _Fold:
                 self._settle(self._limits.other, self._limits.telling)
                 self._last_said = kept
             for call in message.tool_calls:
-                self._call(kept, replace(call, name=self._name(call.name)))
+                self._call(kept, structs.replace(call, name=self._name(call.name)))
         else:
             self._settle(self._limits.outcome, self._limits.telling * _OUTCOME_TELLS)
             kept.text = self._short(message.text, self._limits.human, list(spoken(message.text)))
             self._said.update(names_in(kept.text))
-        kept.message = replace(message, text="", tool_calls=()) if kept is not self._last_said else message
+        kept.message = structs.replace(message, text="", tool_calls=()) if kept is not self._last_said else message
 
     def messages(self) -> Iterator[Message]:
         """Yield what is left, in order."""
@@ -161,7 +163,7 @@ class _Fold:
         for kept in self.kept:
             if kept.text or kept.calls:
                 speaker = kept.message.speaker and self.redactor.redact(kept.message.speaker)
-                yield replace(kept.message, text=kept.text, tool_calls=tuple(kept.calls), speaker=speaker)
+                yield structs.replace(kept.message, text=kept.text, tool_calls=tuple(kept.calls), speaker=speaker)
 
     def _name(self, name: str) -> str:
         """Return a tool's name, redacted: it is whatever the transcript says."""
@@ -175,7 +177,7 @@ class _Fold:
             kept, self._last_said = self._last_said, None
             kept.text = self._short(kept.message.text, limits, most=most)
             self._said.update(names_in(kept.text))
-            kept.message = replace(kept.message, text="", tool_calls=())
+            kept.message = structs.replace(kept.message, text="", tool_calls=())
 
     def _call(self, kept: _Kept, call: ToolCall) -> None:
         if is_todo(call):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec import structs
+
 from sessiontrackd.model import Message, Session
 from sessiontrackd.tokens import sized
 
@@ -65,11 +67,17 @@ def _fitting(message: Message, most: int) -> Iterator[Message]:
         return
     calls, half = message.tool_calls, len(message.text) // 2
     if not calls:
-        pieces = [replace(message, text=message.text[:half]), replace(message, text=message.text[half:])]
+        pieces = [
+            structs.replace(message, text=message.text[:half]),
+            structs.replace(message, text=message.text[half:]),
+        ]
     elif message.text:
-        pieces = [replace(message, tool_calls=()), replace(message, text="")]
+        pieces = [structs.replace(message, tool_calls=()), structs.replace(message, text="")]
     else:
         middle = len(calls) // 2
-        pieces = [replace(message, tool_calls=calls[:middle]), replace(message, tool_calls=calls[middle:])]
+        pieces = [
+            structs.replace(message, tool_calls=calls[:middle]),
+            structs.replace(message, tool_calls=calls[middle:]),
+        ]
     for piece in pieces:
         yield from _fitting(piece, most)

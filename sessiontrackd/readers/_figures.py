@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import structs
 
 from sessiontrackd.model import Session, Trail, Usage, UsageRecord
 from sessiontrackd.records import clean_text
@@ -54,7 +55,7 @@ class Figures:
         """Return the session with these figures, without messages."""
         usage = self.usage or total(record.usage for record in self.usage_records)
         if usage is not None and self.incomplete:
-            usage = dataclasses.replace(usage, complete=False)
+            usage = structs.replace(usage, complete=False)
         return Session(
             session_id=clean_text(session_id),
             format=name,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.model import Message, Origin, Role, ToolCall, Usage
 from sessiontrackd.records import cut_result
@@ -15,14 +16,13 @@ HELD_MESSAGES = 200  # so many may wait for the result of an earlier call
 HELD_CHARS = 8_000_000
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """A message that may still grow."""
 
     index: int
     role: Role
     origin: Origin
-    texts: list[str] = field(default_factory=list)
+    texts: list[str] = []
     at: datetime | None = None
     model: str | None = None
     usage: Usage | None = None
@@ -30,8 +30,8 @@ class Draft:
     request_id: str | None = None
     line: int | None = None
     speaker: str | None = None
-    calls: list[ToolCall] = field(default_factory=list)
-    waiting: set[str] = field(default_factory=set)
+    calls: list[ToolCall] = []
+    waiting: set[str] = set()
 
     def finished(self) -> Message:
         """Return the message as it stands now."""
