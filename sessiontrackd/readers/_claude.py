@@ -34,7 +34,7 @@ from sessiontrackd.readers._claude_records import (
 )
 from sessiontrackd.readers._claude_usual import Usual
 from sessiontrackd.readers._figures import Figures
-from sessiontrackd.readers._timeline import Timeline
+from sessiontrackd.readers._timeline import Draft, Timeline
 from sessiontrackd.records import as_text, decode_raw, parse_time
 
 UUID_CHARS = 36
@@ -238,26 +238,30 @@ class Conversation:
                 if isinstance(block.id, str) and record.message.model != SYNTHETIC:
                     self.calls[sidechain].add(block.id)
         if not self._only_figures and (calls or any(texts)):
-            self._say(record, texts, calls, {"at": at, "line": line}, sidechain=sidechain)
+            draft = self._draft(record, texts, line, at, sidechain=sidechain)
+            for block in calls:
+                arguments = block.input if isinstance(block.input, dict) else {}
+                named = block.name if isinstance(block.name, str) else "?"
+                self.timeline.call(draft, named, arguments, as_text(block.id))
 
-    def _say(
-        self, record: Record, texts: list[str], calls: list[Block], facts: dict[str, Any], *, sidechain: bool
-    ) -> None:
+    def _draft(
+        self, record: Record, texts: list[str], line: int | None, at: datetime | None, *, sidechain: bool
+    ) -> Draft:
+        """Return the message that a record's words belong to: a reply comes in several records."""
         said = record.message
-        known = as_text(said.id)
+        known, asked = as_text(said.id), as_text(record.request_id)
         draft = self.timeline.recent(known, sidechain) if known else None
         if draft is None:
             origin = Origin.SIDECHAIN if sidechain else Origin.META if said.model == SYNTHETIC else Origin.MODEL
-            ids = {"model": as_text(said.model), "message_id": known, "request_id": as_text(record.request_id)}
-            draft = self.timeline.say(Role.ASSISTANT, origin, *texts, **facts, **ids)
+            draft = self.timeline.say(
+                Role.ASSISTANT, origin, *texts,
+                at=at, line=line, model=as_text(said.model), message_id=known, request_id=asked,
+            )  # fmt: skip
         else:
             draft.texts += texts
-        spent = self.replies.get((known, as_text(record.request_id)))
+        spent = self.replies.get((known, asked))
         draft.usage = usage_of(spent.counts, spent.version) if spent is not None and known else None
-        for block in calls:
-            arguments = block.input if isinstance(block.input, dict) else {}
-            named = block.name if isinstance(block.name, str) else "?"
-            self.timeline.call(draft, named, arguments, as_text(block.id))
+        return draft
 
     # the rest
 

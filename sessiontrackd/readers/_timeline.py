@@ -106,16 +106,11 @@ class Timeline:
 
     def ready(self) -> Iterable[Message]:
         """Return the messages that are complete: all but the newest, and those that wait for a result."""
-        ready = []
-        while self._leaves():
-            ready.append(self._leave())
-        return ready
-
-    def _leaves(self) -> bool:
         drafts = self._drafts
-        if len(drafts) < 2:
-            return False
-        return not drafts[0].waiting or len(drafts) > HELD_MESSAGES or self._chars > HELD_CHARS
+        ready: tuple[Message, ...] = ()
+        while len(drafts) > 1 and (not drafts[0].waiting or len(drafts) > HELD_MESSAGES or self._chars > HELD_CHARS):
+            ready += (self._leave(),)
+        return ready
 
     def rest(self) -> Iterator[Message]:
         """Yield what is left, at the end."""

@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 LONGEST_LINE_BYTES = 128 * 1024 * 1024
 PADDING = b" \t\r\n\0"
+LF = 10
 
 
 class Lines(Generic[T]):
@@ -41,7 +42,7 @@ class Lines(Generic[T]):
         """Yield line numbers and records."""
         decode = decoder_of(cast("Hashable", self._shape)).decode
         for number, line in self.physical():
-            if line.endswith(b"\n"):
+            if line[-1] == LF:
                 self.whole_bytes += len(line)
                 self.whole_lines = number
             else:
