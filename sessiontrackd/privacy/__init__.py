@@ -7,7 +7,7 @@ import re
 import secrets
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -17,13 +17,14 @@ from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant
 
 __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
-_BLOCK_CHARS = 32_768  # of texts that are looked at together: where something is found, all of it is looked at again
+_BLOCK_CHARS = 32_768  # of texts that are looked at together
 _SEEN_TEXTS = 12  # whose private parts are remembered: of one text several parts are cut, with others in between
 _NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
 # Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
 _OURS = re.compile(
     f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{8,16}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
 )
+_Finder = Callable[[bytes], list[_scan.Found]]
 _LOOKALIKES = (("“", '"'), ("”", '"'), ("„", '"'), ("‘", "'"), ("’", "'"), ("：", ":"), ("＝", "="), ("\u00a0", " "), ("\u202f", " "), ("→", ">"))  # fmt: skip
 
 
@@ -77,9 +78,13 @@ class Redactor:
 
     def _found(self, text: str) -> list[Span]:
         data, found = _plain(text), list[_scan.Found]()
-        while more := _fresh(data, _scan.find(data)) or (_fresh(data, _personal.find(data)) if self.personal else []):
-            found += more
-            data = _blanked(data, more)
+        finders = (_scan.find, _personal.find) if self.personal else (_scan.find,)
+        for number, find in enumerate(finders, 1):
+            more = _fresh(data, find(data))
+            while more:
+                found += more
+                data = _blanked(data, more)
+                more = [hit for part in _touched(data, more) for hit in _first(data, part, finders[:number])]
         return [Span(*hit) for hit in _scan.united(found)]
 
     def redact(self, text: str) -> str:
@@ -140,7 +145,7 @@ class Redactor:
             spans[part].append(span)
         self._refuse_forged(joined)
         return [
-            self._replaced(joined, spans[part], start, start + min(len(text), end))
+            self._replaced(joined, spans[part], start, start + min(len(text), end)) if part in spans else text[:end]
             for part, (start, (text, end)) in enumerate(zip(starts, parts, strict=False))
         ]
 
@@ -188,6 +193,24 @@ def _plain(text: str) -> bytes:
 def _fresh(data: bytes, found: list[_scan.Found]) -> list[_scan.Found]:
     """Leave out what holds nothing but blanks, so that looking again comes to an end."""
     return [hit for hit in found if data[hit[0] : hit[1]].strip(b"\0")]
+
+
+def _touched(data: bytes, found: Iterable[_scan.Found]) -> Iterator[tuple[int, int]]:
+    """Yield where the texts stand, with the seams around them, in which something was found: in the others nothing changed."""
+    seam, end = _scan.SEAM.encode(), 0
+    for first, last, _ in found:
+        if last > end:
+            start, end = max(data.rfind(seam, 0, first), 0), data.find(seam, last)
+            end = len(data) if end < 0 else end + len(seam)
+            yield start, end
+
+
+def _first(data: bytes, part: tuple[int, int], finders: Iterable[_Finder]) -> list[_scan.Found]:
+    """Return what the first finder that finds anything finds in a part."""
+    start, end = part
+    text = data[start:end]
+    found = next(filter(None, (_fresh(text, find(text)) for find in finders)), [])
+    return [(first + start, last + start, kind) for first, last, kind in found]
 
 
 def _blanked(data: bytes, found: list[tuple[int, int, str]]) -> bytes:

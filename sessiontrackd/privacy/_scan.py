@@ -221,7 +221,7 @@ def _loose(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield strings drawn by a machine: capitals, small letters and digits anywhere, fewer kinds where the line speaks of a secret."""
     for match in _runs().finditer(data):
         start, end = match.span()
-        value = match.group()
+        value = data[start:end]  # faster than group()
         if end - start > 600 or (value.islower() and not _A_DIGIT.search(value)) or not looks_random(value, 20):
             continue
         mixed = not (value.islower() or value.isupper()) and len(_UUID_OR_HEX.sub(b"", value)) >= 20
