@@ -163,6 +163,7 @@ HALVES = (
         st.tuples(st.lists(st.sampled_from(HALVES) | texts, max_size=3).map("".join), st.integers(0, 60)), max_size=6
     )
 )
+@example([(MAIL, 40), ("See https://user:pass@example.com includes credential.\n", 60), ("password: ", 10)])
 def test_many_texts_at_once_are_cut_as_each_alone(parts: list[tuple[str, int]]) -> None:
     """What stands in one text never changes what is found in another; a text may end within what its neighbour begins with."""
     one, other = (Redactor(personal=True, nonce="0a1b2c3d") for _ in range(2))

@@ -9,6 +9,7 @@ from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 from sessiontrackd.errors import Failed
@@ -20,10 +21,6 @@ __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span",
 _BLOCK_CHARS = 32_768  # of texts that are looked at together
 _SEEN_TEXTS = 12  # whose private parts are remembered: of one text several parts are cut, with others in between
 _NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
-# Blanked before a text is looked at: what was written by a redactor, this one or another, holds nothing private.
-_OURS = re.compile(
-    f"⟦(?:(?:{'|'.join(sorted(_scan.kinds()))})-|[0-9a-f]{{8,16}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧"
-)
 _Finder = Callable[[bytes], list[_scan.Found]]
 _LOOKALIKES = (("“", '"'), ("”", '"'), ("„", '"'), ("‘", "'"), ("’", "'"), ("：", ":"), ("＝", "="), ("\u00a0", " "), ("\u202f", " "), ("→", ">"))  # fmt: skip
 
@@ -180,11 +177,19 @@ class Redactor:
             return
 
 
+@cache
+def _ours() -> re.Pattern[str]:
+    """Return what is blanked before a text is looked at: what a redactor wrote, this one or another, holds nothing private."""
+    kinds = "|".join(sorted(_scan.kinds()))
+    return re.compile(f"⟦(?:(?:{kinds})-|[0-9a-f]{{8,16}}:(?:{'|'.join(_personal.KINDS)}):)[0-9]{{1,6}}⟧")
+
+
 def _plain(text: str) -> bytes:
     """Return one ASCII byte a code point, so that offsets stay: placeholders become NUL, lone surrogates and the rest `?`."""
     if text.isascii():
         return text.encode()
-    text = _OURS.sub(lambda match: "\0" * len(match[0]), text)
+    if "⟦" in text:
+        text = _ours().sub(lambda match: "\0" * len(match[0]), text)
     for shown, plain in _LOOKALIKES:  # faster than translate
         text = text.replace(shown, plain)
     return text.encode("ascii", "replace")

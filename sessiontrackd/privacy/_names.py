@@ -39,7 +39,9 @@ _VALUE = (
     rb"[\"']?(?P<bare>[^\s\"'`<>,;\\\0]{1,1000}))"
 )
 # Behind the rest of the name no part of a name goes on, which the pattern says before it tries every operator at every letter of it.
-_ASSIGNED = re.compile(rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?![A-Za-z0-9_])(?:\\{0,3}[\"'`]|\]|\)|\*\*){0,3}" + _OPERATOR + _VALUE)
+_ASSIGNED = re.compile(
+    rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?![A-Za-z0-9_])(?:\\{0,3}[\"'`]|\]|\)|\*\*){0,3}" + _OPERATOR + _VALUE
+)
 _FLAGGED = re.compile(
     rb"(?P<rest>[A-Za-z0-9_-]{0,30})[ \t]{1,4}" + _VALUE.replace(rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?", b"", 1)
 )

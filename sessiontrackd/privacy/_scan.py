@@ -89,22 +89,36 @@ class _Shape(NamedTuple):
     """A pattern with an anchor somewhere inside."""
 
     kind: str
-    before: frozenset[int]
+    before: str
     back: int
-    pattern: re.Pattern[bytes]
+    pattern: str
     random: bool
 
     def at(self, data: bytes, at: int) -> Found | None:
         """Return the credential whose anchor stands at `at`."""
-        start = at
-        while start > 0 and at - start < self.back and data[start - 1] in self.before:
+        start, allowed = at, _bytes_of(self.before)
+        while start > 0 and at - start < self.back and data[start - 1] in allowed:
             start -= 1
-        match = self.pattern.match(data, start) if _starts_here(data, start) else None
+        if not _starts_here(data, start):
+            return None
+        pattern = _compiled(self.pattern)
+        match = pattern.match(data, start)
         if match is None or (match.end() < len(data) and data[match.end()] in _ALNUM):
             return None
         if self.random and not looks_random(match.group()):
             return None
-        return *match.span(1 if self.pattern.groups else 0), self.kind
+        return *match.span(1 if pattern.groups else 0), self.kind
+
+
+@cache  # as `_body`
+def _compiled(regex: str) -> re.Pattern[bytes]:
+    return re.compile(regex.encode())
+
+
+@cache
+def _bytes_of(letters: str) -> frozenset[int]:
+    """Return the bytes of a set of letters as patterns write it."""
+    return frozenset(byte for byte in range(128) if letters and re.match(f"[{letters}]", chr(byte)))
 
 
 @cache
@@ -118,8 +132,7 @@ def _fixed() -> Anchors[_Token | _Shape]:
     for kind, anchor, before, back, pattern in SHAPES:
         if not anchor:
             continue
-        allowed = frozenset(byte for byte in range(128) if before and re.match(f"[{before}]", chr(byte)))
-        shape = _Shape(kind.rstrip("?"), allowed, back, re.compile(pattern.encode()), kind.endswith("?"))
+        shape = _Shape(kind.rstrip("?"), before, back, pattern, kind.endswith("?"))
         rules.append((anchor.encode(), shape))
     return Anchors(rules)
 
@@ -128,11 +141,11 @@ def _fixed() -> Anchors[_Token | _Shape]:
 def _unanchored() -> tuple[Any, list[_Shape]]:
     """Return a pattern that finds every shape without an anchor, and these shapes."""
     shapes = [
-        _Shape(kind.rstrip("?"), frozenset(), 0, re.compile(pattern.encode()), kind.endswith("?"))
+        _Shape(kind.rstrip("?"), "", 0, pattern, kind.endswith("?"))
         for kind, anchor, _, _, pattern in SHAPES
         if not anchor
     ]
-    return compile_linear(b"|".join(b"(?:" + shape.pattern.pattern + b")" for shape in shapes)), shapes
+    return compile_linear("|".join(f"(?:{shape.pattern})" for shape in shapes).encode()), shapes
 
 
 @cache
