@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sessiontrackd.errors import EngineError, Failed, Held, JobError, Refused, Waiting
 from sessiontrackd.model import Ask, Reply, Reservation, Usage
@@ -57,8 +56,7 @@ class InBatch(Waiting):
     brief = "it waits in a batch"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request that is gathered: with its money set aside, and not yet sent.
 
     `require` raises a JobError where it may not be sent after all, for much may have changed since it was gathered; `trip`
@@ -75,8 +73,7 @@ class Request:
     trip: Callable[[str], object] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """One request that came back, and which part of the session it asked about."""
 
     part: int

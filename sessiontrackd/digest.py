@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import report
 from sessiontrackd.config import Span
@@ -24,8 +25,7 @@ NO_PROJECT = "No project"
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """Something that is still to be done or answered, since when, and where it was said last."""
 
     finding: Finding

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from sessiontrackd import condense, readers
 from sessiontrackd.contracts import OpenSession
@@ -53,8 +54,7 @@ class _Needs(NamedTuple):
     cost_picousd: Range
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(Struct, frozen=True):
     """What all of them need. Only `read` of `files` were read; the rest is scaled from those by size."""
 
     transcripts: int

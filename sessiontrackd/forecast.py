@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 HALF_LIFE_DAYS = 14.0  # of a day's weight in the rate. Source: 30-day windows of two teams' spending, 2026
 HISTORY_DAYS_LEAST = 1  # before this month; without any the rate is the plain mean of this month
@@ -15,8 +16,7 @@ WIDER_LATE, WIDER_EARLY = 1.5, 1.2
 SHARE = 0.90  # of the draws that lie in the range
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """What a month may come to, in pico-USD, and the day (1 to 31) on which its budget would be used up."""
 
     low_picousd: int

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 PROC = Path("/proc")
 SILENT = (
@@ -33,8 +34,7 @@ ANSWER_S = 5.0  # a command of the system is waited for so long
 ROOM = 0.8  # of the limit: others watch too
 
 
-@dataclass(frozen=True, slots=True)
-class Watches:
+class Watches(Struct, frozen=True):
     """How many folders are to be watched, and how many may be by all programs of this person together."""
 
     folders: int

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
+
+from msgspec import Struct, structs
 
 from sessiontrackd.config import Price, Settings
 from sessiontrackd.errors import Unpriced
@@ -29,8 +31,7 @@ _PROVIDERS = (("claude", "anthropic"), ("gpt-", "openai"), ("o1", "openai"), ("o
               ("codex", "openai"), ("gemini", "google"), ("grok", "x-ai"))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(Struct, frozen=True):
     """USD per million tokens of each bucket, and where they come from."""
 
     input: Decimal
@@ -55,15 +56,14 @@ class Rates:
         """Return them for a request that is dearer, as a whole, than others of its model."""
         if factor == 1:
             return self
-        return replace(self, **{name: getattr(self, name) * factor for name in BUCKETS})
+        return structs.replace(self, **{name: getattr(self, name) * factor for name in BUCKETS})
 
     def as_text(self) -> str:
         """Return them as JSON, to be stored with what they priced."""
         return json.dumps({name: str(getattr(self, name)) for name in (*BUCKETS, "source")}, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
-class Tariff:
+class Tariff(Struct, frozen=True):
     """The rates of a model on a day. Above a step's prompt size *every* token of the request costs its rates."""
 
     base: Rates
@@ -84,13 +84,12 @@ class Tariff:
 
 _NOTHING = Decimal(0)
 FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
-FLAT_RATE = Tariff(replace(FREE.base, source=FLAT_RATE_SOURCE))
+FLAT_RATE = Tariff(structs.replace(FREE.base, source=FLAT_RATE_SOURCE))
 FLAT_RATE_PROVIDER = "command:"  # and the name of a program of the user's, which has its own plan
-FREE_BY_USER = Tariff(replace(FREE.base, source="free, as you stated"))
+FREE_BY_USER = Tariff(structs.replace(FREE.base, source="free, as you stated"))
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Struct, frozen=True):
     """A price that the user states; it wins over the package from its day on.
 
     `model` None: every model of the provider. `provider` None: whoever sells it.

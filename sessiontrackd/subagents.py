@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.model import Finding, Insight, Role, Session
@@ -14,8 +16,7 @@ TASK_CHARS = 70
 RESULT_CHARS = 180
 
 
-@dataclass(frozen=True, slots=True)
-class SubAgent:
+class SubAgent(Struct, frozen=True):
     """What a sub-agent was asked and what it answered at last, both redacted, and its session."""
 
     session: Session

@@ -6,11 +6,12 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from sessiontrackd.store import Schema, Store
 
@@ -195,8 +196,7 @@ def _cold(tokens: float, classes: Sequence[int]) -> Counts:
     return Counts(int(tokens / _SPREAD), round(tokens), math.ceil(most))
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     """What real usage taught of one model: an online mean of ln(actual / estimate) and what deviates from it."""
 
     calls: int = 0

@@ -12,10 +12,11 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sessiontrackd.config import PRESETS
 from sessiontrackd.model import Fingerprint, Folder
@@ -56,8 +57,7 @@ GONE = Fingerprint(0, 0, 0, 0)  # of a file that is no longer there
 BURST = 4_000  # paths in one hint from which on the whole folder is scanned: the kernel's queue may have overflowed
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file whose name can be a transcript's, as it looks now."""
 
     path: bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import config, engines, watch
 from sessiontrackd.batches import Batches
@@ -69,7 +69,7 @@ class Office:
 
     def opened(self) -> Rooms:
         rooms = open_rooms(self.home)
-        return dataclasses.replace(rooms, batches=Batches(rooms.store, now=lambda: self.at))
+        return structs.replace(rooms, batches=Batches(rooms.store, now=lambda: self.at))
 
     def restart(self) -> None:
         self.rooms.close()

@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import config, watch, worker
 from sessiontrackd.budget import SCHEMA, Limit, TokenManager
@@ -143,7 +143,7 @@ def seen(rooms: Rooms, asks: int, ended_at: datetime) -> Job:
 
 def later(rooms: Rooms) -> Rooms:
     """Return them with a queue whose clock is a minute ahead: what is looked at again in 20 s is due."""
-    return replace(rooms, queue=Queue(rooms.store, now=lambda: datetime.now(UTC) + timedelta(minutes=1)))
+    return structs.replace(rooms, queue=Queue(rooms.store, now=lambda: datetime.now(UTC) + timedelta(minutes=1)))
 
 
 def note(rooms: Rooms) -> str:

@@ -6,11 +6,11 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import config
 from sessiontrackd.config import Home
@@ -367,7 +367,7 @@ def test_wikilinks_by_choice_and_no_link_by_choice(desk: Callable[..., Desk]) ->
         ("wikilinks", "d.jsonl", "Earlier: [Mend part c](c%231.jsonl.insights.md)"),
         ("none", "e.jsonl", ""),
     ):
-        at.rooms = replace(at.rooms, settings=replace(at.rooms.settings, note_links=links))
+        at.rooms = structs.replace(at.rooms, settings=structs.replace(at.rooms.settings, note_links=links))
         for each in ("a.jsonl", name):
             at.drop(each, talk(each, f"mend part {each[0]}", day=ord(each[0]) - 90))
         assert earlier(at.folder / f"{name}.insights.md") == wanted
@@ -376,7 +376,7 @@ def test_wikilinks_by_choice_and_no_link_by_choice(desk: Callable[..., Desk]) ->
 def test_a_vault_may_have_wikilinks(desk: Callable[..., Desk]) -> None:
     """Whatever a name holds, it does nothing: what looks like an address is linked the other way."""
     at = desk()
-    at.rooms = replace(at.rooms, settings=replace(at.rooms.settings, note_links="wikilinks"))
+    at.rooms = structs.replace(at.rooms, settings=structs.replace(at.rooms.settings, note_links="wikilinks"))
     for day, ask in ((10, "mend the tide import!"), (12, "look at www.evil.com and mend it"), (14, "now the docs")):
         at.drop(f"{day}.jsonl", talk(f"{SESSION[:-2]}{day}", ask, "then the tests", day=day))
     _, second, third = at.notes()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import config, watch, worker
 from sessiontrackd.budget import TokenManager
@@ -164,7 +164,7 @@ def test_spending_that_runs_ahead_of_the_month_is_held_back(place: Place, server
     third = datetime(2026, 11, 3, 23, tzinfo=UTC)
     early = TokenManager(store=rooms.store, timezone="UTC", now=lambda: third)
     early.hold_to(rooms.settings)
-    rooms = replace(rooms, budget=early)
+    rooms = structs.replace(rooms, budget=early)
     drop(rooms)
 
     pace = early.pace()

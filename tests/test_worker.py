@@ -11,11 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import config, daemon, watch, worker
 from sessiontrackd.budget import Limit, backups
@@ -169,7 +169,7 @@ def test_a_threshold_that_a_job_passes_is_told_once(rooms: Rooms, folder: Path, 
 def test_reports_that_are_ready_are_told_in_one(rooms: Rooms, folder: Path, tmp_path: Path) -> None:
     """When nothing else is to be done; who named a transcript sees its report anyway."""
     said = tmp_path / "said"
-    tells = replace(
+    tells = structs.replace(
         rooms.settings,
         alerts_reports=True,
         alerts_desktop=False,
@@ -177,7 +177,7 @@ def test_reports_that_are_ready_are_told_in_one(rooms: Rooms, folder: Path, tmp_
     )
     for name in ("a.jsonl", "b.jsonl", "c.jsonl"):
         offer(rooms, talk(folder, name), named=name == "c.jsonl")
-    work(replace(rooms, settings=tells), process_job)
+    work(structs.replace(rooms, settings=tells), process_job)
 
     (line,) = said.read_text().splitlines()
     assert "2 reports are ready" in json.loads(line)["text"]
@@ -280,7 +280,7 @@ def test_when_idle_it_writes_the_digest_of_the_period_that_ended(rooms: Rooms, t
     """Of what was read in it; a folder that is still looked through has its time."""
     config.set_value(rooms.home, "digest.every", "day")
     config.set_value(rooms.home, "digest.folder", str(tmp_path / "out"))
-    rooms = replace(rooms, settings=config.load(rooms.home))
+    rooms = structs.replace(rooms, settings=config.load(rooms.home))
     at = datetime.now(UTC) - timedelta(1)
     session = Session("s1", "codex", started_at=at, ended_at=at, human_turns=2)
     rooms.history.record_session(session, b"/s1")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from sessiontrackd.config import Settings
 from sessiontrackd.model import FLAT_RATE, Usage
@@ -104,8 +105,7 @@ class Balance(NamedTuple):
         return self._replace(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """What one attempt holds: reserved, assumed or settled."""
 
     state: str
@@ -113,8 +113,7 @@ class Holding:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A monthly limit; the tighter of the two holds, None does not limit."""
 
     picousd: int | None = None
@@ -130,8 +129,7 @@ class Limit:
         return Limit(_least(self.picousd, other.picousd), _least(self.tokens, other.tokens))
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """One HTTP attempt: its reservation, its last entry and what it holds now."""
 
     reserve: Entry

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from sessiontrackd.budget._entries import TOTAL, Attempt, Balance, Limit
 from sessiontrackd.budget._ledger import Ledger
@@ -13,8 +14,7 @@ from sessiontrackd.budget._period import bounds, share_passed
 REQUEST_MOST = timedelta(minutes=10)  # no request takes longer; what is set aside for longer hangs
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How a budget's use compares with the calendar.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from sessiontrackd.budget._entries import Attempt
 from sessiontrackd.budget._ledger import Ledger
@@ -17,8 +18,7 @@ from sessiontrackd.store import Store
 BY = ("day", "folder", "project", "model", "level")
 
 
-@dataclass
-class Row:
+class Row(Struct):
     """A line of the table while it is summed up."""
 
     usage: Usage = field(default_factory=Usage)

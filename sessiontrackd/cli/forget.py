@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 
 import click
+from msgspec import structs
 
 from sessiontrackd import batches, budget, config, history, pipeline, queue
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
@@ -35,7 +35,7 @@ def forget(what: str, yes: bool, as_json: bool) -> None:
             return
         done = pipeline.forget(home, settings, store, memory)
     if as_json:
-        print_json({"sessions": list(memory.session_ids), **dataclasses.asdict(done)})
+        print_json({"sessions": list(memory.session_ids), **structs.asdict(done)})
     else:
         _print(memory, done)
 

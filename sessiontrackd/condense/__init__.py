@@ -7,9 +7,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from msgspec import structs
+from msgspec import Struct, field, structs
 
 from sessiontrackd.condense._lines import (
     COMMIT,
@@ -34,8 +34,7 @@ from sessiontrackd.tokens import byte_classes, expected_tokens
 __all__ = ["MOST_TOKENS", "Condenser", "parts", "render", "text_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
+class _Limits(Struct, frozen=True):
     """How many characters of each block are kept, from its head and from its tail; (0, 0) is none."""
 
     human: tuple[int, int]
@@ -81,8 +80,7 @@ _MAIN = ("command", "file_path", "filePath", "path", "pattern", "query", "url", 
 _NEW = ("new_string", "newString", "newText", "new_str", "new_source", "insert_text", "content", "file_text", "patch", "input")  # fmt: skip
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     """A message while its text may still turn out to be the outcome of an ask."""
 
     message: Message

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+
+from msgspec import Struct
 
 from sessiontrackd.config._home import Home
 
@@ -11,8 +12,7 @@ PERIODS = ("day", "week", "month")
 _DONE = "digest.last"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A day, a week from Monday, or a month; `after` is the first day that is no longer in it."""
 
     period: str

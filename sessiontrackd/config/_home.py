@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from sessiontrackd import hook
 from sessiontrackd.config._prices import Price
@@ -19,8 +20,7 @@ from sessiontrackd.hook import APP, HOME_VARIABLE
 from sessiontrackd.model import Folder
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """Where everything of one installation lies: one folder, or the platform's own ones."""
 
     config_path: Path
@@ -96,8 +96,7 @@ def _make_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the settings file says, checked, with the defaults filled in."""
 
     timezone: str = "UTC"

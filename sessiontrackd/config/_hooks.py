@@ -8,9 +8,10 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import hook
 from sessiontrackd.config._edit import write_private
@@ -22,8 +23,7 @@ TIMEOUT_S = 5  # what the tool allows; we need less than a tenth
 MARK = "sessiontrackd/hook.py"
 
 
-@dataclass(frozen=True, slots=True)
-class ToolHook:
+class ToolHook(Struct, frozen=True):
     """How one tool is told to call us."""
 
     tool: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+
+from msgspec import structs
 
 from sessiontrackd.config._home import Home, Settings
 from sessiontrackd.errors import SettingsError
@@ -89,7 +90,10 @@ def condition(home: Home, settings: Settings) -> str:
     except SettingsError:
         found = None
     return repr(
-        [found, *((each.name, getattr(settings, each.name)) for each in fields(settings) if each.name not in _ELSE)]
+        [
+            found,
+            *((each.name, getattr(settings, each.name)) for each in structs.fields(settings) if each.name not in _ELSE),
+        ]
     )
 
 

@@ -9,9 +9,10 @@ import stat
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct, structs
 
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, line_of, toml_mistake
 from sessiontrackd.config._options import options
@@ -25,8 +26,7 @@ LEVELS = tuple(InsightLevel)  # from the lowest
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
+class Lowered(Struct, frozen=True):
     """What holds for one path of a folder after the files on the way to it were heard."""
 
     level: InsightLevel
@@ -34,8 +34,7 @@ class Lowered:
     left_alone: str | None = None  # why nothing is done with this path
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """What one such file says. `mistake` is set where it cannot be understood; `ignored` names what it may not say."""
 
     shown: str
@@ -82,7 +81,9 @@ def _heard(found: Lowered, file: _File, below: str) -> Lowered:
     if file.mistake:
         _warn(file.mistake)
         left_alone = f"{file.mistake} Until that is fixed, nothing is done beside and below it."
-        return replace(found, kept_local=found.kept_local or file.shown, left_alone=found.left_alone or left_alone)
+        return structs.replace(
+            found, kept_local=found.kept_local or file.shown, left_alone=found.left_alone or left_alone
+        )
     if file.level is not None and LEVELS.index(file.level) > LEVELS.index(found.level):
         _warn(f"{file.shown}, line {file.level_line}: a file inside a folder cannot raise its level; ignored.")
     level = min(file.level or found.level, found.level, key=LEVELS.index)

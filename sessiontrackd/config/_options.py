@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.config import _values
 from sessiontrackd.model import InsightLevel
@@ -15,8 +16,7 @@ REDACT_NOTES = ("secrets", "all")
 MODES = ("now", "batch", "backlog")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One setting. `check` turns the value of the file into the value kept and raises ValueError with the remedy."""
 
     name: str  # as in the file; a dot separates the table from the key

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 VS_CODES = ("Code", "Code - Insiders", "VSCodium")
 LLM = "io.datasette.llm"
 Roots = Callable[[Path, Mapping[str, str]], tuple[Path, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(Struct, frozen=True):
     """What is known of one tool. Reports never go into its folder."""
 
     name: str

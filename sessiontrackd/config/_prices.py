@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from msgspec import Struct, structs
+
 RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """USD per million tokens of each bucket; None where the usual multiple of the input holds."""
 
     model: str | None = None  # None: every model of the provider
@@ -36,7 +36,7 @@ def checked_price(values: dict[str, Any]) -> Price:
     Raises:
         ValueError: something is missing or contradicts; the text says what to write.
     """
-    price = Price(**{each.name: values[each.name] for each in fields(Price) if each.name in values})
+    price = Price(**{each.name: values[each.name] for each in structs.fields(Price) if each.name in values})
     if price.model is None and not (price.is_free and price.provider):
         raise ValueError("name its model; only what a provider gives for free may leave it out")
     if price.is_free and price.rates:

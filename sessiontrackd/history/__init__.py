@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Struct, field
 
 from sessiontrackd.history._cursors import Cursor, Cursors
 from sessiontrackd.history._forgotten import forget, sessions_of, take_back
@@ -42,8 +42,7 @@ __all__ = [
 BY = ("day", "folder", "project", "model", "level")
 
 
-@dataclass
-class _Row:
+class _Row(Struct):
     """A line of the usage table while it is summed up."""
 
     usage: Usage = field(default_factory=Usage)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sessiontrackd.model import Fingerprint, Session, Trail
 from sessiontrackd.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """The place up to which a transcript was read, and what tells that it is still the same file."""
 
     source: bytes

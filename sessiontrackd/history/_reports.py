@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
 
 from sessiontrackd.store import Store
 
@@ -16,8 +17,7 @@ _COLUMNS = "path, source, session_id, level, engine, title, body_sha256, at, is_
 NEAR_MOST, SEEN_MOST = 8, 200  # notes that may be gone without a word, and sessions looked at, until none is found
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A note that was written. Paths are what the kernel takes."""
 
     path: bytes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from sessiontrackd.model import Insight
 from sessiontrackd.store import Store
@@ -23,8 +23,7 @@ GROUP BY session_id ORDER BY ended, session_id
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A session, what was found in it, and its note: None where it has none, `is_deleted` where the user deleted it."""
 
     session_id: str

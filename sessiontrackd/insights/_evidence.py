@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.errors import EngineError
 from sessiontrackd.insights._ask import KINDS
@@ -25,8 +26,7 @@ class Shapeless(Unusable):
     """It is complete, and no object of the shape that was asked for; asked again it may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What is left of an answer. `title` and `summary` are empty where they name what the record does not."""
 
     title: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from sessiontrackd.model import InsightLevel
 
@@ -14,8 +15,7 @@ AS_OF = date(2026, 11, 25)
 THINKING_TOKENS = 2_000  # more, where a model cannot be kept from thinking; a guess
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """How a level asks."""
 
     model: str
@@ -32,8 +32,7 @@ LEVELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """What a model takes. `off` keeps it from thinking first (None: nothing does), `on` lets it (None: nothing of ours)."""
 
     off: str | None = "disabled"
@@ -76,8 +75,7 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(Struct, frozen=True):
     """How one model is asked at one level; what is None is not sent."""
 
     max_output_tokens: int

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from msgspec import Struct, field, structs
 
 from sessiontrackd.condense import Condenser
 from sessiontrackd.contracts import OpenSession
@@ -13,8 +15,7 @@ from sessiontrackd.model import InsightLevel, Message, Session
 from sessiontrackd.privacy import Redactor
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A session that was read to its end: its figures, what it contains (redacted), and the sha256 of its content.
 
     `condensed` holds the shorter, redacted messages that an engine may be given; None where none was wanted; `lower` the
@@ -31,7 +32,7 @@ class Reading:
 
     def at(self, level: InsightLevel) -> Reading:
         """Return it as it is given to an engine at a lower level."""
-        return replace(self, condensed=self.lower[level])
+        return structs.replace(self, condensed=self.lower[level])
 
     @property
     def title(self) -> str:

@@ -7,8 +7,10 @@ import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
@@ -34,8 +36,7 @@ REPAIR = "\nYour answer must be one JSON object as described, and nothing before
 Consent = Callable[[str | None, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Purpose:
+class Purpose(Struct, frozen=True):
     """What the work is for: whose budget pays, and whose consent is needed. `folder` None: the Python API.
 
     `attempts` says how often the job was begun; None where there is no job that could be put off.
@@ -47,8 +48,7 @@ class Purpose:
     attempts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What of an answer stands, and what all requests for it used and cost."""
 
     checked: Checked
@@ -58,8 +58,7 @@ class Answer:
     cost_picousd: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Paid:
+class _Paid(Struct, frozen=True):
     reply: Reply
     reserved_picousd: int
     cost_picousd: int

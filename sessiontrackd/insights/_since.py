@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import condense
 from sessiontrackd.insights._ask import KINDS, asked_since, sent_text
@@ -17,8 +19,7 @@ from sessiontrackd.model import Ask, Finding, Insight, InsightLevel
 PATCHES_MOST = 7  # the eighth time the whole is asked about, so that small errors do not add up
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True):
     """The question about what was said since an insight was made, and that insight's findings, redacted."""
 
     ask: Ask

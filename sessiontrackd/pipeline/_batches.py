@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import engines
 from sessiontrackd.batches import GATHER_S, InBatch, Request
@@ -18,8 +19,7 @@ from sessiontrackd.pipeline._rooms import Rooms
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(Struct, frozen=True):
     """What sends and collects the batches of a home."""
 
     rooms: Rooms

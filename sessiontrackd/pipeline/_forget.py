@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sessiontrackd import archive, batches, budget, history, notes, queue, report
 from sessiontrackd.config import Home, Settings
@@ -19,8 +20,7 @@ LEAST_ID_CHARS = 4
 REASON = "forgotten; it is read again when you name it with `process`, or when it changes"
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What is known of transcripts and sessions.
 
     Attributes:
@@ -36,8 +36,7 @@ class Memory:
     own_words: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forgotten:
+class Forgotten(Struct, frozen=True):
     """What was removed: notes, rows of insights and notes, sessions that `search` knew, copies of the database changed."""
 
     notes: int

@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
 from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, as_allowed, is_begun
 from sessiontrackd.model import Degraded, Insight
@@ -100,7 +102,7 @@ async def degraded(
             else (instead(begun, less), None, replace(less, given="part"))
         )
     for level in levels_below(work.level) if work.degrade == "lower" else ():
-        lower = replace(work, level=level)
+        lower = structs.replace(work, level=level)
         async with contextlib.aclosing(generator_of(rooms, lower)) as cheaper:
             try:
                 insight = await wanted(rooms, lower, cheaper, reading.at(level))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from sessiontrackd import circuit, engines, notes, report, tokens
 from sessiontrackd.config import Lowered, Settings, lowered
@@ -20,8 +21,7 @@ BACKLOG_S = 86_400.0  # what lay there for a day may as well wait for a batch
 LEAST_ASKS = 2  # an archived session with fewer, and no edit, is a line in the index
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """One job, with what was decided about it before it starts."""
 
     source: Source

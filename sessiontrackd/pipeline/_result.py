@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.errors import JobError
 from sessiontrackd.insights import Reading
@@ -12,8 +13,7 @@ from sessiontrackd.model import Degraded, Finding, Insight, Usage
 from sessiontrackd.pricing import usd_text
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What became of one session. `insight` is None where it has a line in the index only.
 
     `shortfall` says why the engine that was asked for did not write it; the local one did. `degraded` says that it is less

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sessiontrackd import alerts, batches, budget, channels, circuit, config, history, privacy, queue, search, tokens
 from sessiontrackd.config import Home, Settings, load
@@ -13,8 +14,7 @@ from sessiontrackd.model import Fingerprint
 from sessiontrackd.store import Store, open_store
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(Struct, frozen=True):
     """A sub-agent's transcript that was read for its parent's note: how it looked, and whose usage it is."""
 
     fingerprint: Fingerprint
@@ -23,8 +23,7 @@ class Agent:
     parent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rooms:
+class Rooms(Struct, frozen=True):
     """Everything that one process works with, opened once."""
 
     home: Home

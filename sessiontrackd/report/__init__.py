@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import templates
 from sessiontrackd.model import Finding, Insight, Message, Session
@@ -108,8 +109,7 @@ HEAD_BYTES = 64 * 1024
 """How much of a file is looked at to tell whether it is ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
+class IndexEntry(Struct, frozen=True):
     """One session in an index: a link where it has a note, a line where it has none."""
 
     session_id: str

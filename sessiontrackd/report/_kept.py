@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.report import _front
 
@@ -22,8 +23,7 @@ EARLIER = "Earlier: "
 _EARLIER = re.compile(rf"^{EARLIER}\[.*[\])]$")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """A note taken apart: its front matter, its body as this program would have written it, and what a person added."""
 
     front: str

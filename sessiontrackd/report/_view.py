@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.model import FLAT_RATE, Finding, Insight, Message, Session
 from sessiontrackd.report import _front
@@ -50,8 +51,7 @@ BRIEF_CHARS = 260
 _MINUTE_S = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(Struct, frozen=True):
     """What a note tells besides the insight."""
 
     source: Path

@@ -9,8 +9,9 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from sessiontrackd.errors import Failed, Waiting
 from sessiontrackd.report import _front, _kept
@@ -25,8 +26,7 @@ MAX_VERSIONS = 99
 FULL_DISK_DELAY_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What became of a note: `written`, `unchanged`, or `beside` an edited one; `path` is where it stands now."""
 
     path: Path
@@ -126,8 +126,7 @@ def remove_unedited(path: Path) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Present:
+class _Present(Struct, frozen=True):
     """A file that stands where the note belongs."""
 
     text: str

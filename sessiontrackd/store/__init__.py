@@ -10,9 +10,10 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.errors import Busy, SessiontrackdError, StoreDamaged, StoreError, StoreFull
 from sessiontrackd.store._lease import Lease, is_held
@@ -26,8 +27,7 @@ READING = (sqlite3.Error, UnicodeDecodeError)  # what damaged bytes raise while 
 RETRY_S = 0.02  # switching to WAL answers "locked" at once, whatever the timeout
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """The tables of one owner. `migrations` are SQL scripts; append to them, never change one."""
 
     name: str

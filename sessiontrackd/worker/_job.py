@@ -7,9 +7,11 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from sessiontrackd import archive, channels, following, watch
 from sessiontrackd.errors import Busy, Growing, JobError, SessiontrackdError, StoreError, Waiting
@@ -24,8 +26,7 @@ STORE_RETRY_S = 60.0  # after a full disk or a locked database
 DEFAULT_STABLE_S = 2.0  # for a path outside the watched folders
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How one job ended."""
 
     state: JobState
