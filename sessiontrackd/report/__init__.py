@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -229,9 +230,11 @@ def address(path: Path, base: Path | None) -> str:
 
 def is_ours(head: bytes) -> bool:
     """Tell by its first bytes whether a file is a note or an index that this program wrote."""
+    if not head.removeprefix(codecs.BOM_UTF8).startswith(b"---"):
+        return False
     text = head[:HEAD_BYTES].decode("utf-8-sig", "replace").replace("\r\n", "\n")
     parts = _front.split(text)
-    return _front.is_generated(parts[0] if parts else text) if text.startswith("---") else False
+    return _front.is_generated(parts[0] if parts else text)
 
 
 def session_of(head: bytes) -> str | None:
