@@ -52,6 +52,11 @@ class Rates(Struct, frozen=True):
         )
         return int((total * PICOUSD_PER_RATE).to_integral_value(ROUND_CEILING))
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether no cost is rounded, so that the cost of a sum is the sum of the costs."""
+        return all(getattr(self, name) * PICOUSD_PER_RATE % 1 == 0 for name in BUCKETS)
+
     def times(self, factor: Decimal) -> Rates:
         """Return them for a request that is dearer, as a whole, than others of its model."""
         if factor == 1:

@@ -153,6 +153,29 @@ def test_costs_are_counted_request_by_request(history: History) -> None:
     assert history.recorded_since(NOW - timedelta(hours=1)) == Spent(16_000_000_000, 160_000, 0)
 
 
+def test_what_a_session_cost_is_what_each_of_its_replies_cost() -> None:
+    """To the pico-dollar, also where a price has a step, changed overnight, is rounded up or unknown."""
+    before = override("own", {"input": 3, "output": "15.5"})
+    since = override("own", {"input": 4, "output": 16}, from_date=NOW.date())
+    odd = override("odd", {"input": "0.0000007", "output": "0.0000003"})  # a token costs less than a pico-dollar
+    small, large = Usage(80_001, 7, 5, 3, 2), Usage(150_000, 9, 800)
+    midnight = NOW.replace(hour=0)
+    models = ("own", "odd", "claude-haiku-5-5", "llama", None)
+    for at in ([midnight], [midnight - timedelta(milliseconds=1), midnight, None]):
+        for used in ([small, small], [large, large], [small, large, Usage(1, 2, complete=False)]):
+            each = [(model, moment, usage) for model in models for moment in at for usage in used]
+            with open_store(None, SCHEMA) as store:
+                history = History(store, now=lambda: NOW, prices=Prices((before, since, odd)))
+                record(history, b"/a", [UsageRecord(f"m{n}", None, *one) for n, one in enumerate(each)])
+
+                usage, cost_picousd, is_all = history.recorded_of(["s1"]) or (Usage(), None, True)
+                total = history.recorded()["total"]
+                priced = [history._cost_picousd(row) for row in store.read("SELECT * FROM recorded")]
+                assert (cost_picousd, is_all) == (sum(cost for cost in priced if cost is not None), False)
+                assert total["cost_usd"] == pricing.usd_text(cost_picousd or 0)
+                assert usage == pricing.summed(one for _, _, one in each)
+
+
 def test_the_price_package_is_asked_once_for_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process finds its answer, also that it knows no price; a new version of it is asked again."""
     asked: list[str] = []

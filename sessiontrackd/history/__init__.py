@@ -6,7 +6,6 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePath
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +15,14 @@ from msgspec import Struct, field
 from sessiontrackd.history._cursors import Cursor, Cursors
 from sessiontrackd.history._forgotten import forget, sessions_of, take_back
 from sessiontrackd.history._lines import Line, Lines
+from sessiontrackd.history._replies import origin, rows_of_replies, rows_of_sums
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
-from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA
+from sessiontrackd.history._tables import NOTE_USAGE, SCHEMA, SUMMED
 from sessiontrackd.history._tariffs import Tariffs
 from sessiontrackd.history._told import Told, told
-from sessiontrackd.model import Insight, InsightLevel, Session, Usage, UsageRecord
-from sessiontrackd.pricing import Prices, usd_text
+from sessiontrackd.model import Insight, InsightLevel, Session, Usage
+from sessiontrackd.pricing import Prices, Rates, usd_text
 from sessiontrackd.store import Store
 
 __all__ = [
@@ -147,31 +147,26 @@ class History:
             folder: the watched folder.
             project: the folder's setting; else the last part of the recorded working directory.
         """
-        origin = self._origin(session, source, folder, project)
-        name = origin["project"]
-        rows = _usage_rows(session, origin) or _sums(session, origin)
+        about, now_ms = origin(session, source, folder, project), self._ms()
+        replies = rows_of_replies(session, about, now_ms)
+        rows = replies or rows_of_sums(session, about, now_ms)
         times = [None if at is None else _ms(at) for at in (session.started_at, session.ended_at)]
         turns = (session.human_turns, session.assistant_turns)
         key = (session.session_id, source)
-        values = (*key, session.format, session.title, folder, name, *times, *turns, bool(rows), origin["now"])
+        values = (*key, session.format, session.title, *about[2:], *times, *turns, bool(rows), now_ms)
         with self._store.immediate() as connection:
             connection.execute(f"INSERT OR REPLACE INTO session VALUES ({', '.join('?' * len(values))})", values)
             take_back(connection, session.session_id)
-            if not any(row["is_sum"] for row in rows):  # what is known by reply is not counted as a sum, too
+            if replies or not rows:  # what is known by reply is not counted as a sum, too
                 connection.execute("DELETE FROM recorded WHERE is_sum AND session_id = ?", (session.session_id,))
             connection.executemany(NOTE_USAGE, rows)
 
     def record_growth(self, session: Session, cursor: Cursor) -> None:
         """Note the usage that a session has gained behind its former cursor, and how far it was read now."""
-        rows = _usage_rows(session, self._origin(session, cursor.source, cursor.folder, cursor.project))
+        rows = rows_of_replies(session, origin(session, cursor.source, cursor.folder, cursor.project), self._ms())
         with self._store.immediate() as connection:
             connection.executemany(NOTE_USAGE, rows)
             self.cursors.keep(cursor)
-
-    def _origin(self, session: Session, source: bytes, folder: str | None, project: str | None) -> dict[str, Any]:
-        name = project or (PurePath(session.project).name if session.project else None)
-        about = {"session_id": session.session_id, "source": source, "folder": folder, "project": name}
-        return about | {"now": self._ms()}
 
     def extent_of(self, session_id: str, source: bytes) -> tuple[int, int]:
         """Return how far a transcript's copy of a session reaches: its turns, and its end in milliseconds since 1970."""
@@ -215,10 +210,13 @@ class History:
         Returns:
             The usage, its cost in pico-USD (None: nothing of it has a price), and whether that is all of it.
         """
+        groups = self._summed(session_ids, "model, at / 86400000, is_sum")
+        if not all(map(self._has_one_price, groups)):
+            groups = self._summed(session_ids, "key")
         total = _Row()
-        marks = ", ".join("?" * len(session_ids))
-        for found in self._store.read(f"SELECT * FROM recorded WHERE session_id IN ({marks})", tuple(session_ids)):
-            _add(total, found, self._cost_picousd(found))
+        for found in groups:
+            rates = self._rates(found, found["most_prompt"])
+            _add(total, found, None if rates is None else rates.cost_picousd(_usage(found)))
         if not total.sessions:
             return None
         is_unknown = total.unpriced_tokens > 0 and total.priced_tokens == 0
@@ -252,72 +250,30 @@ class History:
         sessions = {*session_ids, *(one for source in sources for one in sessions_of(self._store, source))}
         return forget(self._store, sessions, sources)
 
+    def _summed(self, session_ids: Sequence[str], by: str) -> list[sqlite3.Row]:
+        """Return what sessions recorded, summed up by columns of the table."""
+        marks = ", ".join("?" * len(session_ids))
+        return self._store.read(f"{SUMMED} WHERE session_id IN ({marks}) GROUP BY {by}", tuple(session_ids))
+
+    def _has_one_price(self, group: sqlite3.Row) -> bool:
+        """Say whether replies of one model and day cost together what each of them costs: no step between, no rounding."""
+        least, most = (self._rates(group, group[size]) for size in ("least_prompt", "most_prompt"))
+        return most is None or (most is least and most.is_exact)
+
     def _cost_picousd(self, row: sqlite3.Row) -> int | None:
-        """Price one reply; None where that is unknown: no model, no price, or a sum under a price with steps."""
+        """Price one reply; None where that is unknown."""
+        rates = self._rates(row, row["total_tokens"] - row["output_tokens"])
+        return None if rates is None else rates.cost_picousd(_usage(row))
+
+    def _rates(self, row: sqlite3.Row, prompt_tokens: int) -> Rates | None:
+        """Return the rates of a reply; None where they are unknown: no model, no price, or a sum under a price with steps."""
         if not row["model"]:
             return None
         tariff = self._tariffs.of(row["model"], self._now() if row["at"] is None else _at(row["at"]))
-        if tariff is None or (row["is_sum"] and tariff.steps):
-            return None
-        usage = _usage(row)
-        return tariff.rates(usage.total_tokens - usage.output_tokens).cost_picousd(usage)
+        return None if tariff is None or (row["is_sum"] and tariff.steps) else tariff.rates(prompt_tokens)
 
     def _ms(self, at: datetime | None = None) -> int:
         return _ms(at or self._now())
-
-
-def _usage_rows(session: Session, origin: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a reply, in order; a reply without an id is known by its request, else by its place among such."""
-    nameless = 0
-    rows = []
-    for record in session.usage_records:
-        nameless += record.message_id is None
-        rows.append(_usage_row(session, record, nameless) | origin)
-    return rows
-
-
-def _usage_row(session: Session, record: UsageRecord, nth: int) -> dict[str, Any]:
-    at = record.at or session.ended_at or session.started_at
-    return {
-        "key": record.message_id or f"{session.session_id}#{record.request_id or nth}",
-        "model": record.model,
-        "at": None if at is None else _ms(at),
-        "is_sidechain": record.sidechain,
-        "is_sum": False,
-        **_buckets(record.usage),
-    }
-
-
-def _sums(session: Session, origin: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row a model where a session records sums only."""
-    sums = dict(session.usage_by_model)
-    if not sums and session.usage is not None:
-        sums = {session.models[0] if len(session.models) == 1 else "": session.usage}
-    at = session.ended_at or session.started_at
-    return [
-        {
-            "key": f"{session.session_id}#sum#{model}",
-            "model": model or None,
-            "at": None if at is None else _ms(at),
-            "is_sidechain": False,
-            "is_sum": True,
-            **_buckets(usage),
-            **origin,
-        }
-        for model, usage in sums.items()
-    ]
-
-
-def _buckets(usage: Usage) -> dict[str, int]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_5m_tokens": usage.cache_write_5m_tokens,
-        "cache_write_1h_tokens": usage.cache_write_1h_tokens,
-        "total_tokens": usage.total_tokens,
-        "is_complete": usage.complete,
-    }
 
 
 def _usage(row: sqlite3.Row) -> Usage:

@@ -123,14 +123,13 @@ CREATE TABLE tariff (                  -- what a model cost on a day, for what i
     PRIMARY KEY (package, model, day)
 ) STRICT;
 """,
+        "DROP INDEX recorded_source;",  # nothing is looked up by it, and each reply paid for it
     ),
 )
 
 # The largest total wins, of equal ones the later; a copy in a sub-agent's file never moves a reply to that file.
 NOTE_USAGE = """
-INSERT INTO recorded VALUES (
-    :key, :session_id, :source, :folder, :project, :model, :at, :is_sidechain, :is_sum, :input_tokens, :output_tokens,
-    :cache_read_tokens, :cache_write_5m_tokens, :cache_write_1h_tokens, :total_tokens, :is_complete, :now)
+INSERT INTO recorded VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET
     (session_id, source, folder, project, is_sidechain) = (
         SELECT iif(moves, excluded.session_id, session_id), iif(moves, excluded.source, source),
@@ -150,4 +149,13 @@ ON CONFLICT (key) DO UPDATE SET
                iif(wins, excluded.total_tokens, total_tokens), iif(wins, excluded.is_complete, is_complete),
                iif(excluded.total_tokens > total_tokens, excluded.noted_at, noted_at)
         FROM (SELECT excluded.total_tokens >= total_tokens AS wins))
+"""
+
+SUMMED = """
+SELECT session_id, model, min(at) AS at, is_sum, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens,
+    sum(cache_read_tokens) AS cache_read_tokens, sum(cache_write_5m_tokens) AS cache_write_5m_tokens,
+    sum(cache_write_1h_tokens) AS cache_write_1h_tokens, sum(total_tokens) AS total_tokens,
+    min(is_complete) AS is_complete,
+    min(total_tokens - output_tokens) AS least_prompt, max(total_tokens - output_tokens) AS most_prompt
+FROM recorded
 """
