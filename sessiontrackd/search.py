@@ -14,6 +14,7 @@ from typing import Any
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import StoreDamaged
 from sessiontrackd.model import Finding, Insight, Message, Origin, Role, Session, ToolCall
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import Schema, Store, open_store
 
@@ -31,7 +32,7 @@ SHOWN_MATCHES = 3
 SHIFT = 20  # a row's number is the session's, shifted, and the message's
 TITLE = 0  # the number that stands for title and findings
 _MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url")
-_WIDE = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f])")
+_WIDE = lazy_regex(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEMA = Schema(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 
 from sessiontrackd.facts import outside
+from sessiontrackd.patterns import lazy_regex
 
 SALIENT = 2  # test lines, and commit lines, of one result
 FAILURES = 4  # names of failed tests of one result
@@ -13,21 +14,21 @@ _PIECE_CHARS = 160  # of a sentence, to either side of its telling word
 _HEADER_CHARS = 300  # within which a tool's own header ends, before what the command said
 _RESULT_LINES = 6  # at the head and at the tail of a shell result
 
-_REMINDER = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTALL)
-TEST = re.compile(
+_REMINDER = lazy_regex(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTALL)
+TEST = lazy_regex(
     r"\b\d+ (?:passed|failed|passing|failing|tests?|pass|fail)\b|^(?:ok[ \t]+\S|FAIL[ \t:]+\S|PASS[ \t:]+\S)|--- FAIL|\b[Tt]ests?:\s|\b[Tt]est result:",
     re.MULTILINE,
 )
-COMMIT = re.compile(r"^\[[^\]\n]{1,200} [0-9a-f]{7,40}\] \S", re.MULTILINE)
-_FAILED_TEST = re.compile(r"^\s*(?:--- FAIL|FAILED|✕|✗|×) ?\S", re.MULTILINE)
-_HEADER = re.compile(r"(?:Chunk ID|Wall time|Process exited|Exit code|Command:)[^\n]*\n(?:[^\n]*\n){0,6}?Output:\n")
-_NAMED = re.compile(r"`[^`\n]{2,80}`|(?<![\w&])#\d{1,6}\b|https?://[^\s<>()\"'`\]]{8,200}")
-_WHY = re.compile(
+COMMIT = lazy_regex(r"^\[[^\]\n]{1,200} [0-9a-f]{7,40}\] \S", re.MULTILINE)
+_FAILED_TEST = lazy_regex(r"^\s*(?:--- FAIL|FAILED|✕|✗|×) ?\S", re.MULTILINE)
+_HEADER = lazy_regex(r"(?:Chunk ID|Wall time|Process exited|Exit code|Command:)[^\n]*\n(?:[^\n]*\n){0,6}?Output:\n")
+_NAMED = lazy_regex(r"`[^`\n]{2,80}`|(?<![\w&])#\d{1,6}\b|https?://[^\s<>()\"'`\]]{8,200}")
+_WHY = lazy_regex(
     r"\b(?:because|root cause|instead of|rather than|turns out|caused by|due to|decided|so that)\b", re.IGNORECASE
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
-_SPACE = re.compile(r"\s+")
-_ERROR = re.compile(r"error|fail(?:ed|ure)|exception|traceback|panic|fatal|cannot|not found|denied", re.IGNORECASE)
+_SENTENCE_END = lazy_regex(r"[.!?](?=\s)|\n")
+_SPACE = lazy_regex(r"\s+")
+_ERROR = lazy_regex(r"error|fail(?:ed|ure)|exception|traceback|panic|fatal|cannot|not found|denied", re.IGNORECASE)
 
 
 def spoken(text: str) -> Iterator[tuple[int, int]]:

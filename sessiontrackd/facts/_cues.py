@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sessiontrackd.facts._text import Span
+from sessiontrackd.patterns import lazy_regex
 
 _DECISION_HINTS = (
     "instead of", "rather than", "i'll use", "i'll keep", "i'll go with", "we'll use", "we'll keep", "going with", "go with", "decided",
@@ -22,129 +23,129 @@ _TODO_HINTS = (
     "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
 )  # fmt: skip
 _SAID_HINTS = (*_DECISION_HINTS, *(hint for hint in _CAUSE_HINTS if "because" not in hint))
-_STRONG_DECISION = re.compile(
+_STRONG_DECISION = lazy_regex(
     r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|switch|avoid|"
     r"skip|drop|leave|treat|reuse|default)\b"
     r"|\bgoing with\b|\bdecided (?:to|on|against|not)\b|\b(?:i|we) (?:chose|opted)\b|\bi prefer\b|\bchose (?:to|not)\b|\bopted (?:to|for)\b"
     r"|\b(?:simplest|safest|safer|cleanest|right|best|better|correct) (?:approach|fix|solution|option|choice|way|design|place|path)\b"
     r"|\bdeliberately\b|\bon purpose\b|\bstick with\b|\bthe decision\b"
 )
-_CHOICE = re.compile(
+_CHOICE = lazy_regex(
     r"\b(?:decid\w+|use[ds]?|using|switch\w*|keep\w*|kept|ma[dk]e[s]?|making|changed|changing|replac\w+|mov(?:e|ed|es|ing)|stor(?:e|ed|es|ing)"
     r"|avoid\w*|prefer\w*|update[ds]?|treat\w*|reject\w*|put|convert\w*|revert\w*|now|should|will|i'll|let's|so that|rely|relies|relied|go|goes)\b"
     r"[^.;]{0,120}\b(?:instead of|rather than)\b"
 )
-_CHOSEN = re.compile(
+_CHOSEN = lazy_regex(
     r"\W*(?:(?:so|and|also|instead|then|finally|here),? )*(?:i(?:'ll|'ve|'m)?|we(?:'ll|'ve|'re|'d)?|let's|now|(?:the|this|that|a|one|my|our) (?:\w+ ){0,3}(?:fix|change|approach|solution|plan|idea|version|design)"
     r"|(?:changed|switched|replaced|converted|moved|updated|fixed|rewrote|refactored|made|kept|chose|use[sd]|using|stores?|stored|keeps?|reverted|renamed|introduced|simplified|dropped|removed)\b"
     r"|(?:this|that|it) (?:keeps|avoids|uses|means|makes|lets|stores|is)\b|decision|chosen|recommend|.*\b(?:because|so that|to avoid|which avoids)\b|.* (?:was|were|has been|have been) \w+ed to\b)"
 )
 """How a sentence begins that tells of a choice, rather than of how the program behaves: "When it is set, it prints X instead of Y"."""
-_NO_CAUSE = re.compile(
+_NO_CAUSE = lazy_regex(
     r"\b(?:issue|problem|bug|error|cause) is(?:n't| not)\b|\bhelps? (?:us|you|to)? ?(?:understand|identify|see|find|debug|narrow)|\b(?:if|whether|where|what) (?:the|this|any) (?:\w+ )?(?:issue|problem|bug|error)\b"
     r"|^\W*(?:this|these|it|that) (?:\w+ )?(?:will|would|should|ensures?|helps?|makes? sure)\b|\bincluding any\b|\bin case\b"
 )
-_TOOLING = re.compile(
+_TOOLING = lazy_regex(
     r"\b(?:use|using) (?:an?|the|my|some) [\w -]{0,40}\b(?:agent|tool|command|search|subagent|script to (?:check|find|test|see))s?\b|\bshould now\b|\bnow (?:works?|passes|renders?)\b"
 )
-_CONDITIONAL = re.compile(
+_CONDITIONAL = lazy_regex(
     r"\b(?:if (?:the|you|we|it)|i bet|would|it now|signature|is being|are being|was being|needs? to be|likely|probably|maybe|might|seems|appears|coming from|currently|existing)\b"
 )
-_CAUSE = re.compile(
+_CAUSE = lazy_regex(
     r"\broot cause\b|\b(?:the|this|real|actual|main|only|underlying) (?:\w+ ){0,2}(?:issue|problem|bug|error|failure|reason|culprit) (?:is|was|came|comes|lies|seems|here is)\b"
     r"|\b(?:caused by|turns out|culprit)\b|\b(?:fail\w*|error\w*|break\w*|broke|happen\w*|missing|crash\w*|occur\w*|wrong|hang\w*|flaky|rejected|skipped)\b[^.]{0,80}\b(?:because|due to)\b"
 )
-_EMPTY_CAUSE = re.compile(
+_EMPTY_CAUSE = lazy_regex(
     r"\b(?:issue|problem|bug) is (?:more fundamental|clear|now clear|obvious|simple|fixed|resolved|solved|gone)\b"
 )
-_AGREED = re.compile(
+_AGREED = lazy_regex(
     r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say|leave|drop|skip|postpone)|wir haben (?:beschlossen|entschieden)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude)\b"
 )
-_NARRATION = re.compile(
+_NARRATION = lazy_regex(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
     r"i(?:'m| am) (?:now )?(?:checking|looking|going to (?:check|look|verify|read)|reading|inspecting|running|verifying|searching|pulling|doing|looking)|"
     r"i(?:'ll| will) (?:now |first |quickly |also )?(?:check|look|verify|inspect|run|read|search|start|begin|pull|do a|explore|examine|review|test|see|find|help|analyze|need|suggest|explain|outline|describe|walk you)|i need to|i should|"
     r"(?:perfect[.!] )?i(?:'ve| have) (?:now )?(?:gathered|a |enough|all |found enough|everything|completed my)|i (?:now )?(?:understand|see|think i)\b|based on (?:my|the) [^,]{0,60},? (?:i'll|i will|i can|here)|(?:oh,? )?wait\b|here(?:'s| is| are) (?:what|the|a|my|your)\b[^,;:]{0,30}[.:]?$|i(?:'ll| will) (?:make|update|fix|add|create|write|implement|edit|change|remove|move|apply|commit|push) (?:the|these|this|that|it)\b[^,;]{0,60}$)"
 )
-_HUMAN_DECISION = re.compile(
+_HUMAN_DECISION = lazy_regex(
     r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
     r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
     r"(?! (?:in mind|try|see|check|look|discuss|talk|test|run|add|write|create|fix|update|analy[sz]e|review|commit|push|merge|build|verify|investigate|search|find|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
 )
-_WANTS = re.compile(r"(?:\w+[,.!]* ){0,2}(?:i|we) (?:would )?(?:only |really |still )?want\b")
-_HUMAN_IMPERATIVE = re.compile(r"(?:please |and |also )?(?:use|keep(?! in mind)|drop|remove|make it|stick)\b")
-_HUMAN_FIRM = re.compile(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
-_HUMAN_CHOICE = re.compile(
+_WANTS = lazy_regex(r"(?:\w+[,.!]* ){0,2}(?:i|we) (?:would )?(?:only |really |still )?want\b")
+_HUMAN_IMPERATIVE = lazy_regex(r"(?:please |and |also )?(?:use|keep(?! in mind)|drop|remove|make it|stick)\b")
+_HUMAN_FIRM = lazy_regex(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
+_HUMAN_CHOICE = lazy_regex(
     r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have)\b"
 )
-_HUMAN_THIN = re.compile(
+_HUMAN_THIN = lazy_regex(
     r".{0,14}\b(?:let's|lets|we should|we'll|we will|please) (?:do|doe|implement|fix|add|go|commit|try|merge|push|use|keep) (?:this|that|it|them|so|ahead|both|all)?[\s.!]*(?:please|now|then|too)?[\s.!]*$"
 )
-_TODO = re.compile(
+_TODO = lazy_regex(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
     r"|not yet|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
 )
-_TODO_HEADING = re.compile(
+_TODO_HEADING = lazy_regex(
     r"^[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
     r"what(?:'s| is) left|still (?:to do|open)|left to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
     r"|(?:noch )?(?:offen|zu (?:tun|erledigen))|offene (?:punkte|aufgaben)|nächste schritte|pr[oó]xim[oa]s (?:pasos|passos|etapas)|pendientes?|por hacer|pendências"
     r"|reste à faire|à faire|prochaines étapes|da fare|prossimi passi|осталось|следующие шаги|残りの?作業|残タスク|次のステップ|今後の作業|下一步|后续步骤|後續步驟|待[办辦](?:事项|事項)?|剩余(?:工作|任务)|남은 작업|다음 단계)(?!\w)[^\n.]{0,40}?[:：]?(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_DIFF_LINE = re.compile(r"[+-]\s?\S|@@|diff --git")
-_FILLER = re.compile(
+_DIFF_LINE = lazy_regex(r"[+-]\s?\S|@@|diff --git")
+_FILLER = lazy_regex(
     r"(?:no response requested|\[?request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
     r"invalid api key|please run /login|\(no content\)|i'll continue|continuing|session limit)",
     re.IGNORECASE,
 )
-_CONCLUSION = re.compile(
+_CONCLUSION = lazy_regex(
     r"^[ \t]*(?:#{1,6}[ \t]+|\*\*)[^\w\n]{0,4}(?:\d+[.)][ \t]*)?(?:(?:in )?conclusions?|(?:final )?summary|in short|tl;?dr|bottom line|(?:final )?results?|verdict"
     r"|(?:my )?recommendations?|outcome|结论|結論|总结|總結|まとめ|結果|结果|fazit|zusammenfassung|ergebnis|résumé|resumen|conclusión|conclusão|итоги?|выводы?)"
     r"[ \t]*:?(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-_OFFER = re.compile(
+_OFFER = lazy_regex(
     r"(?:would you like|do you want|shall i|should i|want me to|(?:please |just )?let me know|(?:please )?feel free|if you have any (?:specific |other |further |more )?(?:requests?|questions?|changes)|anything else|does (?:this|that) (?:make sense|help|look)|is there anything|ready to)\b",
     re.IGNORECASE,
 )
-_AGREEMENT = re.compile(
+_AGREEMENT = lazy_regex(
     r"(?:yes[,.]? )?(?:you(?:'re| are| were) (?:absolutely |completely |totally )?(?:right|correct)|good (?:catch|question|point|idea)|great (?:catch|question|point|idea)|that's (?:a )?(?:great|good|fair|clever|crucial|excellent))\b"
 )
-_STARTS_LOOSE = re.compile(
+_STARTS_LOOSE = lazy_regex(
     r"\W*(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
     re.IGNORECASE,
 )
-_PARTS_WITH = re.compile(
+_PARTS_WITH = lazy_regex(
     r"\W*(?:thanks|thank you|bye|see you|good ?(?:bye|morning|evening)|hello|hi|danke|tschüss|guten (?:morgen|tag)|merci|bonjour|gracias|hola)\b",
     re.IGNORECASE,
 )
-_GUESS = re.compile(r"(?:based on [^,]{0,80}, )?it (?:seems|looks like|appears)\b")
-_ANNOUNCEMENT = re.compile(
+_GUESS = lazy_regex(r"(?:based on [^,]{0,80}, )?it (?:seems|looks like|appears)\b")
+_ANNOUNCEMENT = lazy_regex(
     r"(?:(?:so|now|perfect[.!]*|great[.!]*|done[.!]*|and|ok(?:ay)?),? )*(?:here(?:'s| is| are)|the following|below|(?:in )?summary|i(?:'ve| have) (?:\w+ ){1,4}?following|changes|what|this (?:includes|means|gives)"
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
 )
-_GREETS = re.compile(
+_GREETS = lazy_regex(
     r"\W*(?:(?:so|and|or|now|hi|hello|hey)\W+)*(?:would you like (?:me )?(?:to )?(?:\w+ ){0,2}any(?:thing)? (?:further|other|else|more)\b|how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
     r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des (?:questions|modifications|demandes)|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|is there (?:a |an? other )?(?:specific|particular|certain|another)\b|(?:is there |do you have )?any(?:thing| other)? (?:else|specific|questions?|in particular)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
     re.IGNORECASE,
 )
-_GREETS_WIDE = re.compile(
+_GREETS_WIDE = lazy_regex(
     "有什么可以帮|有什麼可以幫|有什么需要帮|有什麼需要幫|有什么我可以|我可以帮[您你]|需要我帮|能帮您什么|お手伝い(?:でき|しましょう)|도와드릴까요"
 )
-_PROMISES = re.compile(
+_PROMISES = lazy_regex(
     r"\W*(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)|i (?:still |also )?(?:need|have) to\b"
     r"|(?:\w+ )?(?:ich|mich)\b|someone (?:has|needs) to|somebody (?:has|needs) to)"
 )
-_WORKS = re.compile(
+_WORKS = lazy_regex(
     r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|ask|tell|e-?mail|draft|review|finish|remove|create|book"
     r"|schedule|organi[sz]e|contact|share the|post the|renew|look into|follow up|set up|file|open an? (?:issue|ticket|pr)|merge|deploy|publish|document)\b(?! (?:you|my|what)\b)"
 )
-_DEADLINE = re.compile(
+_DEADLINE = lazy_regex(
     r"\b(?:(?:by|before|until|till|on) (?:the end of |next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|by (?:noon|eod|the end)|tomorrow|tonight"
     r"|this (?:morning|afternoon|evening|week)|(?:by )?next (?:week|month|sprint)|end of (?:the )?(?:day|week)|after (?:the|this) (?:meeting|call)"
     r"|bis (?:zum )?(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|morgen|ende|nächste))\b"
 )
-_SUGGESTS = re.compile(
+_SUGGESTS = lazy_regex(
     r"\W*(?:\d+\W+)?(?:you (?:could|can|may|might)\b|(?:instead|alternatively|optionally|otherwise|also|then|next|now|or),? )*(?:update|consider|use|replace|add|change"
     r"|remove|move|rename|make sure|make|avoid|prefer|ensure|keep|switch|convert|store|try|run|set|check|see|call|return|pass|write|create|put|include"
     r"|extract|split|merge|document|test|verify|fix|implement|refactor|apply|wrap|handle|let)\b(?! (?:was|is|are|were|now|has|have)\b)"
@@ -152,16 +153,16 @@ _SUGGESTS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A list of advice reads like decisions: "Use X instead of Y" in a review decides nothing."""
-_PROTOCOL = re.compile(
+_PROTOCOL = lazy_regex(
     r"search/replace\W{0,3} (?:block|section)|\b(?:do not propose changes to|add them to the chat)\b|content of the file has changed since",
     re.IGNORECASE,
 )
 """How an agent and its tool talk about edits."""
-_APOLOGY = re.compile(
+_APOLOGY = lazy_regex(
     r"\W*(?:i (?:apologi[sz]e|am sorry|understand your)|(?:my )?apologies|i'm sorry|sorry|thank you|thanks)\b(?: (?:so much|very much))?(?: for (?:\w+[ ,']*){1,9})?[.!]*\W*$",
     re.IGNORECASE,
 )
-_PLEASANTRY = re.compile(
+_PLEASANTRY = lazy_regex(
     r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
     r"you'?re (?:absolutely )?(?:right|welcome)|exactly|awesome|nice|wonderful|thanks|thank you|all (?:done|set)|completed?|success|finished|hello|hi|here you go|"
     r"pushed|committed|updated|that's (?:right|correct|a great question)|happy to help|fantastic|and|it)\b\W*)+$",

@@ -19,53 +19,54 @@ from sessiontrackd.facts._text import (
     word_end,
     words,
 )
+from sessiontrackd.patterns import lazy_regex
 
 TITLE_CHARS = 80
 MANY_SENTENCES = 24
 NOTICE_CHARS = 40_000
 """How much of one human turn is looked at from each end; the rest is pasted material."""
 
-_TAG = re.compile(
+_TAG = lazy_regex(
     r"<(system-reminder|ide_[a-z_]+|environment_context|user_instructions|local-command-[a-z]+|command-[a-z]+|"
     r"task-notification|bash-[a-z]+|turn_aborted|session_context|hook_context|additional_data|attached_files|"
     r"open_and_recently_viewed_files|user_info|rules|git_status|project_layout|editorContext|context|attachments?|"
     r"file|document|image|reminderInstructions|persisted-output)\b[^>]{0,400}>.*?(?:</\1>|\Z)",
     re.DOTALL,
 )
-_REQUEST = re.compile(r"^#{1,3} My request for \w+:?[ \t]*$", re.MULTILINE)
-_CONTEXT_LINE = re.compile(
+_REQUEST = lazy_regex(r"^#{1,3} My request for \w+:?[ \t]*$", re.MULTILINE)
+_CONTEXT_LINE = lazy_regex(
     r"#{1,3} (?:Context from my IDE|Active file|Active selection|Open tabs|Files mentioned|AGENTS\.md)"
     r"|\[Request interrupted|\[Image|\[Pasted text|Caveat: |Base directory for this skill|@?\S+\.[a-z]{1,4}(?::\d+)?$",
     re.IGNORECASE,
 )
-_PLAN = re.compile(
+_PLAN = lazy_regex(
     r"\s*(?:please )?(?:implement|execute|follow|carry out) (?:the|this) (?:following )?plan\b[^\n]*", re.IGNORECASE
 )
-_PLAN_WORD = re.compile(r"(?:implementation |project |the )?plan\s*[:–—-]\s*", re.IGNORECASE)
-_GENERIC_HEADING = re.compile(
+_PLAN_WORD = lazy_regex(r"(?:implementation |project |the )?plan\s*[:–—-]\s*", re.IGNORECASE)
+_GENERIC_HEADING = lazy_regex(
     r"(?:plan|context|summary|overview|goal|task|background|implementation plan)\W*$", re.IGNORECASE
 )
-_PROMPT = re.compile(
+_PROMPT = lazy_regex(
     r"(?:\[[^\]\n]{0,60}(?:~|/[\w.-]+/)[^\]\n]{0,120}\][$#%]? |\[\w[\w.-]*@[^\]\n]{1,80}\][$#%] |➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
 )
 _PROMPT_MARKS = ("➜", "❯", "$ ", "% ", ">>> ", "PS ", ":\\", "# ", "] ")
-_OUTPUT = re.compile(
+_OUTPUT = lazy_regex(
     r"(?:error|warning|warn|hint|fatal|info|debug|remote|note|npm ERR!|panic|goroutine|traceback|caused by)\b[\s:\[(!]"
     r"|Traceback \(|File \"|\s+at \S+ ?\(|\s*\d+ ?\||To (?:https?|git@)|- To (?:temporarily|permanently)"
     r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?\d\d:\d\d:\d\d|[drwx-]{10}[ @+]|diff --git|@@ |index [0-9a-f]{7}"
     r"|[+-]{3} [ab/]|[⏺●⎿╭│╰├└✗✘✖]|\S+Error\b|[\w.]+Exception\b|make(?:\[\d+\])?: |\S+: command not found",
     re.IGNORECASE,
 )
-_SLASH = re.compile(r"/([a-z][\w:-]*)(?:[ \t]+|$)(?=(.*))", re.DOTALL)
+_SLASH = lazy_regex(r"/([a-z][\w:-]*)(?:[ \t]+|$)(?=(.*))", re.DOTALL)
 _TOOL_SLASH = frozenset(("add", "drop", "model", "models", "help", "run", "test", "lint", "tokens", "clear", "reset", "exit", "quit", "undo", "diff", "commit", "map", "map-refresh", "git", "ls", "settings", "voice", "web", "clip", "paste", "read-only", "save", "load", "editor", "report", "weak-model", "chat-mode", "copy", "compact", "config", "init", "login", "logout", "mcp", "memory", "resume", "status", "cost", "context", "usage", "theme", "hooks", "ide", "new", "approvals", "stats"))  # fmt: skip
 """Commands that only steer the tool."""
-_GREETING = re.compile(
+_GREETING = lazy_regex(
     r"(?:(?:hi|hello|hey|hallo|hola|buen(?:os|as) (?:d[ií]as|tardes|noches)|buenas|guten (?:tag|morgen|abend)|moin|servus|ciao|buongiorno|ol[áa]|bom dia|boa tarde|bonjour|bonsoir|salut|good (?:morning|afternoon|evening)|greetings|thanks|thank you|dear)\b"
     r"(?: (?:there|all|again|everyone|so much|very much|claude|codex|gemini|chatgpt|copilot|team|gpt|assistant|a lot|much|zusammen|allerseits|todos|à tous|everybody))*"
     r"|你好|您好|こんにちは|안녕하세요)[\s,.!。，！:–-]*",
     re.IGNORECASE,
 )
-_OPENER = re.compile(
+_OPENER = lazy_regex(
     r"(?:(?:ok(?:ay)?|hmm+|oh|ah|alright|btw|so|now|also|and|well|alright|great|perfect|cool|nice|awesome|right|yes|sure|then|next)\b[,.!:]*\s+"
     r"|(?:please|pls|kindly|bitte|por favor)\b,?\s+"
     r"|(?:kannst du|könntest du|können sie|könnten sie|kannst|könntest)(?: mir| uns)?(?: bitte| mal)*\s+"
@@ -74,33 +75,33 @@ _OPENER = re.compile(
     r"|(?:i(?:'d| would) like you to|i (?:want|need) you to|i (?:want|wanna|need) to (?!know\b|understand\b|see\b|ask\b|be\b|have\b)|i(?:'d| would) like to|help me (?:to )?(?!with\b|out\b)|let's|lets|請|请|幫我|帮我)\s*)",
     re.IGNORECASE,
 )
-_MARKDOWN_LINK = re.compile(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
-_ABSOLUTE = re.compile(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
-_DEEP_PATH = re.compile(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
-_LEAD_IN = re.compile(r"(?:read|look at|open|check out|have a look at|see|go through) \S", re.IGNORECASE)
-_ROLE = re.compile(r"\s*(?:you are (?:an? |the )|act as |you're an? |system: )", re.IGNORECASE)
-_DANGLING = re.compile(
+_MARKDOWN_LINK = lazy_regex(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
+_ABSOLUTE = lazy_regex(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
+_DEEP_PATH = lazy_regex(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
+_LEAD_IN = lazy_regex(r"(?:read|look at|open|check out|have a look at|see|go through) \S", re.IGNORECASE)
+_ROLE = lazy_regex(r"\s*(?:you are (?:an? |the )|act as |you're an? |system: )", re.IGNORECASE)
+_DANGLING = lazy_regex(
     r"(?:\s+(?:because|and|or|that|the|to|of|for|with|in|on|a|an|like|is|are|this|from|by|as|e\.g|i\.e|if|when|where|which|does|also|but|so|it))+$",
     re.IGNORECASE,
 )
-_OPEN_END = re.compile(
+_OPEN_END = lazy_regex(
     r"(?:\s+(?:because|and|or|the|to|of|for|with|a|an|like|is|are|from|by|as|e\.g|i\.e|if|when|where|which|but))+$",
     re.IGNORECASE,
 )
 """With what a sentence cannot end; it may end with "it", "this", "in"."""
-_LINK = re.compile(r"https?://[^\s<>\])\"'`]+")
-_FORGE = re.compile(
+_LINK = lazy_regex(r"https?://[^\s<>\])\"'`]+")
+_FORGE = lazy_regex(
     r"https?://(?:www\.)?(?:github\.com|gitlab\.com)/([\w.-]+/[\w.-]+?)(?:/-)?(?:/(?:pull|issues|merge_requests)/(\d+))?/?$"
 )
-_MARKUP = re.compile(r"[*`]{1,3}(?=\S)|(?<=\S)[*`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
-_UNDERLINED = re.compile(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
-_NO_TITLE = re.compile(
+_MARKUP = lazy_regex(r"[*`]{1,3}(?=\S)|(?<=\S)[*`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
+_UNDERLINED = lazy_regex(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
+_NO_TITLE = lazy_regex(
     r"\W*(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*)*"
     r"(?:[\d:TZ./_+-]+\s*|(?:utc|gmt|[ap]m)\b\s*)*\W*$",
     re.IGNORECASE,
 )
 """Recorded titles that a tool gives everything: "New chat", "Untitled", the time it began."""
-_THIN = re.compile(
+_THIN = lazy_regex(
     r"\W*(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
     r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|go for it|from where you left off|so much)\b\W*)+$",
     re.IGNORECASE,

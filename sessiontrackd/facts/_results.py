@@ -7,6 +7,7 @@ import re
 from sessiontrackd.facts import _actions as actions
 from sessiontrackd.facts._text import Span
 from sessiontrackd.model import ToolCall
+from sessiontrackd.patterns import lazy_regex
 
 TEST_LINES = 40
 FEW_LINES = 6
@@ -15,16 +16,16 @@ TAIL_CHARS = 4_000
 ERROR_LINES = 300
 """How many lines of a failed result are looked at, from its end."""
 
-_ERROR = re.compile(
+_ERROR = lazy_regex(
     r"(?:\b\w*(?:Error|Exception)\b\s?[:(]|^\s*(?:error|fatal|panic|FAIL|FAILED|E  )\b|\berror(?:\[\w+\])?:|\bcannot\b|not found|No such file|"
     r"\bdenied\b|\bundefined\b|\bfailed\b|\bfailure\b|✗|✘|\bmissing\b|\binvalid\b|\bunexpected\b|\bunable to\b|\bconflict\b)",
     re.IGNORECASE,
 )
-_SPECIFIC = re.compile(
+_SPECIFIC = lazy_regex(
     r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d+)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
     re.IGNORECASE,
 )
-_DULL = re.compile(
+_DULL = lazy_regex(
     r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
     r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
     r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|\$ .*|\[[\w:-]+\] (?:ERROR )?(?:task|command|script)?\s*(?:failed|\$).*|FAIL\s+\S+(?:\s+(?:\[build failed\]|[\d.]+m?s))?|[\d\s+·.-]*[│┃|].*|[├└╰╭─].*|coverage: .*|(?:test suites|snapshots|time|duration|start at|ran all test suites):? .*)\s*$",
@@ -35,11 +36,11 @@ _HINTS = (
     "missing", "invalid", "unexpected", "unable to", "conflict", ".go:",
 )  # fmt: skip
 """Each line that looks like an error holds one: plain searches, which are fast."""
-_FINE = re.compile(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
-_PLACE = re.compile(r"\S+(?::\d+(?::\d+)?|\(\d+,\d+\)): ")
+_FINE = lazy_regex(r"\s*(?:ok|PASS|=== |--- PASS|\?|✓|✔|√|\d+ passed)", re.IGNORECASE)
+_PLACE = lazy_regex(r"\S+(?::\d+(?::\d+)?|\(\d+,\d+\)): ")
 _TEST_WORDS = ("pass", "PASS", "fail", "FAIL", "ok ", "tests", "Tests", "Ran ", "examples", "specs", "assertions", "test result")  # fmt: skip
-_PACKAGE = re.compile(r"(?:ok|PASS|\?)\s+\S+(?:\s|$)|PASS$")
-_TEST_LINE = re.compile(
+_PACKAGE = lazy_regex(r"(?:ok|PASS|\?)\s+\S+(?:\s|$)|PASS$")
+_TEST_LINE = lazy_regex(
     r"\b\d+ (?:passed|failed|passing|failing|tests? (?:passed|failed)|pass|fail|examples?|specs?|assertions?)\b|\btests?:\s+\d|\btest result:|"
     r"^(?:ok|FAIL|---\s*FAIL|PASS)(?::|\s|$)|\bRan \d+ tests?\b|\bAll (?:\d+ )?tests? pass",
     re.IGNORECASE | re.MULTILINE,

@@ -28,6 +28,7 @@ from sessiontrackd.facts._text import (
 )
 from sessiontrackd.facts._words import tokens
 from sessiontrackd.model import Message, Origin, Role
+from sessiontrackd.patterns import lazy_regex
 
 MAX_CHAT_CHARS = 2_000_000
 """A conversation without tools is scored up to this size; beyond it, its first part."""
@@ -39,14 +40,14 @@ COUNTED_CHARS = 800
 
 LISTED = 2.0
 """The weight of open work that stands in a list of it, or behind a box."""
-_COMMAND = re.compile(r"<command-name>\s*(/?[^\s<]+)")
-_COMMAND_ARGS = re.compile(r"<command-args>\s*([^<]*[^<\s])")
-_MARK = re.compile(r"\{[a-z]+\}")
+_COMMAND = lazy_regex(r"<command-name>\s*(/?[^\s<]+)")
+_COMMAND_ARGS = lazy_regex(r"<command-args>\s*([^<]*[^<\s])")
+_MARK = lazy_regex(r"\{[a-z]+\}")
 _SAYS_DONE = frozenset(("task_complete", "attempt_completion", "finish", "submit_result"))
 """Tools by which an agent only says that it is done."""
-_LINK = re.compile(r"https?://[^\s<>\])\"'`|\\]+")
-_LOCAL = re.compile(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
-_BOX = re.compile(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
+_LINK = lazy_regex(r"https?://[^\s<>\])\"'`|\\]+")
+_LOCAL = lazy_regex(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:com|org)|[\w-]+\.local\b)")
+_BOX = lazy_regex(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
 
 
 @dataclass(slots=True)

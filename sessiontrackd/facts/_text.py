@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from sessiontrackd.patterns import lazy_regex
+
 Span = tuple[int, int]
 
 WINDOW_CHARS = 65_536
@@ -18,37 +20,37 @@ LONGEST_CODE = 200  # characters of a code span in running text
 MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
-_ARTIFACT = re.compile(
+_ARTIFACT = lazy_regex(
     r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)|^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b.*?^>{5,9} \w+[^\n]*$",
     re.DOTALL | re.MULTILINE,
 )
 """What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
-_CODE_LINE = re.compile(
+_CODE_LINE = lazy_regex(
     r"\s*(?:E {2,}\S|(?:FAILED|PASSED|ERROR) \S*(?:::|\.\w+\b)|\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
     r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
     r"|export|interface|type|enum|struct|impl|fn|func|package|using|namespace|#include|@\w+)\b.*[;:{(=)\]}]\s*$|.*(?:[;{]|=>|\)\s*[:{])\s*$)"
 )
 _FRAMES = frozenset("│┃█╭╰├└")
-_JSON_LINE = re.compile(r"\s*\"[\w-]+\"\s*:")
-_SIGNS = re.compile(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
-_INLINE = re.compile(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
+_JSON_LINE = lazy_regex(r"\s*\"[\w-]+\"\s*:")
+_SIGNS = lazy_regex(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
+_INLINE = lazy_regex(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
 MOST_SIGNS = 0.12
 """Of its characters; prose has fewer."""
-_FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_BREAK = re.compile(
+_FENCE = lazy_regex(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_BREAK = lazy_regex(
     r"(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
     r"|(?<=[。！？])[”’」』）]?(?=\S)"
     r"|\s*\n\s*"
 )
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
-_MARKER = re.compile(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
-_STRUCTURAL = re.compile(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
-_WORD = re.compile(r"[^\W\d_][\w'’-]*")
-_ASCII_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'-]*")
-_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
-_WHITE = re.compile(r"\s+")
-_LOOSE_BREAK = re.compile(r"(?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
-_CODE = re.compile(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
+_ABBREVIATION = lazy_regex(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
+_MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
+_STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
+_WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
+_ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
+_WIDE = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
+_WHITE = lazy_regex(r"\s+")
+_LOOSE_BREAK = lazy_regex(r"(?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
+_CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
 
 class Cutter(Protocol):

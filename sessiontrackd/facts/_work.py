@@ -13,20 +13,21 @@ from sessiontrackd.facts._best import Best
 from sessiontrackd.facts._results import error_line, last_test_line
 from sessiontrackd.facts._text import Clip, clip
 from sessiontrackd.model import Message, ToolCall
+from sessiontrackd.patterns import lazy_regex
 
 MAX_FILES = 2_000
 MAX_COMMANDS = 1_000
 MAX_PROBLEMS = 300
 MAX_TESTS = 100
 
-_COMMIT = re.compile(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n]*)$", re.MULTILINE)
-_PULL = re.compile(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
-_REFUSED = re.compile(
+_COMMIT = lazy_regex(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n]*)$", re.MULTILINE)
+_PULL = lazy_regex(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
+_REFUSED = lazy_regex(
     r"doesn't want to (?:proceed|take this action)|user rejected|was rejected|permission (?:to use|for this)|requires approval|not allowed to|"
     r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|command aborted|aborted by|hook (?:blocked|denied)",
     re.IGNORECASE,
 )
-_SHA_TASK = re.compile(r"#?(\d+)")
+_SHA_TASK = lazy_regex(r"#?(\d+)")
 
 
 @dataclass(slots=True)

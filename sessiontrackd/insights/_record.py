@@ -9,23 +9,24 @@ from functools import cached_property
 from sessiontrackd import condense
 from sessiontrackd.facts import STOP_WORDS
 from sessiontrackd.model import Message
+from sessiontrackd.patterns import lazy_regex
 
 QUOTE_LEAST_CHARS = 8  # a shorter one stands everywhere; a message that is as short may be quoted whole
 NOUNS = 0.18  # of the words within sentences are capitalised: the language writes its nouns so (German about 0.3)
 
-_SPACE = re.compile(r"\s+")
-_LEFT_OUT = re.compile(r"…\[\d+ chars\]…")
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_LITERAL = re.compile(  # what is written as the record has it, or not at all: placeholders, code, paths, dotted names
+_SPACE = lazy_regex(r"\s+")
+_LEFT_OUT = lazy_regex(r"…\[\d+ chars\]…")
+_NUMBER = lazy_regex(r"\d+(?:[.,:]\d+)*")
+_LITERAL = lazy_regex(  # what is written as the record has it, or not at all: placeholders, code, paths, dotted names
     r"⟦[^⟧]{0,80}⟧?|`[^`]{1,200}`|[\w.~-]*[/\\][\w./\\~:@?&=%+-]*\w|\w+(?:[._@-]\w+)*\.\w+(?:[._-]\w+)*"
 )
 _PLAIN = frozenset({"e.g", "i.e", "and/or", "yes/no", "ok", "id", "ui", "api"})
-_ASCII_WORD = re.compile(r"[A-Za-z0-9_]+")
-_REFERENCE = re.compile(r"\[?\bm(\d{1,6})\b\]?")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_WITHIN = re.compile(r"(?<=[^\W\d_A-Z],|[^\W\d_A-Z]{2}) ([^\W\d_]{3,})")
-_SENTENCE = re.compile(r"(?:^|[.!?:;…\"“”«»()\[\]\n–—-])[\s\"'“”«»(\[]*$")
-_INFLECTED = re.compile(r"(?:ed|ing|ly|tion)$")
+_ASCII_WORD = lazy_regex(r"[A-Za-z0-9_]+")
+_REFERENCE = lazy_regex(r"\[?\bm(\d{1,6})\b\]?")
+_WORD = lazy_regex(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_WITHIN = lazy_regex(r"(?<=[^\W\d_A-Z],|[^\W\d_A-Z]{2}) ([^\W\d_]{3,})")
+_SENTENCE = lazy_regex(r"(?:^|[.!?:;…\"“”«»()\[\]\n–—-])[\s\"'“”«»(\[]*$")
+_INFLECTED = lazy_regex(r"(?:ed|ing|ly|tion)$")
 
 
 def _set(words: str) -> frozenset[str]:

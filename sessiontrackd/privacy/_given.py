@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy._values import (
     has_mark,
     is_no_value,
@@ -24,7 +25,7 @@ Check = Callable[[bytes], bool]
 _BARE = r"[\"']?(?P<value>[^\s\"'|;&<>\0]{4,100})"
 _TEXT = r"[bru@]{0,2}\\{0,3}[\"'](?P<value>[^\"'\\\n\0]{3,200})\\{0,3}[\"']"
 _ARGUMENT = r"[^,()\n\0]{1,100}"
-_SENTENCE = re.compile(
+_SENTENCE = lazy_regex(
     rb"[ \t]{1,2}(?:(?:called|named|of|for [A-Za-z0-9_.-]{1,30})[ \t])?(?:[057][ \t])?[\"'`(]{0,2}(?P<value>[^\s\"'`<>|{}\0]{6,64})",
     re.IGNORECASE,
 )
@@ -107,15 +108,15 @@ _RANDOM_RULES = (
     ("/reset-password/|/reset/|/verify/|/invite/|/confirm/|/activate/|/magic/|/unsubscribe/", r"/[a-z-]{5,14}/(?P<value>[A-Za-z0-9_-]{20,200})"),
     ("?code=|&code=|?t=|sessionid=|&signature=|?signature=|sessid=", r"[?&]?[A-Za-z]{1,12}=(?P<value>[A-Za-z0-9_%.-]{20,200})"),
 )  # fmt: skip
-_AT_SERVER = re.compile(rb"[A-Za-z0-9_.-]{1,40}:(?P<value>[^\s\"'`/\0]{2,100})$")
-_TABLE_HEAD = re.compile(rb"[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}|passw(?:or)?d[,|\t;][^\n]{0,200}")
+_AT_SERVER = lazy_regex(rb"[A-Za-z0-9_.-]{1,40}:(?P<value>[^\s\"'`/\0]{2,100})$")
+_TABLE_HEAD = lazy_regex(rb"[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}|passw(?:or)?d[,|\t;][^\n]{0,200}")
 _TABLE_ROWS = 200
 _AROUND = b" \t\r\"'`"
 _COLUMNS = frozenset((b"password", b"passwd", b"pass", b"pwd", b"passwort", b"user_password", b"passphrase"))
-_INSERT = re.compile(
+_INSERT = lazy_regex(
     rb"(?i)insert into [^\s(]{1,60}[ ]?\((?P<names>[^()\n]{1,300})\)\s{0,4}values\s{0,4}\((?P<values>[^\n]{1,600})"
 )
-_LITERAL = re.compile(rb"N?'(?P<text>[^'\n]{0,200})'|[^,()'\n]{1,60}(?=[,)])")
+_LITERAL = lazy_regex(rb"N?'(?P<text>[^'\n]{0,200})'|[^,()'\n]{1,60}(?=[,)])")
 _SPEAKS = ("password ", "passcode ", "passphrase ", "pw ", "pwd ", "pass ")
 
 

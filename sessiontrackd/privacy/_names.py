@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy._rules import LIKELY_WORDS, STRONG_WORDS, WEAK_WORDS
 from sessiontrackd.privacy._values import looks_like_password, looks_mixed, looks_random, looks_strong
 
@@ -17,7 +18,7 @@ _WEIGHT = (
 )
 
 # What a name may go on with after its telling word, and where it then says something about the credential rather than being it.
-_ABOUT = re.compile(
+_ABOUT = lazy_regex(
     rb"count|limit|max|min|len|size|_ur[il]$|url$|path|file|name$|type$|expir|usage|header|field|polic|label|prompt|placeholder|pattern|regex|"
     rb"title|text|message|error|_dir$|ttl|budget|s_used|version|algorithm|format|rotation|arn$|ref$|_env$|provider|manager|reset|strength"
 )
@@ -39,13 +40,13 @@ _VALUE = (
     rb"[\"']?(?P<bare>[^\s\"'`<>,;\\\0]{1,1000}))"
 )
 # Behind the rest of the name no part of a name goes on, which the pattern says before it tries every operator at every letter of it.
-_ASSIGNED = re.compile(
+_ASSIGNED = lazy_regex(
     rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?![A-Za-z0-9_])(?:\\{0,3}[\"'`]|\]|\)|\*\*){0,3}" + _OPERATOR + _VALUE
 )
-_FLAGGED = re.compile(
+_FLAGGED = lazy_regex(
     rb"(?P<rest>[A-Za-z0-9_-]{0,30})[ \t]{1,4}" + _VALUE.replace(rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40})?", b"", 1)
 )
-_SETTER = re.compile(
+_SETTER = lazy_regex(
     rb"(?i)(?:env|get|set|define|property|default|put|add|option|argument|config|secret)[A-Za-z_]{0,20}\($"
 )
 _STATES = (b"session", b"key", b"auth", b"cookie", b"cred")

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy._anchors import compile_linear
 
 Found = tuple[int, int, str]
 KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "username")
 
-_EMAIL_DOMAIN = re.compile(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}")
+_EMAIL_DOMAIN = lazy_regex(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}")
 _EMAIL_LOCAL_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-"
 _EMAIL_LOCAL_MOST = 64
 _NUMBER = r"\+?\(?[0-9](?:[ ()./-]{0,2}[0-9]){6,22}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
@@ -25,22 +26,22 @@ _IBAN = r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}"
 _HOME = r"(?:/home/|/Users/|[\\/]Users[\\/]{1,4}|-(?:Users|home)-)[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
 
 _NO_DOMAINS = frozenset(b"png jpg jpeg gif svg webp js ts tsx jsx mjs cjs css json py md html local localhost".split())
-_PHONE_WORD = re.compile(
+_PHONE_WORD = lazy_regex(
     rb"(?:phone|\btel|mobil|\bcell|\bfax|\bcall|whatsapp|\bsms|\bdial|reach me|handy|\bring|text me|hotline|contact)[a-z ._:=\"'()#*-]{0,20}$"
 )
-_NORTH_AMERICAN = re.compile(
+_NORTH_AMERICAN = lazy_regex(
     rb"(?:\+?1[ .-]{1,2})?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}"
 )
-_NATIONAL = re.compile(rb"\(?0[1-9][0-9]{0,4}\)?(?:[ /-][0-9]{2,8}){1,5}")
-_SSN = re.compile(rb"(?P<area>[0-8][0-9]{2})(?P<dash>[- ])(?P<group>[0-9]{2})(?P=dash)(?P<serial>[0-9]{4})")
-_SSN_WORD = re.compile(rb"ssn|social.?security|social insurance")
-_CARD_WORD = re.compile(rb"card|visa|master|amex|credit|debit|\bpan\b|kreditkarte")
-_IPV4 = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_VERSION = re.compile(rb"(?:version|ver|release|\bv|==|>=|~=|\^|@)[ :=\"']{0,3}$")
-_DATE = re.compile(
+_NATIONAL = lazy_regex(rb"\(?0[1-9][0-9]{0,4}\)?(?:[ /-][0-9]{2,8}){1,5}")
+_SSN = lazy_regex(rb"(?P<area>[0-8][0-9]{2})(?P<dash>[- ])(?P<group>[0-9]{2})(?P=dash)(?P<serial>[0-9]{4})")
+_SSN_WORD = lazy_regex(rb"ssn|social.?security|social insurance")
+_CARD_WORD = lazy_regex(rb"card|visa|master|amex|credit|debit|\bpan\b|kreditkarte")
+_IPV4 = lazy_regex(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_VERSION = lazy_regex(rb"(?:version|ver|release|\bv|==|>=|~=|\^|@)[ :=\"']{0,3}$")
+_DATE = lazy_regex(
     rb"(?:19|20)[0-9]{2}[-/. ][01]?[0-9][-/. ][0-3]?[0-9]|[0-3]?[0-9][-/.][0-3]?[0-9][-/.](?:19|20)[0-9]{2}"
 )
-_CARD_START = re.compile(rb"4|5[1-5]|2[2-7]|3[47]|36|38|30[0-5]|6011|64[4-9]|65|62|35|50|5[6-9]|63|67")
+_CARD_START = lazy_regex(rb"4|5[1-5]|2[2-7]|3[47]|36|38|30[0-5]|6011|64[4-9]|65|62|35|50|5[6-9]|63|67")
 _NOBODY = frozenset(
     b"user username you me your-username yourname name runner ubuntu vscode node app circleci shared public default root admin all "
     b"linuxbrew gitpod codespace vagrant ec2-user docker jovyan git www-data your_username youruser xxx foo bar example".split()

@@ -7,46 +7,47 @@ import binascii
 import re
 from collections.abc import Callable
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy._values import looks_random
 
 KINDS = ("authorization", "url-credentials", "basic-auth", "password", "cookie", "webhook", "seed-phrase")
 Found = tuple[int, int, str]
 
-_AUTHORIZATION = re.compile(
+_AUTHORIZATION = lazy_regex(
     rb"[A-Za-z-]{0,10}\\{0,3}[\"']?[ \t]{0,4}(?::|=>?|,)[ \t]{0,4}[bf]?\\{0,3}[\"']?[ \t]{0,4}"
     rb"(?:(?:[Bb]asic|BASIC|[Bb]earer|BEARER|[Tt]oken|TOKEN|[Dd]igest|[Aa]pi-?[Kk]ey|SSWS|GenieKey|ApiToken|FlyV1|Splunk|Key|key|Negotiate|JWT|OAuth|AWS4-HMAC-SHA256|"
     rb"Discogs|Bot|Client-ID|apikey|[A-Z][A-Za-z]{1,12}-[A-Za-z]{2,12})[ \t:=]{1,4}(?:token=\\?\"?)?)?"
     rb"(?P<value>[^\s\"'`<>;{}\[\]()$\\\0][^\s\"'`<>;{}()\\\0]{6,1000})"
 )
-_BEARER = re.compile(rb"[ \t]{1,4}\\{0,3}[\"']?(?P<value>[A-Za-z0-9._~+/=:|-]{14,1000})")
-_BASIC = re.compile(rb"[ \t]{1,4}(?P<value>[A-Za-z0-9+/=_-]{12,1000})")
-_URL = re.compile(
+_BEARER = lazy_regex(rb"[ \t]{1,4}\\{0,3}[\"']?(?P<value>[A-Za-z0-9._~+/=:|-]{14,1000})")
+_BASIC = lazy_regex(rb"[ \t]{1,4}(?P<value>[A-Za-z0-9+/=_-]{12,1000})")
+_URL = lazy_regex(
     rb"://(?P<user>[^\s/:@\"'`<>\\{}()\[\],;?#\0]{0,100}):(?P<password>[^\s\"'`<>\\/\0]{1,200})@[A-Za-z0-9\[_${.-]"
 )
-_URL_TOKEN = re.compile(rb"://(?P<token>[A-Za-z0-9_.~%-]{16,300})(?::[a-z-]{0,20})?@[A-Za-z0-9]")
-_USER_OPTION = re.compile(
+_URL_TOKEN = lazy_regex(rb"://(?P<token>[A-Za-z0-9_.~%-]{16,300})(?::[a-z-]{0,20})?@[A-Za-z0-9]")
+_USER_OPTION = lazy_regex(
     rb"(?:-u|--user|--proxy-user|-U)[ \t=]{0,3}(?P<value>\"[^\"\n\0]{0,100}:[^\"\n\0]{0,200}\"|'[^'\n\0]{0,100}:[^'\n\0]{0,200}'|"
     rb"\"[^\"\n\0]{1,100}\":\"[^\"\n\0]{1,200}\"|[^\s:\"'$<{\0][^\s:\"'<\0]{0,100}:[^\s<$\0][^\s<\0]{2,200})"
 )
-_NETRC = re.compile(
+_NETRC = lazy_regex(
     rb"login[ \t\r\n]{1,4}(?P<user>[^\s]{1,100})[ \t\r\n]{1,4}password[ \t\r\n]{1,4}(?P<value>[^\s\0]{3,200})"
 )
-_SHORT_OPTION = re.compile(
+_SHORT_OPTION = lazy_regex(
     rb"(?:mysql|mysqldump|mysqladmin|mariadb)[^\n|;&]{0,160}? -p(?P<value>[^\s'\"-][^\s'\"]{3,100})|"
     rb"(?:sshpass|docker login|az login|mongo|mongosh|mongodump|oc login|htpasswd|ldapsearch|redis-cli)[^\n|;&]{0,160}? -(?:p|a|w)[ \t]{0,2}[\"']?"
     rb"(?P<other>[^\s'\"$-][^\s'\"]{3,100})"
 )
-_FOLLOWING = re.compile(
+_FOLLOWING = lazy_regex(
     rb"(?:identified (?:with [a-z0-9_]{1,40} )?by|requirepass|masterauth|-pass(?:in|out) pass:|/user:[^\s]{1,60}|htpasswd -[a-zA-Z]{1,6} [^\s]{1,80} [^\s]{1,60})"
     rb"[ \t]{0,3}[\"']?(?P<value>[^\s\"'<$\0][^\s\"'\0]{3,100})",
     re.IGNORECASE,
 )
-_CHPASSWD = re.compile(
+_CHPASSWD = lazy_regex(
     rb"echo [-e ]{0,4}[\"']?[A-Za-z0-9._-]{1,40}:(?P<value>[^\s\"'$\0]{4,100})[\"']? ?\| ?(?:sudo )?chpasswd"
 )
-_COOKIES = re.compile(rb"[\"']?[ \t]{0,2}[:=,][ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9_.%-]{1,60}=[^\r\n\"'\0]{16,1000})")
-_HOOK = re.compile(rb"/(?:hooks?|webhooks?|services)/(?:[A-Za-z0-9_-]{1,40}/){0,3}(?P<value>[A-Za-z0-9_-]{16,100})")
-_PHRASE = re.compile(
+_COOKIES = lazy_regex(rb"[\"']?[ \t]{0,2}[:=,][ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9_.%-]{1,60}=[^\r\n\"'\0]{16,1000})")
+_HOOK = lazy_regex(rb"/(?:hooks?|webhooks?|services)/(?:[A-Za-z0-9_-]{1,40}/){0,3}(?P<value>[A-Za-z0-9_-]{16,100})")
+_PHRASE = lazy_regex(
     rb"[a-z _]{0,20}[\"']?[ \t]{0,4}(?:is|:|=)[ \t]{0,4}\n?[\"'`]?(?P<value>(?:[a-z]{3,8}[ ,\t\n]{1,2}){11,23}[a-z]{3,8})"
 )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.privacy import _given, _names, _places
 from sessiontrackd.privacy._anchors import Anchors, compile_linear
 from sessiontrackd.privacy._rules import ALPHABETS, SHAPES, TOKENS
@@ -22,35 +23,35 @@ SEAM = "\n\x1e\0\n"  # between texts that are looked at together: what is found 
 _END_OF_TEXT = SEAM.encode()
 _TELLING = 5  # a prefix longer than this is believed within a word too
 _BODY = 300  # characters of a token that are judged; what follows of its alphabet belongs to it
-_DISCORD_TAIL = re.compile(rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{26,45}")
-_JWT_PART = re.compile(rb"[A-Za-z0-9_/+-]*")
+_DISCORD_TAIL = lazy_regex(rb"\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{26,45}")
+_JWT_PART = lazy_regex(rb"[A-Za-z0-9_/+-]*")
 _TOKEN_BYTES = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-")
 _ALNUM = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_PEM_BEGIN = re.compile(
+_PEM_BEGIN = lazy_regex(
     rb"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----|PuTTY-User-Key-File-[23]:"
 )
-_PEM_END = re.compile(
+_PEM_END = lazy_regex(
     rb"-----END[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- END SSH2 ENCRYPTED PRIVATE KEY ----|Private-MAC: [0-9a-f]{16,64}"
 )
-_PEM_REST = re.compile(rb"(?:[A-Za-z0-9+/=\s\\]|[A-Z][A-Za-z-]{2,20}: [^\n]{0,200})*")
-_PEM_LINE = re.compile(rb"[ \t>+|\"']{0,20}[A-Za-z0-9+/=]{16,80}(?:\\n)?[\"',+ \t]{0,6}\r?\n")
+_PEM_REST = lazy_regex(rb"(?:[A-Za-z0-9+/=\s\\]|[A-Z][A-Za-z-]{2,20}: [^\n]{0,200})*")
+_PEM_LINE = lazy_regex(rb"[ \t>+|\"']{0,20}[A-Za-z0-9+/=]{16,80}(?:\\n)?[\"',+ \t]{0,6}\r?\n")
 _PEM_LINES = 200
-_UUID_OR_HEX = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{20,}")
-_A_DIGIT = re.compile(rb"[0-9]")
-_HASH_BEFORE = re.compile(
+_UUID_OR_HEX = lazy_regex(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-f]{20,}")
+_A_DIGIT = lazy_regex(rb"[0-9]")
+_HASH_BEFORE = lazy_regex(
     rb"sha-?(?:1|224|256|384|512)|\bh1:|md5|commit|digest|checksum|integrity|\brev\b|etag|data:[a-z]+/|base64,|hash|blob |index |fingerprint"
 )
-_ID_BEFORE = re.compile(rb"id[\"']?[ \t]{0,4}[:=][ \t]{0,4}\\{0,3}[\"'`]?$")
-_NO_SECRET = re.compile(
+_ID_BEFORE = lazy_regex(rb"id[\"']?[ \t]{0,4}[:=][ \t]{0,4}\\{0,3}[\"'`]?$")
+_NO_SECRET = lazy_regex(
     rb"sha(?:1|224|256|384|512)[-:=]|(?:toolu|call|msg|req|resp|run|thread|asst|user|org|proj|ses|prt|step|file|batch|gen|chatcmpl|cmpl|rs|fc|evt|task|agent|"
     rb"conv|item|srvtoolu|vs|ft|session|wrkspc|acct|cus|sub|pi|ch|in|price|prod|txn)[_-][A-Za-z0-9]|[A-Za-z0-9]{0,20}/[A-Za-z]"
 )
-_SECRET_WORD = re.compile(
+_SECRET_WORD = lazy_regex(
     rb"passw|pwd|secret|token|api.?key|access.?key|auth|credential|private|bearer|key\b|apikey|webhook|\bpat\b"
 )
-_SECRET_KIND = re.compile(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
-_SECRET_DATA = re.compile(rb"(?m)^[ \t0-9+>|]{0,16}(?:stringData|data):[ \t]{0,4}\r?$")
-_SECRET_ENTRY = re.compile(
+_SECRET_KIND = lazy_regex(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
+_SECRET_DATA = lazy_regex(rb"(?m)^[ \t0-9+>|]{0,16}(?:stringData|data):[ \t]{0,4}\r?$")
+_SECRET_ENTRY = lazy_regex(
     rb"(?m)^[ \t0-9+>|]{1,24}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,20000}={0,2}[\"']?)"
 )
 

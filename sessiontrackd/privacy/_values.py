@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
+from sessiontrackd.patterns import lazy_regex
+
 # The commonest pairs of letters in English prose and in identifiers: a random string holds few of them.
 _PAIRS = (
     "th he in er an re on at en nd ti es or te of ed is it al ar st to nt ng se ha as ou io le ve co me de hi ri ro ic "
@@ -18,28 +20,28 @@ _PAIRS = (
 )
 _COMMON = frozenset((pair[0], pair[1]) for pair in _PAIRS.encode().split())
 _JUDGED = 200  # characters of a long value that are enough to judge it by
-_HEX = re.compile(rb"[0-9a-f]+|[0-9A-F]+")
-_UUID = re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
-_LETTERS = re.compile(rb"[a-z]{2,}|[A-Z]{2,}|[A-Z][a-z]+")
-_DIGIT = re.compile(rb"[0-9]")
-_SWITCH = re.compile(rb"[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
-_HASHED = re.compile(
+_HEX = lazy_regex(rb"[0-9a-f]+|[0-9A-F]+")
+_UUID = lazy_regex(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_LETTERS = lazy_regex(rb"[a-z]{2,}|[A-Z]{2,}|[A-Z][a-z]+")
+_DIGIT = lazy_regex(rb"[0-9]")
+_SWITCH = lazy_regex(rb"[0-9][A-Za-z]|[A-Za-z][0-9]|[a-z][A-Z]")
+_HASHED = lazy_regex(
     rb"sha(?:1|224|256|384|512)[-:=]|md5[-:]|h1:|data:|[a-z-]{2,20}://|git@|arn:|urn:|file:|npm:|workspace:|\.{0,2}/[A-Za-z]"
 )
-_PADDED = re.compile(rb"[A-Za-z0-9+/]{39,199}=")  # base64 may begin as a path does
-_REFERENCE = re.compile(
+_PADDED = lazy_regex(rb"[A-Za-z0-9+/]{39,199}=")  # base64 may begin as a path does
+_REFERENCE = lazy_regex(
     rb"[$%#]?\{|\$\(|\$\$|<%|%[(%]|[<\[]|&[a-z]+;|\$[A-Za-z_][A-Za-z0-9_]*(?:[./:)]|$)|@[A-Za-z]+@|\*{3}|x{4}|X{4}|\.{3}|__[A-Z]|%[A-Z_]+%|%[sdv]$"
 )
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = lazy_regex(
     rb"your[_ .-]|my[_-](?:secret|token|key|pass)|example|changeme|change[_-]me|redacted|placeholder|replace|insert|dummy|"
     rb"todo|\*\*\*|xxxx|none$|null$|true$|false$|undefined$|string$|required|optional|hidden|masked|to-be|enter "
 )
-_CODE = re.compile(
+_CODE = lazy_regex(
     rb"[A-Za-z_]*[a-z_][0-9]{1,2}|[0-9.]+[a-zA-Z%]{0,3}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[A-Za-z_]+[0-9]{0,2}[,;]?"
 )
-_LONG_WORD = re.compile(rb"[A-Za-z]{7}")
-_BRACKETS = re.compile(rb"[()\[\]{}]")
-_DOTTED = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
+_LONG_WORD = lazy_regex(rb"[A-Za-z]{7}")
+_BRACKETS = lazy_regex(rb"[()\[\]{}]")
+_DOTTED = lazy_regex(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 def looks_random(value: bytes, least: int = 14) -> bool:
@@ -127,22 +129,22 @@ def looks_like_password(value: bytes, *, quoted: bool, setting: bool = False) ->
     )
 
 
-_NUMERIC = re.compile(
+_NUMERIC = lazy_regex(
     rb"[0-9.,:/-]{1,5}[a-zA-Z%]{0,3}|[0-9.]+[a-zA-Z%]{1,2}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[a-z]{1,4}[0-9]|[A-Za-z_.]+\.[A-Za-z_0-9]+"
 )
-_LABEL = re.compile(rb"[A-Za-z]+(?:[_ .:/][A-Za-z]+)+[.?!:]?")
-_SPECIAL = re.compile(rb"[A-Za-z0-9][!@#$%^&*+~].*[A-Za-z0-9]|[A-Za-z][!#$%^*]+$")
+_LABEL = lazy_regex(rb"[A-Za-z]+(?:[_ .:/][A-Za-z]+)+[.?!:]?")
+_SPECIAL = lazy_regex(rb"[A-Za-z0-9][!@#$%^&*+~].*[A-Za-z0-9]|[A-Za-z][!#$%^*]+$")
 _TYPES = frozenset(
     b"string str bytes text number integer boolean bool object any none null nil undefined true false required optional invalid wrong "
     b"incorrect missing empty unset unknown yes no on off hidden enabled disabled varchar char self this password passwd secret token "
     b"forgot reset change update default value input data type error ".split()
 )
 
-_ALGORITHM = re.compile(
+_ALGORITHM = lazy_regex(
     rb"(?i)(?:sha|md|utf|base|oauth|argon|bcrypt|scrypt|pbkdf|rfc|http|ipv|ntlm|aes|pkcs|v|python|version)[-_]?[0-9]"
 )
 _UPPER, _LOWER = re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
-_MARK = re.compile(rb"[A-Za-z0-9][!@#$%^&*+~?][A-Za-z0-9!@#$%^&*]|[A-Za-z0-9][!@#$%^&*]$")
+_MARK = lazy_regex(rb"[A-Za-z0-9][!@#$%^&*+~?][A-Za-z0-9!@#$%^&*]|[A-Za-z0-9][!@#$%^&*]$")
 
 
 def has_mark(value: bytes) -> bool:
@@ -162,4 +164,4 @@ def looks_strong(value: bytes) -> bool:
     return has_mark(value) or (lower and digits >= 2 and (looks_mixed(value) or bool(_WORDS.fullmatch(value))))
 
 
-_WORDS = re.compile(rb"[A-Za-z]{4,20}(?:[-_.][A-Za-z]{2,20}){0,3}[-_.]?[0-9]{2,5}")
+_WORDS = lazy_regex(rb"[A-Za-z]{4,20}(?:[-_.][A-Za-z]{2,20}){0,3}[-_.]?[0-9]{2,5}")
