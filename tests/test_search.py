@@ -13,6 +13,7 @@ from sessiontrackd.insights import open_messages
 from sessiontrackd.model import Finding, Insight, InsightLevel, Message, Origin, Role, Session, ToolCall
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.search import Heard, Search
+from sessiontrackd.store import Schema, open_store
 
 AT = datetime(2026, 3, 14, 9, tzinfo=UTC)
 SECRET = "ghp_" + "a1B2c3D4e5" * 3 + "f6G7h8"
@@ -159,6 +160,20 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
 
     words = Search.open(tmp_path)
     assert keep(words, session("one", "two"))
+    words.close()
+
+
+def test_a_file_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
+    """What it holds is still found, grows and goes."""
+    older = Search(open_store(tmp_path / search.FILE, Schema("search", search.SCHEMA.migrations[:1])))
+    keep(older, session("mend the tide import"))
+    older.close()
+
+    words = Search.open(tmp_path)
+    keep(words, session("mend the tide tables", session_id="s2"), b"/b.jsonl")
+    assert numbers(words, "import") == [("s1", [1])]
+    assert words.forget(session_ids=["s1"]) == 1
+    assert numbers(words, "tide") == [("s2", [1])]
     words.close()
 
 
