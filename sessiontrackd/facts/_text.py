@@ -38,10 +38,11 @@ MOST_SIGNS = 0.12
 """Of its characters; prose has fewer."""
 _FENCE = lazy_regex(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _BREAK = lazy_regex(
-    r"(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
+    r"[.!?…。！？\s](?:(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
     r"|(?<=[。！？])[”’」』）]?(?=\S)"
-    r"|\s*\n\s*"
+    r"|(?<=\n)\s*|(?<=\s)\s*\n\s*)"
 )
+"""Where a sentence may end; it begins with a set of characters, which are found fast."""
 _ABBREVIATION = lazy_regex(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
 _MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
 _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
@@ -49,7 +50,7 @@ _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
 _WIDE = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
 _WHITE = lazy_regex(r"\s+")
-_LOOSE_BREAK = lazy_regex(r"(?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
+_LOOSE_BREAK = lazy_regex(r"[.!?](?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
 _CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
 
@@ -147,8 +148,9 @@ def loosely(text: str, span: Span) -> Iterator[Span]:
     """Split a sentence where a person began the next one without a capital."""
     at, end = span
     for match in _LOOSE_BREAK.finditer(text, at, end):
-        if not _ABBREVIATION.search(text, max(at, match.start() - 8), match.start()):
-            yield at, match.start()
+        stop = match.start() + 1
+        if not _ABBREVIATION.search(text, max(at, stop - 8), stop):
+            yield at, stop
             at = match.end()
     yield at, end
 
@@ -201,41 +203,49 @@ def sentences_of_text(text: str, region: Span) -> Iterator[Span]:
     start, end = region
     at = start
     for match in _BREAK.finditer(text, start, end):
-        if _joins(text, at, match):
+        stop, after = match.span()
+        if text[stop].isspace():
+            joins = _is_wrapped(text, at, stop, after)
+        else:
+            joins = _goes_on(text, at, stop + 1, after)
+            stop = max(stop + 1, match.end(1))
+        if joins:
             continue
-        span = trimmed(text, at, match.start() if match[1] is None else match.end(1))
+        span = trimmed(text, at, stop)
         if span:
             yield span
-        at = match.end()
+        at = after
     span = trimmed(text, at, end)
     if span:
         yield span
 
 
-def _joins(text: str, at: int, match: re.Match[str]) -> bool:
-    """Say whether a break is none: an abbreviation, or a line that was wrapped by hand."""
-    gap = match.group()
-    if "\n" not in gap:
-        if text.count("`", at, match.end()) % 2 and text.find("`", match.end(), match.end() + LONGEST_CODE) >= 0:
-            return True  # inside a code span
-        return bool(_ABBREVIATION.search(text, max(at, match.start() - 8), match.start()))
-    if gap.count("\n") > 1 or match.start() - at < 50 or text[match.start() - 1] in ".!?:;":
+def _goes_on(text: str, at: int, stop: int, after: int) -> bool:
+    """Say whether what looks like the end of a sentence stands inside a code span, or ends an abbreviation."""
+    if text.count("`", at, after) % 2 and text.find("`", after, after + LONGEST_CODE) >= 0:
+        return True
+    return bool(_ABBREVIATION.search(text, max(at, stop - 8), stop))
+
+
+def _is_wrapped(text: str, at: int, stop: int, after: int) -> bool:
+    """Say whether a line was wrapped by hand, so that the sentence goes on in the next."""
+    if text.count("\n", stop, after) > 1 or stop - at < 50 or text[stop - 1] in ".!?:;":
         return False
-    return text[match.end() : match.end() + 1].islower()
+    return text[after : after + 1].islower()
 
 
 def trimmed(text: str, start: int, end: int) -> Span | None:
     """Strip white space and list markers off a span; None for tables, rules and what holds no letter."""
-    line_start = text.rfind("\n", 0, start + 1) + 1
-    if text[line_start:start].strip() == "" and text.startswith("|", start):
+    if text.startswith("|", start) and not text[text.rfind("\n", 0, start) + 1 : start].strip():
         return None
-    match = _MARKER.match(text, start, end)
-    start = match.end() if match else start
+    if start < end and not text[start].isalpha():
+        match = _MARKER.match(text, start, end)
+        start = match.end() if match else start
     while end > start and text[end - 1].isspace():
         end -= 1
-    if end <= start or text[start] == "|" or not any(char.isalpha() for char in text[start:end]):
+    if end <= start or text[start] == "|":
         return None
-    return start, end
+    return (start, end) if text[start].isalpha() or any(map(str.isalpha, text[start:end])) else None
 
 
 def is_structural(text: str, start: int) -> bool:
