@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from sessiontrackd.facts._text import Span
 from sessiontrackd.patterns import lazy_regex
@@ -22,7 +23,21 @@ _TODO_HINTS = (
     "you'll need to", "you will need to", "you need to", "not implemented", "future work", "later on", "remains to", "left as",
     "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
 )  # fmt: skip
-_SAID_HINTS = (*_DECISION_HINTS, *(hint for hint in _CAUSE_HINTS if "because" not in hint))
+
+
+def _by_stem(hints: Iterable[str], stems: str) -> Mapping[str, tuple[str, ...]]:
+    """Return the hints under what several of them hold: a text without it is not searched for each."""
+    found: dict[str, list[str]] = {}
+    for hint in hints:
+        found.setdefault(next((stem for stem in stems.split(",") if stem in hint), hint), []).append(hint)
+    return {stem: tuple(under) for stem, under in found.items()}
+
+
+_SAID = _by_stem(
+    (*_DECISION_HINTS, *(hint for hint in _CAUSE_HINTS if "because" not in hint)),
+    "',cause,approach, with,deci,safe,issue,problem,bug ",
+)
+_LEFT = _by_stem(_TODO_HINTS, "verif,follow,not ,tested,still,left,you")
 _STRONG_DECISION = lazy_regex(
     r"\b(?:i(?:'ll| will| am going to|'m going to)|we(?:'ll| will| should)|let's) (?:\w+ ){0,2}?(?:use|keep|go with|stick with|store|switch|avoid|"
     r"skip|drop|leave|treat|reuse|default)\b"
@@ -94,7 +109,7 @@ _TODO_HEADING = lazy_regex(
 )
 _DIFF_LINE = lazy_regex(r"[+-]\s?\S|@@|diff --git")
 _FILLER = lazy_regex(
-    r"(?:no response requested|\[?request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
+    r"\s*(?:no response requested|\[?request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
     r"invalid api key|please run /login|\(no content\)|i'll continue|continuing|session limit)",
     re.IGNORECASE,
 )
@@ -153,9 +168,9 @@ _SUGGESTS = lazy_regex(
     re.IGNORECASE | re.DOTALL,
 )
 """A list of advice reads like decisions: "Use X instead of Y" in a review decides nothing."""
+_PROTOCOL_HINTS = ("search/replace", "do not propose changes to", "add them to the chat", "content of the file has changed since")  # fmt: skip
 _PROTOCOL = lazy_regex(
-    r"search/replace\W{0,3} (?:block|section)|\b(?:do not propose changes to|add them to the chat)\b|content of the file has changed since",
-    re.IGNORECASE,
+    r"search/replace\W{0,3} (?:block|section)|\b(?:do not propose changes to|add them to the chat)\b|content of the file has changed since"
 )
 """How an agent and its tool talk about edits."""
 _APOLOGY = lazy_regex(
@@ -177,20 +192,20 @@ def lowered(text: str) -> str:
 
 def near_decisions(text: str) -> list[Span]:
     """Return the paragraphs that may hold a decision or a cause: plain substring searches, which are fast."""
-    return _near(text, _SAID_HINTS)
+    return _near(text, _SAID)
 
 
 def near_todos(text: str) -> list[Span]:
     """Return the paragraphs that may name open work."""
-    return _near(text, _TODO_HINTS)
+    return _near(text, _LEFT)
 
 
-def _near(text: str, hints: tuple[str, ...]) -> list[Span]:
+def _near(text: str, hints: Mapping[str, tuple[str, ...]]) -> list[Span]:
     low = lowered(text)
     if len(low) != len(text):
         return [(0, len(text))]
     found: set[Span] = set()
-    for hint in hints:
+    for hint in [hint for stem, under in hints.items() if stem in low for hint in under]:
         at = low.find(hint)
         while at >= 0:
             start = text.rfind("\n\n", 0, at) + 2 if "\n\n" in text[:at] else 0
@@ -336,7 +351,7 @@ def is_narration(sentence: str) -> bool:
 
 def is_filler(text: str) -> bool:
     """Say whether a whole reply is none: an interrupt, an API error."""
-    return bool(_FILLER.match(text.strip()))
+    return bool(_FILLER.match(text))
 
 
 def is_greeting_question(sentence: str) -> bool:
@@ -351,4 +366,6 @@ def is_offer(sentence: str) -> bool:
 
 def is_pleasantry(sentence: str) -> bool:
     """Say whether a sentence holds no content: "Perfect!", "Done.", "I apologize for the confusion."."""
-    return bool(_PLEASANTRY.match(sentence) or _APOLOGY.match(sentence) or _PROTOCOL.search(sentence))
+    low = sentence.lower()
+    is_protocol = any(hint in low for hint in _PROTOCOL_HINTS) and _PROTOCOL.search(low)
+    return bool(is_protocol or _PLEASANTRY.match(sentence) or _APOLOGY.match(sentence))
