@@ -64,7 +64,8 @@ _QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 _READ_VERBS = _set(
     "status version list show info ls help logs log view describe get whoami doctor ps images inspect search outdated"
 )
-_SEPARATOR = re.compile(r"\s*(?:&&|\|\||;|\||\n)\s*")
+_SEPARATOR = re.compile(r"&&|\|\||;|\||\n")
+_SHAPES = re.compile(r"[\n<>|;&]")
 _AFTERTHOUGHT = re.compile(
     r"\n|<<|\s+(?:\d?>&\d|[\d&]?>+\s*/dev/null)|\s*\|\s*(?:head|tail|grep|egrep|rg|sed|awk|cat|jq|less|wc|sort|uniq|tee|cut|tr|column|python3? -c)\b"
     r"|\s*(?:\|\||;)\s*(?:true|echo|exit)\b"
@@ -163,6 +164,8 @@ def _understood(typed: str) -> tuple[str, tuple[str, ...], str, bool, bool]:
 @lru_cache(64)
 def shown_length(bare: str) -> int:
     """Return how much of a command is worth showing: up to where its output is only shaped, or where it only reads."""
+    if not _SHAPES.search(bare):
+        return len(bare)
     after = _AFTERTHOUGHT.search(_QUOTED.sub(lambda match: "x" * len(match[0]), bare[:2_000]))
     end = after.start() if after and after.start() else len(bare)
     at = bare.find(" && ", 0, end)
@@ -201,8 +204,9 @@ def exit_status(call: ToolCall) -> int | None:
 
 def _parts(bare: str) -> list[str]:
     first = _QUOTED.sub("''", bare.split("<<", 1)[0][:1_000])[:400]
-    plain = _REDIRECTION.sub("", first)
-    return [part.strip("() ") for part in _SEPARATOR.split(plain) if part.strip("() ") and not part.startswith("#")]
+    plain = _REDIRECTION.sub("", first) if ">" in first else first
+    parts = (part.strip() for part in _SEPARATOR.split(plain))
+    return [bare for part in parts if not part.startswith("#") and (bare := part.strip("() "))]
 
 
 def _only_reads(part: str) -> bool:
@@ -235,7 +239,7 @@ def edits(call: ToolCall) -> Iterator[Edit]:
     if patch:
         yield from _patched(patch)
         return
-    if not _EDIT.search(call.name) or call.name.lower() in _TODOS:
+    if not _may_edit(call.name):
         return
     path = _first(arguments, _PATHS)
     if not path or str(arguments.get("command", "")) in {"view", "undo_edit"}:
@@ -253,6 +257,11 @@ def edits(call: ToolCall) -> Iterator[Edit]:
         yield Edit(path, *_changed(old, new))
     elif "delete" in call.name.lower():
         yield Edit(path, 0, 0)
+
+
+@lru_cache(256)  # few names are used again and again
+def _may_edit(name: str) -> bool:
+    return bool(_EDIT.search(name)) and name.lower() not in _TODOS
 
 
 def _says_created(call: ToolCall) -> bool:

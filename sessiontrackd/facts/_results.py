@@ -92,9 +92,13 @@ def last_test_line(call: ToolCall) -> tuple[str, Span] | None:
     for text, start, end in reversed(actions.whole_parts(call)):
         low, at = max(start, end - TAIL_CHARS), end
         tail = text[low:end]
-        present = [word for word in _TEST_WORDS if word in tail]  # looking from the start is faster than from the end
+        # Looking from the start is faster than from the end.
+        places = {word: text.rfind(word, low, end) for word in _TEST_WORDS if word in tail}
         for _ in range(TEST_LINES):
-            at = max((text.rfind(word, low, at) for word in present), default=-1)
+            places = {
+                word: place if place + len(word) <= at else text.rfind(word, low, at) for word, place in places.items()
+            }
+            at = max(places.values(), default=-1)
             if at < 0:
                 break
             line_start, line_end = text.rfind("\n", start, at) + 1 or start, text.find("\n", at, end)

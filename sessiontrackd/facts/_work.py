@@ -22,11 +22,12 @@ MAX_TESTS = 100
 
 _COMMIT = lazy_regex(r"^\[([^\]\s]+)(?: \([^)\n]*\))? ([0-9a-f]{7,40})\] (\S[^\n]*)$", re.MULTILINE)
 _PULL = lazy_regex(r"https://[\w.-]+/[\w./-]+/(?:pull|merge_requests)/\d+")
-_REFUSED = lazy_regex(
-    r"doesn't want to (?:proceed|take this action)|user rejected|was rejected|permission (?:to use|for this)|requires approval|not allowed to|"
-    r"sandbox|operation not permitted|approval|blocked by|user (?:cancelled|denied|interrupted|aborted)|request interrupted|command aborted|aborted by|hook (?:blocked|denied)",
-    re.IGNORECASE,
-)
+_REFUSED = (
+    "doesn't want to proceed", "doesn't want to take this action", "user rejected", "was rejected", "permission to use", "permission for this",
+    "not allowed to", "sandbox", "operation not permitted", "approval", "blocked by", "user cancelled", "user denied", "user interrupted",
+    "user aborted", "request interrupted", "command aborted", "aborted by", "hook blocked", "hook denied",
+)  # fmt: skip
+"""How a tool says that a command was not run."""
 _SHA_TASK = lazy_regex(r"#?(\d+)")
 
 
@@ -207,7 +208,8 @@ class Work:
         run.failures += run.failed
 
     def _broke(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
-        if command.only_looks or command.is_quiet_failure or _REFUSED.search((call.result or "")[:600]):
+        head = (call.result or "")[:600].lower()
+        if command.only_looks or command.is_quiet_failure or any(said in head for said in _REFUSED):
             return
         self.failures += 1
         line = error_line(call)
@@ -234,17 +236,15 @@ class Work:
         result = call.result or ""
         if "commit" in command.bare or "] " in result[:200]:
             self._committed(call, index)
-        if "/pull/" in result or "/merge_requests/" in result:
-            self._pulled(command, result, index)
+        if " create" in command.bare or "push" in command.bare:
+            self._pulled(result, index)
 
     def _committed(self, call: ToolCall, index: int) -> None:
         for text, start, end in actions.whole_parts(call):
             for match in _COMMIT.finditer(text, start, end):
                 self.commits[match[2]] = (clip(text, match.span(3), index), match[2], match[1])
 
-    def _pulled(self, command: actions.Command, result: str, index: int) -> None:
-        if " create" not in command.bare and "push" not in command.bare:
-            return
+    def _pulled(self, result: str, index: int) -> None:
         match = _PULL.search(result)
         if match and "/pull/new/" not in match.group():
             self.pulls.setdefault(match.group(), clip(result, match.span(), index))
