@@ -181,10 +181,11 @@ def _keywords(talk: Talk, findings: tuple[Finding, ...]) -> tuple[str, ...]:
             shown.update(tokens(finding.text))
             for part in finding.parts:
                 shown.update(tokens(part.text))
-    telling = {
-        term for term in shown if may_be_keyword(term) and (term.isascii() or len(term) > 2 or talk.counts[term] > 1)
+    counts = {
+        term: talk.counts[term]
+        for term in shown & talk.counts.keys()
+        if may_be_keyword(term) and (term.isascii() or len(term) > 2 or talk.counts[term] > 1)
     }
-    counts = {term: talk.counts[term] for term in telling if term in talk.counts}
     return tuple(_distinct(keywords(counts, talk.spread, max(talk.units, 1))))
 
 

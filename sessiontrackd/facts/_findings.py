@@ -59,6 +59,7 @@ class Maker:
         """Keep the parts."""
         self._talk, self._work, self._redactor, self._level = talk, work, redactor, level
         self._cut: dict[tuple[int, int, int, int], Quote] = {}
+        self._telling: dict[int, bool] = {}  # by the id of a reply, which the talk keeps
         self.is_chat = work.calls == 0
         self.has_model = talk.replies > 0
         self._makers: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -83,6 +84,11 @@ class Maker:
             found = self._cut[key] = quoted(kept, self._redactor, limit)
         return Finding(kind, found.text, found.quote, (kept.message,), "quoted", tuple(parts), details)
 
+    def _tells(self, reply: Clip) -> bool:
+        if id(reply) not in self._telling:
+            self._telling[id(reply)] = tells_something(reply)
+        return self._telling[id(reply)]
+
     def _goal(self) -> Iterator[Finding]:
         asked = [segment for segment in self._talk.first if not segment.thin] or self._talk.first
         first = next((segment for segment in asked if has_words(segment.ask.raw, 3)), None) or next(iter(asked), None)
@@ -99,16 +105,14 @@ class Maker:
 
     def _outcome(self) -> Iterator[Finding]:
         reply = self.outcome_reply()
-        if reply is None or (not self._talk.asks and not tells_something(reply)):
+        if reply is None or (not self._talk.asks and not self._tells(reply)):
             return
         first, *more = lead(reply) or [reply]
         if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
             return
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(("?", "？"))]
         unfinished = (
-            bool(self._talk.current and self._talk.current.tools_after)
-            or not tells_something(reply)
-            or is_cut_off(reply)
+            bool(self._talk.current and self._talk.current.tools_after) or not self._tells(reply) or is_cut_off(reply)
         )
         yield self._quote("outcome", first, LONG_CHARS, parts, **({"unfinished": True} if unfinished else {}))
 
@@ -122,7 +126,7 @@ class Maker:
             return last
         if (worked := self._worked()) is not None:
             tried.insert(0, worked)
-        told = next((reply for reply in tried if has_words(reply.source[:400], 4) and tells_something(reply)), None)
+        told = next((reply for reply in tried if has_words(reply.source[:400], 4) and self._tells(reply)), None)
         return told or (tried[0] if tried else talk.last_reply)
 
     def _worked(self) -> Clip | None:
@@ -295,7 +299,7 @@ class Maker:
                 yield self._segment(segment)
 
     def _segment(self, segment: Segment) -> Finding:
-        told = segment.replies and tells_something(segment.replies[-1])
+        told = segment.replies and self._tells(segment.replies[-1])
         found = lead(segment.replies[-1], 1) if told else []
         parts = [self._quote("answer", kept, LONG_CHARS) for kept in found]
         finding = self._quote(

@@ -130,5 +130,6 @@ def phrase(texts: Iterable[str]) -> str:
 
 def keywords(counts: Mapping[str, int], spread: Mapping[str, int], units: int) -> list[str]:
     """Rank terms by tf-idf: often said, but not everywhere."""
-    ranked = ((count * log(1 + units / spread[term]), term) for term, count in counts.items())
-    return [term for _, term in sorted(ranked, key=lambda pair: (-pair[0], pair[1]))]
+    return [
+        term for _, term in sorted((-count * log(1 + units / spread[term]), term) for term, count in counts.items())
+    ]

@@ -171,9 +171,10 @@ class Talk:
                 self.current.tools_after = 0
             cause = self._searched(text, message.index) if self._searches else None
         if self.current:
-            self.current.calls += len(message.tool_calls)
-            self.current.tools_after += sum(call.name not in _SAYS_DONE for call in message.tool_calls)
             self.current.last = message.index
+            for call in message.tool_calls:
+                self.current.calls += 1
+                self.current.tools_after += call.name not in _SAYS_DONE
         return cause
 
     def end(self) -> None:

@@ -64,7 +64,7 @@ _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
 
 def may_be_keyword(term: str) -> bool:
     """Say whether a term may name a subject; of a script without spaces a pair of characters may."""
-    least = 2 if _WIDE_RUN.match(term) else 3
+    least = 3 if term.isascii() or not _WIDE_RUN.match(term) else 2
     return len(term) >= least and term not in NO_TERM and not term.isdigit() and "'" not in term
 
 
@@ -81,6 +81,8 @@ def tokens(text: str) -> list[str]:
     low = text.lower().replace("’", "'")
     if low.isascii():  # three times faster than the pattern
         found = low.translate(_SPACED).split()
+        if "'" not in low:
+            return found
         return [part for word in found for part in (_TOKEN.findall(word) if "'" in word else (word,))]
     found = _TOKEN.findall(low)
     spread: list[str] = []
