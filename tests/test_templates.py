@@ -131,6 +131,10 @@ OWN = (
         "\x1b[31m",
         "\ud800<b>",
         "[m12](//e.com)",
+        "https://e.com/{{ id }}/x",
+        "www.e.com/{{id}}",
+        "README.md?x={%y%}",
+        "a@e.com<%x%>",
     ),
 )
 
@@ -186,6 +190,7 @@ def test_any_marks_are_inert(text: str) -> None:
         ("__init__ and std::string, C:\\a\\b", "`__init__` and `std::string`, `C:\\a\\b`"),
         ("a | b", r"a \| b"),
         ("[m12] says so", "(m12) says so"),
+        ("GET https://e.com/{{id}} now", r"GET https\://e\.com/\{\{id\}\} now"),
         ("# title", r"\# title"),
         ("1. first", r"1\. first"),
         ("<b> &amp; #tag", r"&lt;b> &amp;amp; \#tag"),

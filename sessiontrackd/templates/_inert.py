@@ -192,6 +192,8 @@ def _replacement(match: re.Match[str]) -> str:
     address = match["address"]
     kept = address.rstrip(_TRAILING)
     rest = address[len(kept) :]
+    if _RUNS_AS_CODE.search(kept):  # no code span helps there: without its marks it is no address either
+        return _plain(address).replace(".", "\\.")
     return f"{code(kept)}{_escaped(rest)}" if kept.strip("/_") else _plain(address)
 
 
