@@ -42,6 +42,10 @@ _TOKEN = re.compile(
     r"|(?P<mark>_+|=+|[\\`*{}\[\]#|~$^:%&<])",
     re.IGNORECASE,
 )
+_ACTING = re.compile(r"(?:[\\`*_{}\[\]#|~$^=:%&<@]|//|\.(?! |$))[^ ]*")
+"""A word, from the first character on without which there is no token: the other words need no closer look."""
+_SPANNING = re.compile(r"[`*\[]")
+"""What may open a token of several words."""
 _TRAILING = ".,;:!?)]}'\">…"
 """What ends a sentence rather than an address."""
 _ORDERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
@@ -84,12 +88,14 @@ class Safe(str):
 
 def visible(value: object) -> str:
     """Return a text without characters that cannot be seen; line ends and tabs stay."""
-    return _UNSEEN.sub("", _SURROGATE.sub("�", str(value)))
+    text = str(value)
+    return text if text.isprintable() else _UNSEEN.sub("", _SURROGATE.sub("�", text))
 
 
 def one_line(value: object) -> str:
     """Return a text as one visible line, white space collapsed."""
-    return " ".join(visible(" ".join(str(value).split())).split())
+    text = " ".join(str(value).split())
+    return text if text.isprintable() else " ".join(visible(text).split())
 
 
 def short(value: object, most: int) -> str:
@@ -173,8 +179,20 @@ def _span(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape a line character by character where its surroundings give it a meaning."""
-    escaped = _TOKEN.sub(_replacement, _REFERENCE.sub(r"(\1)", text))
+    """Escape a line character by character where its surroundings give it a meaning; word by word, which is fast."""
+    text, pieces, at = _REFERENCE.sub(r"(\1)", text), list[str](), 0
+    while (acting := _ACTING.search(text, at)) is not None:
+        start, until = max(at, text.rfind(" ", at, acting.start()) + 1), acting.end()
+        end = len(text) if _SPANNING.search(acting[0]) else until + 1
+        for token in _TOKEN.finditer(text, start, end):
+            pieces += (text[at : token.start()], _replacement(token))
+            at = token.end()
+            if at >= until:
+                break
+        else:
+            pieces.append(text[at:until])
+            at = until
+    escaped = "".join((*pieces, text[at:]))
     return escaped.replace("\\``", "&#96;`")  # an escaped backtick next to a code span would lengthen its marks
 
 
