@@ -61,8 +61,7 @@ CREATE VIRTUAL TABLE said USING fts5 (text, content = '', tokenize = "unicode61 
 )
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, gc=False):
     """The beginning of a message and, one a line, what its tools were called with, not redacted yet."""
 
     index: int
@@ -112,12 +111,12 @@ class Heard:
         return opened.close()
 
     def _keep(self, message: Message) -> None:
-        calls = [line for call in message.tool_calls if (line := _call_line(call))]
         text = message.text[: KEPT_CHARS.get(message.role, 0) + MARGIN_CHARS].strip()
+        calls = [line for call in message.tool_calls if (line := _call_line(call))]
         if text or calls:
             kept = _Kept(message.index, message.role, message.origin, message.speaker, text, "\n".join(calls))
             self.kept.append(kept)
-            self.chars += kept.most_chars + sum(min(len(line), CALL_CHARS) for line in calls)
+            self.chars += kept.most_chars + sum([min(len(line), CALL_CHARS) for line in calls])
 
     def cited(self, insight: Insight, redactor: Redactor, most: int) -> list[Message]:
         """Return the messages that an insight rests on, redacted, in their order; not more than so many."""
@@ -144,9 +143,12 @@ def _numbers(finding: Finding) -> Iterator[int]:
 
 def _call_line(call: ToolCall) -> str:
     """Return a tool's name and the first line of what it was called with."""
-    said = next((call.arguments[name] for name in _MAIN_ARGUMENTS if isinstance(call.arguments.get(name), str)), "")
-    first = str(said).strip().partition("\n")[0][: CALL_CHARS + MARGIN_CHARS]
-    return f"{call.name} {' '.join(first.split())}" if first else ""
+    for name in _MAIN_ARGUMENTS:
+        said = call.arguments.get(name)
+        if isinstance(said, str):
+            first = said.strip().partition("\n")[0][: CALL_CHARS + MARGIN_CHARS]
+            return f"{call.name} {' '.join(first.split())}" if first else ""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
