@@ -108,17 +108,22 @@ class UsageRecord(NamedTuple):
 class ToolCall(Struct, frozen=True, gc=False):
     """One call of a tool by the model, with the result where the source holds it.
 
-    A long result keeps its head and its tail only (`result_cut_at` is the code point where the middle was left out);
-    `result_bytes` is always its full size.
+    A long result keeps its head and its tail only: `result_cut_at` is the code point where the middle was left out, and
+    `uncut_bytes` what the whole of it had.
     """
 
     name: str
     arguments: Mapping[str, Any] = {}
     result: str | None = None
-    result_bytes: int = 0
+    uncut_bytes: int | None = None
     result_cut_at: int | None = None
     failed: bool = False
     call_id: str | None = None
+
+    @property
+    def result_bytes(self) -> int:
+        """The full size of the result in UTF-8."""
+        return len((self.result or "").encode("utf-8", "replace")) if self.uncut_bytes is None else self.uncut_bytes
 
 
 class Message(Struct, frozen=True, gc=False):

@@ -68,7 +68,7 @@ def shell(command: str, result: str, *, failed: bool = False) -> ToolCall:
     """Return a shell call whose result a reader would have cut in its middle."""
     cut = len(result) > 32_000
     kept = result[:16_000] + result[-16_000:] if cut else result
-    return ToolCall("Bash", {"command": command}, kept, len(result.encode()), 16_000 if cut else None, failed)
+    return ToolCall("Bash", {"command": command}, kept, None, 16_000 if cut else None, failed)
 
 
 def session_with(text: str) -> list[Message]:

@@ -51,7 +51,7 @@ class Talk:
 
 
 def bash(command: str, result: str = "", *, failed: bool = False) -> ToolCall:
-    return ToolCall("Bash", {"command": command}, result, len(result), failed=failed)
+    return ToolCall("Bash", {"command": command}, result, failed=failed)
 
 
 def edit(path: str, old: str, new: str) -> ToolCall:

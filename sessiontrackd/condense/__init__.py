@@ -221,7 +221,7 @@ class _Fold:
             self._noted_tests(kept, call)
             return
         result = self._result(call, kept.message.index, failed=failed)
-        kept.calls.append(ToolCall(call.name, {"command": line}, result or None, call.result_bytes, failed=failed))
+        kept.calls.append(ToolCall(call.name, {"command": line}, result or None, failed=failed))
 
     def _other(self, kept: _Kept, call: ToolCall) -> None:
         looks = bool(_LOOKS.search(call.name))
@@ -234,7 +234,7 @@ class _Fold:
             if looks and not self._limits.new:
                 line = _end_of_path(line)
             size = f"({call.result_bytes} bytes)" if self._limits.new and call.result and not call.failed else ""
-            kept.calls.append(ToolCall(call.name, {"argument": line}, size or None, call.result_bytes))
+            kept.calls.append(ToolCall(call.name, {"argument": line}, size or None))
         if call.failed:
             self._failed(kept, call, call.name)
 
@@ -244,7 +244,7 @@ class _Fold:
         if self._limits.failures:
             self._counted("failure", result, kept)
         else:
-            kept.calls.append(ToolCall(name, {}, result, call.result_bytes, failed=True))
+            kept.calls.append(ToolCall(name, {}, result, failed=True))
 
     def _result(self, call: ToolCall, index: int, *, failed: bool) -> str:
         """Return what is kept of a result: of a failed one head and tail, of another what a level wants; and salient lines."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import add
@@ -85,8 +85,8 @@ class Conversation:
         """Start empty; `mark` makes a number of an id, to remember it by."""
         self.timeline = Timeline()
         self.figures = Figures()
-        self.counts: Counter[str] = Counter()
-        self.types: Counter[str] = Counter()
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        self.types: defaultdict[str, int] = defaultdict(int)
         self.session_ids: dict[str, None] = {}
         self.agent_id: str | None = None
         self._only_figures = only_figures
@@ -174,7 +174,8 @@ class Conversation:
             if text.startswith(("<command-name>", "<command-message>")) and "<command-name>" in text:
                 special.add("slash_commands")
             special.update(name for start, name in SPECIAL.items() if text.startswith(start))
-        self.counts.update(special)
+        for name in special:
+            self.counts[name] += 1
         self.counts["meta_records"] += bool(record.is_meta) and not special
         self.counts["compact_summaries"] += bool(record.is_compact_summary)
 
@@ -193,25 +194,26 @@ class Conversation:
         sidechain = bool(record.is_sidechain)
         self.counts["side_records" if sidechain else "main_records"] += 1
         said = record.message
-        self.counts["assistant_records"] += not sidechain and said.model != SYNTHETIC
+        spent = None
         if said.model == SYNTHETIC:
             self.counts["synthetic_records"] += 1
         else:
+            self.counts["assistant_records"] += not sidechain
             turn = said.id if isinstance(said.id, str) else record.uuid if isinstance(record.uuid, str) else None
             self.turns[sidechain].add(turn)
             if not sidechain:
                 self.figures.used(said.model)
-            self.spend(record, turn, sidechain=sidechain)
-        self._speak(record, line, at, sidechain=sidechain)
+            spent = self.spend(record, turn, sidechain=sidechain)
+        self._speak(record, line, at, spent, sidechain=sidechain)
 
-    def spend(self, record: Record, turn: str | None, *, sidechain: bool) -> None:
-        """Take over the usage that a record states for a reply."""
+    def spend(self, record: Record, turn: str | None, *, sidechain: bool) -> Spent | None:
+        """Take over the usage that a record states for a reply; return what is known of it by now."""
         said, tokens = record.message, record.message.usage
         key = (as_text(said.id), as_text(record.request_id))
         if not has_counts(tokens):
             if tokens is not NO_TOKENS:
                 self._keys_without_counts.add(key)
-            return
+            return self.replies.get(key)
         counts = counts_of(tokens)
         tokens_sum = sum(counts)
         if tokens_sum:
@@ -221,14 +223,17 @@ class Conversation:
             self.counts["output_first_wins"] += counts[1]
         elif before.tokens_sum > tokens_sum:
             before.sidechain = before.sidechain and sidechain
-            return
+            return before
         else:
             del self.replies[key]  # a reply stands where its largest record does
         both = sidechain and (before is None or before.sidechain)
         version, model = self.same(record.version), self.same(said.model)
-        self.replies[key] = Spent(tokens_sum, counts, version, record.timestamp, model, both)
+        spent = self.replies[key] = Spent(tokens_sum, counts, version, record.timestamp, model, both)
+        return spent
 
-    def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
+    def _speak(
+        self, record: Record, line: int | None, at: datetime | None, spent: Spent | None, *, sidechain: bool
+    ) -> None:
         texts, calls = [], []
         for block in _blocks(record.message):
             if block.type == "text" and isinstance(block.text, str):
@@ -239,6 +244,7 @@ class Conversation:
                     self.calls[sidechain].add(block.id)
         if not self._only_figures and (calls or any(texts)):
             draft = self._draft(record, texts, line, at, sidechain=sidechain)
+            draft.usage = usage_of(spent.counts, spent.version) if spent is not None and draft.message_id else None
             for block in calls:
                 arguments = block.input if isinstance(block.input, dict) else {}
                 named = block.name if isinstance(block.name, str) else "?"
@@ -249,18 +255,16 @@ class Conversation:
     ) -> Draft:
         """Return the message that a record's words belong to: a reply comes in several records."""
         said = record.message
-        known, asked = as_text(said.id), as_text(record.request_id)
+        known = as_text(said.id)
         draft = self.timeline.recent(known, sidechain) if known else None
         if draft is None:
             origin = Origin.SIDECHAIN if sidechain else Origin.META if said.model == SYNTHETIC else Origin.MODEL
             draft = self.timeline.say(
                 Role.ASSISTANT, origin, *texts,
-                at=at, line=line, model=as_text(said.model), message_id=known, request_id=asked,
+                at=at, line=line, model=as_text(said.model), message_id=known, request_id=as_text(record.request_id),
             )  # fmt: skip
         else:
             draft.texts += texts
-        spent = self.replies.get((known, asked))
-        draft.usage = usage_of(spent.counts, spent.version) if spent is not None and known else None
         return draft
 
     # the rest

@@ -131,5 +131,5 @@ class Timeline:
 def answered(call: ToolCall, text: str, *, failed: bool = False) -> ToolCall:
     """Return the call with its result, of which a long one keeps head and tail."""
     kept, cut_at = cut_result(text)
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-    return ToolCall(call.name, call.arguments, kept, size, cut_at, failed, call.call_id)
+    uncut_bytes = None if cut_at is None else len(text.encode("utf-8", "replace"))
+    return ToolCall(call.name, call.arguments, kept, uncut_bytes, cut_at, failed, call.call_id)

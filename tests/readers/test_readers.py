@@ -13,7 +13,8 @@ import pytest
 
 from sessiontrackd import readers
 from sessiontrackd.errors import SessiontrackdError
-from sessiontrackd.model import Origin, Role
+from sessiontrackd.model import Origin, Role, ToolCall
+from sessiontrackd.readers._timeline import answered
 from sessiontrackd.records import open_source
 
 ORDINARY = (".md", ".txt", ".rst", ".json")
@@ -127,3 +128,9 @@ def test_two_files_of_one_name_are_two_sessions(name: str, one: str, other: str,
     assert here == id_of(tmp_path / "c" / name, one.encode())
     assert here == id_of(tmp_path / "d" / f"{name}.gz", gzip.compress(one.encode()))
     assert here == id_of(tmp_path / "e" / name, one.encode() + one.encode().removeprefix(b"WEBVTT\n"))
+
+
+@pytest.mark.parametrize("text", ["ünïcode", "ü" * 40_000, "a" * 40_000, ""])
+def test_a_result_tells_its_full_size(text: str) -> None:
+    """In bytes, also where its middle was left out."""
+    assert answered(ToolCall("Bash"), text).result_bytes == len(text.encode())
