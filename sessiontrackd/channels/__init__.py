@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
@@ -41,9 +40,16 @@ DEFAULTS = Settings()
 Tell = Callable[[Alert], Awaitable[object]]
 
 
+def _others() -> dict[str, str]:
+    """Return the channels that other packages bring."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+
+
 def names() -> list[str]:
     """Return the names of all channels, ours first, then those that other packages bring."""
-    return [*CHANNELS, *sorted({entry.name for entry in entry_points(group=GROUP)} - CHANNELS.keys())]
+    return [*CHANNELS, *sorted(_others().keys() - CHANNELS.keys())]
 
 
 def channel_class(name: str) -> type[Channel]:
@@ -52,9 +58,7 @@ def channel_class(name: str) -> type[Channel]:
     Raises:
         UsageError: there is no channel of this name.
     """
-    target = CHANNELS.get(name) or next(
-        (entry.value for entry in entry_points(group=GROUP) if entry.name == name), None
-    )
+    target = CHANNELS.get(name) or _others().get(name)
     if target is None:
         raise UsageError(f"There is no channel {name!r}. Channels: {', '.join(names())}.")
     module, _, member = target.partition(":")

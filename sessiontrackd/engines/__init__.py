@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from sessiontrackd.config import Home, Settings
@@ -21,9 +20,16 @@ ENGINES: Mapping[str, str] = MappingProxyType(
 GROUP = "sessiontrackd.engines"
 
 
+def _others() -> dict[str, str]:
+    """Return the engines that other packages bring."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group=GROUP)}
+
+
 def names() -> list[str]:
     """Return the names of all engines, ours first, then those that other packages bring."""
-    return [*ENGINES, *sorted({entry.name for entry in entry_points(group=GROUP)} - ENGINES.keys())]
+    return [*ENGINES, *sorted(_others().keys() - ENGINES.keys())]
 
 
 def engine_class(name: str) -> type[Engine]:
@@ -32,7 +38,7 @@ def engine_class(name: str) -> type[Engine]:
     Raises:
         UsageError: there is no engine of this name, or its package is broken.
     """
-    target = ENGINES.get(name) or next((entry.value for entry in entry_points(group=GROUP) if entry.name == name), None)
+    target = ENGINES.get(name) or _others().get(name)
     if target is None:
         raise UsageError(f"There is no engine {name!r}. Engines: {', '.join(names())}.")
     module, _, member = target.partition(":")

@@ -11,7 +11,6 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,6 +68,8 @@ def _own(name: str) -> Reader:
 @cache
 def others() -> tuple[Reader, ...]:
     """Return the readers of other packages."""
+    from importlib.metadata import entry_points
+
     return tuple(point.load() for point in entry_points(group=GROUP))
 
 
