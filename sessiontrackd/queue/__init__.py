@@ -209,6 +209,8 @@ class Queue:
         """
         owners = [row[0] for row in self._store.read("SELECT DISTINCT owner FROM job WHERE state = 'running'")]
         dead = [owner for owner in owners if owner is None or not self._is_alive(owner)]
+        if not dead:
+            return 0
         reason = f"{CRASHES_MOST} workers ended while they worked on it. `sessiontrackd retry` tries again."
         given_back = 0
         with self._store.immediate() as connection:

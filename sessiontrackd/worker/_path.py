@@ -46,14 +46,17 @@ async def process_path(
     folder = rooms.settings.folder_of(raw)
     name = str(folder.path) if folder else None
     rooms.queue.recover()
-    rooms.queue.offer(raw, watch.display(raw), seen, name, level=level, engine=engine, again=again, named=by_name)
-    while (job := rooms.queue.take(rooms.store.owner, path=raw)) is None:
+    with rooms.store.immediate():  # one commit for both
+        rooms.queue.offer(raw, watch.display(raw), seen, name, level=level, engine=engine, again=again, named=by_name)
+        job = rooms.queue.take(rooms.store.owner, path=raw)
+    while job is None:
         standing = rooms.queue.job(raw)
         if standing is None or standing.state not in (JobState.RUNNING, JobState.WAITING):
             return _result(
                 path, Outcome(standing.state if standing else JobState.FAILED, standing.reason if standing else None)
             )
         await asyncio.sleep(OTHERS_S)
+        job = rooms.queue.take(rooms.store.owner, path=raw)
     return _result(path, await do(rooms, job))
 
 
