@@ -139,8 +139,7 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
         mistakes=shelf.mistakes,
     )
     written = report.write(path, text, mode=shelf.mode, of_many=shelf.is_archive)
-    known = history.notes.at(os.fsencode(written.path))
-    if written.outcome != report.UNCHANGED or known is None or known.source != shelf.path:
+    if written.outcome != report.UNCHANGED or not _is_known(history, shelf, written.path):
         history.notes.keep(
             shelf.path,
             session.session_id,
@@ -153,6 +152,12 @@ def _written(history: History, shelf: Shelf, content: Content, insight: Insight,
     if is_new:
         _link_next(history, shelf, session, insight.title, written.path)
     return written.path
+
+
+def _is_known(history: History, shelf: Shelf, path: Path) -> bool:
+    """Say whether a note is remembered as the one of this transcript."""
+    known = history.notes.at(os.fsencode(path))
+    return known is not None and known.source == shelf.path
 
 
 def _before(history: History, shelf: Shelf, session: Session, path: Path) -> tuple[str, Path] | None:

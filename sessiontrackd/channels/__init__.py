@@ -269,8 +269,9 @@ def _due(manager: TokenManager, alerts: Alerts, settings: Settings) -> Iterator[
     scopes: list[tuple[str, str | None, str | None]] = [("total", None, None)]
     scopes += [(str(folder.path), str(folder.path), None) for folder in settings.folders]
     scopes += [(name, None, name) for name, _ in settings.project_budgets]
+    total = manager.status()
     for scope, folder, project in scopes:
-        status = manager.status(folder, project)
+        status = manager.status(folder, project) if folder or project else total
         if _hangs_on_reservations(status, settings.thresholds):
             status = manager.lasting(folder, project)
         for subject in (SPENT, TOKENS):
@@ -278,12 +279,11 @@ def _due(manager: TokenManager, alerts: Alerts, settings: Settings) -> Iterator[
             alert = alerts.due(status, settings.thresholds, scope=scope, subject=subject, outlook=outlook)
             if alert:
                 yield alert
-    yield from _overruns(manager, alerts)
+    yield from _overruns(manager, alerts, total)
 
 
-def _overruns(manager: TokenManager, alerts: Alerts) -> Iterator[Alert]:
-    """Name each bill that was higher than what was set aside for it, once."""
-    status = manager.status()
+def _overruns(manager: TokenManager, alerts: Alerts, status: BudgetStatus) -> Iterator[Alert]:
+    """Name each bill of the month that was higher than what was set aside for it, once."""
     for each in manager.overruns(status.period):
         if alerts.is_first(OVERRUN, str(each.reserve.id), status.period):
             billed, aside = each.last.picousd or 0, each.reserve.picousd or 0

@@ -179,11 +179,13 @@ def _replace(target: Path, text: str, mode: int, present: _Present | None) -> bo
             stream.flush()
             _sync(handle)
         if not _is_as_before(target, present):
+            os.unlink(temporary)
             return False
         os.rename(temporary, target)
-    finally:
+    except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
+        raise
     _sync_folder(target.parent)
     return True
 
