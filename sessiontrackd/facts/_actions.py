@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from sessiontrackd.model import ToolCall
+from sessiontrackd.patterns import lazy_regex
 
 CUT_MARGIN_CHARS = 4_096
 """A long result was cut in its middle before anything recognised what is private in it: stay this far away."""
@@ -26,17 +27,17 @@ _TODOS = _set("todowrite update_plan todo_write write_todos todo update_todo_lis
 _AGENTS = _set(
     "task agent spawn_agent delegate_to_agent codebase_investigator delegate run_subagent runsubagent subagent"
 )
-_EDIT = re.compile(r"edit|write|create|replace|patch|insert|delete_file", re.IGNORECASE)
+_EDIT = lazy_regex(r"edit|write|create|replace|patch|insert|delete_file", re.IGNORECASE)
 _PATHS = ("file_path", "filePath", "path", "notebook_path", "target_file", "absolute_path", "filename", "file")
 _OLD = ("old_string", "oldString", "oldText", "old_str")
 _NEW = ("new_string", "newString", "newText", "new_str", "new_source", "insert_text", "code_edit")
 _WHOLE = ("content", "file_text", "contents", "fileText")
-_PATCH_FILE = re.compile(r"^\*\*\* (Update|Add|Delete) File: (.+?)\s*$", re.MULTILINE)
-_LEAD = re.compile(
+_PATCH_FILE = lazy_regex(r"^\*\*\* (Update|Add|Delete) File: (.+?)\s*$", re.MULTILINE)
+_LEAD = lazy_regex(
     r"\s*(?:cd\s+(?:\"[^\"]*\"|'[^']*'|\S+)\s*(?:&&|;|\n)\s*|(?:export\s+)?[A-Z_][A-Z0-9_]*=(?:\"[^\"]*\"|'[^']*'|\S*)\s*(?:&&\s*|;\s*)?(?=\S)"
     r"|sudo\s+|time\s+|command\s+(?!-)|set -\w+(?: pipefail)?\s*(?:&&|;|\n)\s*|source \S+\s*(?:&&|;|\n)\s*|\. \S+\s*(?:&&|;|\n)\s*|timeout \S+\s+|#[^\n]*\n)+"
 )
-_WRAPPED = re.compile(r"\s*(?:/\S*/)?(?:bash|sh|zsh) -l?c (['\"])(.*)\1\s*$", re.DOTALL)
+_WRAPPED = lazy_regex(r"\s*(?:/\S*/)?(?:bash|sh|zsh) -l?c (['\"])(.*)\1\s*$", re.DOTALL)
 _READ_ONLY = _set(
     "cat ls rg grep egrep find sed awk head tail wc pwd echo printf which type stat file tree du df nl sort uniq cut "
     "tr diff cmp jq yq ps env date whoami less more test [ true false sleep history cd realpath basename dirname "
@@ -51,27 +52,27 @@ _GIT_READ = _set(
 )
 _GH_READ = _set("view list status diff checks api search browse")
 _QUIET_ONE = _set("grep egrep rg ag diff cmp test [ pgrep which type ls find fd command lsof git-diff kill pkill")
-_TEST = re.compile(
+_TEST = lazy_regex(
     r"\b(?:pytest|py\.test|unittest|jest|vitest|mocha|ava|playwright|cypress|rspec|phpunit|ctest|gotestsum|nextest|tox|nox|behave|bats|minitest"
     r"|(?:go|cargo|npm|pnpm|yarn|bun|deno|dotnet|swift|mix|gradle|mvn|make|just|rake|rails|composer|sbt|stack|zig|bazel|mise|task)"
     r"(?:\s+(?:run|-\S+|exec|--\S+))*\s+(?:test|check|tests|verify|spec|t)\b\S*|gradlew\s+\S*test\S*|run[-_]?tests?\S*|test\.sh)"
 )
 _INLINE = _set("python python3 node ruby perl bash sh deno bun php")
-_REDIRECTION = re.compile(r"\d?>&\d|[\d&]?>+\s*/dev/null")
+_REDIRECTION = lazy_regex(r"\d?>&\d|[\d&]?>+\s*/dev/null")
 _SENDS = _set("-X -d --data -o -O --output -F -T --request --upload-file --data-raw --data-binary --json")
-_HEREDOC = re.compile(r"\s*cat\s*>+\s*\S+\s*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n.*?\n\1[ \t]*(?:\n|$)", re.DOTALL)
-_QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
+_HEREDOC = lazy_regex(r"\s*cat\s*>+\s*\S+\s*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n.*?\n\1[ \t]*(?:\n|$)", re.DOTALL)
+_QUOTED = lazy_regex(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 _READ_VERBS = _set(
     "status version list show info ls help logs log view describe get whoami doctor ps images inspect search outdated"
 )
-_SEPARATOR = re.compile(r"&&|\|\||;|\||\n")
-_SHAPES = re.compile(r"[\n<>|;&]")
-_AFTERTHOUGHT = re.compile(
+_SEPARATOR = lazy_regex(r"&&|\|\||;|\||\n")
+_SHAPES = lazy_regex(r"[\n<>|;&]")
+_AFTERTHOUGHT = lazy_regex(
     r"\n|<<|\s+(?:\d?>&\d|[\d&]?>+\s*/dev/null)|\s*\|\s*(?:head|tail|grep|egrep|rg|sed|awk|cat|jq|less|wc|sort|uniq|tee|cut|tr|column|python3? -c)\b"
     r"|\s*(?:\|\||;)\s*(?:true|echo|exit)\b"
 )
 """What only shapes or hides the output of a command."""
-_EXIT = re.compile(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)
+_EXIT = lazy_regex(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+
+from sessiontrackd.patterns import lazy_regex
 
 
 def _set(words: str) -> frozenset[str]:
@@ -56,9 +57,9 @@ FOREIGN = _set(
 
 NO_TERM = STOP_WORDS | NO_KEYWORD | FOREIGN
 
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_TOKEN = lazy_regex(r"[^\W_]+(?:['’][^\W_]+)*")
 _SPACED = str.maketrans({code: " " for code in range(128) if not chr(code).isalnum() and chr(code) != "'"})
-_WIDE_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+_WIDE_RUN = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
 _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
 
 

@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from sessiontrackd.patterns import lazy_regex
+
 GENERATOR = "sessiontrackd"
 READABLE_KEYS = (
     "source",
@@ -48,14 +50,14 @@ RECEIPT_KEYS = (
 OUR_KEYS = frozenset((*READABLE_KEYS, *RECEIPT_KEYS))
 _ALWAYS_QUOTED = frozenset(("source", "session_id", "body_sha256", "source_sha256"))
 _PICOUSD_PER_USD = Decimal(10**12)
-_BLOCK = re.compile(
+_BLOCK = lazy_regex(
     r"^(?:(?P<plain>[^\s#'\"\[\]{}:,&*!|>%@`-][^:\n]*?)|\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)')[ \t]*:(?=[ \t]|$)"
 )
-_GENERATED = re.compile(rf"^generator[ \t]*:[ \t]*[\"']?{GENERATOR}[\"']?[ \t]*$", re.MULTILINE)
-_SHA = re.compile(r"^body_sha256[ \t]*:[ \t]*[\"']?([0-9a-f]{64})[\"']?[ \t]*$", re.MULTILINE)
-_SESSION = re.compile(r"^session_id[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
-_ANCHOR = re.compile(r"[:\-\[,][ \t]*[&*]\w")
-_ODD_NUMBER = re.compile(r"[-+.]?\d[\d_.:eExXoOa-fA-F+-]*")
+_GENERATED = lazy_regex(rf"^generator[ \t]*:[ \t]*[\"']?{GENERATOR}[\"']?[ \t]*$", re.MULTILINE)
+_SHA = lazy_regex(r"^body_sha256[ \t]*:[ \t]*[\"']?([0-9a-f]{64})[\"']?[ \t]*$", re.MULTILINE)
+_SESSION = lazy_regex(r"^session_id[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_ANCHOR = lazy_regex(r"[:\-\[,][ \t]*[&*]\w")
+_ODD_NUMBER = lazy_regex(r"[-+.]?\d[\d_.:eExXoOa-fA-F+-]*")
 """What some YAML reader takes for a number: 12e5, 0x1f, 1_000, 12:30."""
 
 

@@ -11,16 +11,17 @@ from typing import Any
 
 from msgspec import Struct
 
+from sessiontrackd.patterns import lazy_regex
 from sessiontrackd.report import _front
 
-_BOX = re.compile(
+_BOX = lazy_regex(
     r"^(?P<head>[ \t]*[-*+] \[)(?P<mark>[^\]\n])(?P<close>\] )(?P<text>.*?)(?P<done>[ \t]+✅ \d{4}-\d{2}-\d{2})?[ \t]*$"
 )
-_NOTES = re.compile(r"^## Notes[ \t]*$", re.IGNORECASE)
-_END_OF_NOTES = re.compile(r"^(?:#{1,2} |> \[!note\]- Receipt)")
-_CITED = re.compile(r"(?: \[m\d+\])+$")
+_NOTES = lazy_regex(r"^## Notes[ \t]*$", re.IGNORECASE)
+_END_OF_NOTES = lazy_regex(r"^(?:#{1,2} |> \[!note\]- Receipt)")
+_CITED = lazy_regex(r"(?: \[m\d+\])+$")
 EARLIER = "Earlier: "
-_EARLIER = re.compile(rf"^{EARLIER}\[.*[\])]$")
+_EARLIER = lazy_regex(rf"^{EARLIER}\[.*[\])]$")
 
 
 class Kept(Struct, frozen=True):

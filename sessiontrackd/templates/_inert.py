@@ -10,17 +10,19 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote as percent_encode
 
-_UNSEEN = re.compile(
+from sessiontrackd.patterns import lazy_regex
+
+_UNSEEN = lazy_regex(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
 """Control, bidirectional and invisible characters: they forge what a reader sees."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_SURROGATE = lazy_regex("[\ud800-\udfff]")
+_NO_BYTE = lazy_regex("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that do not stand for a byte of a file name."""
-_FILE_LINK = re.compile(r"(?<!!)\[([^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\)", re.IGNORECASE)
+_FILE_LINK = lazy_regex(r"(?<!!)\[([^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\)", re.IGNORECASE)
 """A link to a file, whose target is left out: half of one, cut in the middle, would stand there as it is."""
-_REFERENCE = re.compile(r"\[(m\d+)\]", re.IGNORECASE)
+_REFERENCE = lazy_regex(r"\[(m\d+)\]", re.IGNORECASE)
 """How our own references to messages look; a text that holds one gets round brackets."""
 
 _ENDINGS = (
@@ -29,7 +31,7 @@ _ENDINGS = (
     "|php|java|cpp|hpp|swift|vue|proto|ipynb|bat|cmd|mdx|rst|tmpl|j2|conf|service|plist"
 )
 """Two-letter endings are domains to a renderer that links them (README.md, main.rs); the rest are files that look good in code."""
-_TOKEN = re.compile(
+_TOKEN = lazy_regex(
     r"(?P<code>(?<!`)`(?!`)(?P<inside>[^`]+)`(?!`))"
     r"|(?P<bold>(?<![\w*])\*\*(?P<strong>[^\s*](?:[^*]*[^\s*])?)\*\*(?![\w*]))"
     r"|(?P<slanted>(?<![\w*])\*(?P<leaning>[^\s*`](?:[^*`]*[^\s*`])?)\*(?![\w*]))"
@@ -42,22 +44,22 @@ _TOKEN = re.compile(
     r"|(?P<mark>_+|=+|[\\`*{}\[\]#|~$^:%&<])",
     re.IGNORECASE,
 )
-_ACTING = re.compile(r"(?:[\\`*_{}\[\]#|~$^=:%&<@]|//|\.(?! |$))[^ ]*")
+_ACTING = lazy_regex(r"(?:[\\`*_{}\[\]#|~$^=:%&<@]|//|\.(?! |$))[^ ]*")
 """A word, from the first character on without which there is no token: the other words need no closer look."""
-_SPANNING = re.compile(r"[`*\[]")
+_SPANNING = lazy_regex(r"[`*\[]")
 """What may open a token of several words."""
 _TRAILING = ".,;:!?)]}'\">…"
 """What ends a sentence rather than an address."""
-_ORDERED = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
-_BULLET = re.compile(r"[-+](?=\s|[-+]|$)|>|=+\s*$|:(?=[\s:-]|$)|~(?=~)|!")
-_RUNS_AS_CODE = re.compile(r"^\s*\$?=|<%|%>|\{\{|\{%")
+_ORDERED = lazy_regex(r"(\d{1,9})([.)])(?=\s|$)")
+_BULLET = lazy_regex(r"[-+](?=\s|[-+]|$)|>|=+\s*$|:(?=[\s:-]|$)|~(?=~)|!")
+_RUNS_AS_CODE = lazy_regex(r"^\s*\$?=|<%|%>|\{\{|\{%")
 """What a plug-in runs although it stands in a code span: Dataview's inline queries, Templater, Liquid."""
 
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 """Marks for which old renderers know no backslash."""
-_ANY_MARK = re.compile(r"[\\`*_{}\[\]#|~$^=:%<&@]")
+_ANY_MARK = lazy_regex(r"[\\`*_{}\[\]#|~$^=:%<&@]")
 _BARE = {
-    mark: re.compile(where)
+    mark: lazy_regex(where)
     for mark, where in {
         "*": r"(?<= )\*(?= )",
         "_": r"(?<=[^\W_])_+(?=[^\W_])",
