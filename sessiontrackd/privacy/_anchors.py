@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Rule = TypeVar("Rule")
@@ -15,9 +17,12 @@ class Anchors(Generic[Rule]):
 
     def __init__(self, rules: Sequence[tuple[bytes, Rule]]) -> None:
         """Prepare the scan for (anchor, rule) pairs; an anchor may have several rules."""
-        anchors = sorted({anchor for anchor, _ in rules}, reverse=True)  # a longer one before its own beginnings
-        self._scan = compile_linear(b"|".join(re.escape(anchor) for anchor in anchors))
-        self._beginnings = _by_beginning(rules)
+        self._rules: dict[bytes, list[_Numbered[Rule]]] = {}
+        for number, (anchor, rule) in enumerate(rules):
+            self._rules.setdefault(anchor, []).append((number, anchor, rule))
+        self._anchors = sorted(self._rules)
+        longest_first = map(re.escape, reversed(self._anchors))  # among those with the same beginning
+        self._scan = compile_linear(b"|".join(longest_first))
         self._plans: dict[bytes, _Plan[Rule]] = {}
 
     def hits(self, data: bytes) -> Iterator[tuple[int, bytes, Rule]]:
@@ -27,10 +32,26 @@ class Anchors(Generic[Rule]):
             found = data[start:end]
             plan = self._plans.get(found)
             if plan is None:  # when first met: making them all takes as long as a short transcript
-                plan = self._plans[found] = _planned(found, _tried(found, self._beginnings))
+                plan = self._plans[found] = _planned(found, self._tried(found))
             for offset, anchor, rule in plan.longer.get(data[end : end + 1], plan.here):
                 if not offset or data.startswith(anchor, start + offset):
                     yield start + offset, anchor, rule
+
+    def _tried(self, found: bytes) -> list[_Try[Rule]]:
+        """Return what to try where the longest anchor is `found`: its own rules, those of its beginnings, and of what may begin inside."""
+        tried = []
+        for offset in range(len(found)):
+            rest = found[offset:]
+            inside = [rest[:length] for length in range(1, len(rest) + 1)]
+            longer = self._going_on(rest) if offset else ()
+            tried += [(offset, *entry) for anchor in (*inside, *longer) for entry in self._rules.get(anchor, ())]
+        tried.sort(key=lambda one: (one[0], -len(one[2]), one[1]))
+        return [(offset, anchor, rule) for offset, _, anchor, rule in tried]
+
+    def _going_on(self, beginning: bytes) -> Iterator[bytes]:
+        """Return the anchors that begin so and go on."""
+        later = islice(self._anchors, bisect(self._anchors, beginning), None)
+        return takewhile(lambda anchor: anchor.startswith(beginning), later)
 
 
 def compile_linear(pattern: bytes) -> Any:
@@ -59,31 +80,3 @@ def _planned(found: bytes, tried: Sequence[_Try[Rule]]) -> _Plan[Rule]:
         byte: [one for one, needed in zip(tried, after, strict=True) if needed in (b"", byte)] for byte in {*after}
     }
     return _Plan(by_next.pop(b"", []), by_next)
-
-
-def _by_beginning(rules: Sequence[tuple[bytes, Rule]]) -> dict[bytes, list[_Numbered[Rule]]]:
-    """Return every beginning of an anchor with the (number, anchor, rule) it may become: comparing all pairs takes half a second."""
-    found: dict[bytes, list[_Numbered[Rule]]] = {}
-    for number, (anchor, rule) in enumerate(rules):
-        for length in range(1, len(anchor) + 1):
-            found.setdefault(anchor[:length], []).append((number, anchor, rule))
-    return found
-
-
-def _tried(found: bytes, beginnings: Mapping[bytes, Sequence[_Numbered[Rule]]]) -> list[_Try[Rule]]:
-    """Return what to try where the longest anchor is `found`: its own rules, those of its beginnings, and of what may begin inside."""
-    tried = []
-    for offset in range(len(found)):
-        rest = found[offset:]
-        whole = [
-            entry
-            for length in range(1, len(rest))
-            for entry in beginnings.get(rest[:length], ())
-            if len(entry[1]) == length
-        ]
-        longer = [entry for entry in beginnings.get(rest, ()) if offset or len(entry[1]) == len(rest)]
-        tried += [(offset, *entry) for entry in (*whole, *longer)]
-    return [
-        (offset, anchor, rule)
-        for offset, _, anchor, rule in sorted(tried, key=lambda one: (one[0], -len(one[2]), one[1]))
-    ]
