@@ -24,3 +24,7 @@ class _Uncompiled:
 def lazy_regex(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """Return what has the methods of a compiled pattern, for a pattern that many a run does not come to."""
     return cast("re.Pattern[AnyStr]", _Uncompiled(pattern, flags))
+
+
+WIDE = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
+"""A character of a script whose words no spaces part, as Chinese and Thai; Korean, whose words take endings, is read like them."""

@@ -15,7 +15,7 @@ import msgspec
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import StoreDamaged
 from sessiontrackd.model import Finding, Insight, Message, Origin, Role, Session, ToolCall
-from sessiontrackd.patterns import lazy_regex
+from sessiontrackd.patterns import WIDE
 from sessiontrackd.privacy import Redactor
 from sessiontrackd.store import Schema, Store, open_store
 
@@ -34,7 +34,6 @@ SHIFT = 20  # a row's number is the session's, shifted, and the message's
 TITLE = 0  # the number that stands for title and findings
 _MAIN_ARGUMENTS = ("command", "file_path", "path", "pattern", "query", "url")
 _CALL = "⚙"  # before a tool call
-_WIDE = lazy_regex(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f])")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SCHEMA = Schema(
@@ -311,7 +310,7 @@ def _indexed(number: int, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[int, 
     for message, _, text in rows:
         if message < 1 << SHIFT:
             is_narrow = text.replace(_CALL, "").isascii()  # as most are
-            yield (number << SHIFT) + message, text if is_narrow else _WIDE.sub(r" \1 ", text)
+            yield (number << SHIFT) + message, text if is_narrow else WIDE.sub(r" \g<0> ", text)
 
 
 def _found_text(title: str, insight: Insight | None) -> str:
@@ -324,7 +323,7 @@ def _found_text(title: str, insight: Insight | None) -> str:
 def _term(word: str) -> str:
     """Return what FTS5 looks for: a phrase in quotes, with nothing that could be taken for its syntax."""
     is_beginning = word.endswith("*")
-    inner = re.sub(r"[^\w]+", " ", _WIDE.sub(r" \1 ", word)).strip().replace("_", " ").strip()
+    inner = re.sub(r"[^\w]+", " ", WIDE.sub(r" \g<0> ", word)).strip().replace("_", " ").strip()
     return f'"{inner}"{"*" if is_beginning else ""}' if inner else ""
 
 
@@ -333,7 +332,7 @@ def _snippet(text: str, terms: Sequence[str]) -> str:
     line = " ".join(text.split())
     low = line.casefold()
     firsts = (
-        re.sub(r"\s+", "", term.strip('"*')) if _WIDE.search(term) else term.strip('"*').split()[0] for term in terms
+        re.sub(r"\s+", "", term.strip('"*')) if WIDE.search(term) else term.strip('"*').split()[0] for term in terms
     )
     places = [at for word in firsts if (at := low.find(word.casefold())) >= 0]
     start = max(0, min(places, default=0) - SNIPPET_CHARS // 3)

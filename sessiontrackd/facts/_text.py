@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from sessiontrackd.patterns import lazy_regex
+from sessiontrackd.patterns import WIDE, lazy_regex
 
 Span = tuple[int, int]
 
@@ -48,7 +48,6 @@ _MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d
 _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
-_WIDE = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0e7f]")
 _WHITE = lazy_regex(r"\s+")
 _LOOSE_BREAK = lazy_regex(r"[.!?](?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
 _CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
@@ -128,8 +127,8 @@ def words(text: str) -> int:
     """Count words; two characters of a script without spaces count as one."""
     if text.isascii():
         return len(_ASCII_WORD.findall(text))
-    wide = len(_WIDE.findall(text))
-    return len(_WORD.findall(_WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
+    wide = len(WIDE.findall(text))
+    return len(_WORD.findall(WIDE.sub(" ", text) if wide else text)) + (wide + 1) // 2
 
 
 def has_words(text: str, least: int) -> bool:
