@@ -101,7 +101,7 @@ _TODO = lazy_regex(
     r"|not yet|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
 )
 _TODO_HEADING = lazy_regex(
-    r"^[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
+    r"\n[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
     r"what(?:'s| is) left|still (?:to do|open)|left to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
     r"|(?:noch )?(?:offen|zu (?:tun|erledigen))|offene (?:punkte|aufgaben)|nächste schritte|pr[oó]xim[oa]s (?:pasos|passos|etapas)|pendientes?|por hacer|pendências"
     r"|reste à faire|à faire|prochaines étapes|da fare|prossimi passi|осталось|следующие шаги|残りの?作業|残タスク|次のステップ|今後の作業|下一步|后续步骤|後續步驟|待[办辦](?:事项|事項)?|剩余(?:工作|任务)|남은 작업|다음 단계)(?!\w)[^\n.]{0,40}?[:：]?(?:\*\*)?:?[ \t]*$",
@@ -296,7 +296,8 @@ def is_todo(sentence: str, word_count: int) -> bool:
 
 def todo_headings(text: str) -> list[Span]:
     """Return the headings of lists of open work."""
-    return [match.span() for match in _TODO_HEADING.finditer(text)]
+    found = _TODO_HEADING.finditer(f"\n{text}")  # a line end is found faster than the beginning of a line
+    return [(match.start(), match.end() - 1) for match in found]
 
 
 def is_promise(sentence: str, word_count: int) -> bool:

@@ -273,7 +273,7 @@ def _head(text: str) -> str:
 def _left(reply: Clip) -> list[Clip]:
     text = reply.source
     found: dict[int, Clip] = {}
-    for match in _BOX.finditer(text):
+    for match in _BOX.finditer(text) if "[ ]" in text else ():
         found[match.start(1)] = clip(text, match.span(1), reply.message, LISTED)
     for _, at in cues.todo_headings(text):
         for span in _items(text, at):
