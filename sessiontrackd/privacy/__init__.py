@@ -19,6 +19,7 @@ from sessiontrackd.privacy._consent import API, SCHEMA, Consent, Consents, grant
 __all__ = ["API", "SCHEMA", "Consent", "Consents", "Forged", "Redactor", "Span", "grant_line", "redact_lines"]
 
 _BLOCK_CHARS = 32_768  # of texts that are looked at together
+_NEAR_CHARS = 500  # between texts that are looked at again together: a look of its own takes longer
 _SEEN_TEXTS = 12  # whose private parts are remembered: of one text several parts are cut, with others in between
 _NONCE_BYTES = 4  # a text that holds the nonce by chance makes another one be drawn
 _Finder = Callable[[bytes], list[_scan.Found]]
@@ -200,14 +201,18 @@ def _fresh(data: bytes, found: list[_scan.Found]) -> list[_scan.Found]:
     return [hit for hit in found if data[hit[0] : hit[1]].strip(b"\0")]
 
 
-def _touched(data: bytes, found: Iterable[_scan.Found]) -> Iterator[tuple[int, int]]:
-    """Yield where the texts stand, with the seams around them, in which something was found: in the others nothing changed."""
-    seam, end = _scan.SEAM.encode(), 0
+def _touched(data: bytes, found: Iterable[_scan.Found]) -> list[tuple[int, int]]:
+    """Return where texts stand, with the seams around them, in which something was found: in the others nothing changed."""
+    seam, parts = _scan.SEAM.encode(), list[tuple[int, int]]()
     for first, last, _ in found:
-        if last > end:
-            start, end = max(data.rfind(seam, 0, first), 0), data.find(seam, last)
-            end = len(data) if end < 0 else end + len(seam)
-            yield start, end
+        if parts and last <= parts[-1][1]:
+            continue
+        start, end = max(data.rfind(seam, 0, first), 0), data.find(seam, last)
+        end = len(data) if end < 0 else end + len(seam)
+        if parts and start <= parts[-1][1] + _NEAR_CHARS:
+            start = parts.pop()[0]
+        parts.append((start, end))
+    return parts
 
 
 def _first(data: bytes, part: tuple[int, int], finders: Iterable[_Finder]) -> list[_scan.Found]:
