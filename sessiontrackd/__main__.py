@@ -6,7 +6,7 @@ import sys
 from sessiontrackd import hook
 
 INTERRUPTED = 130  # what a shell makes of Ctrl-C
-COLLECT_AFTER = 50_000  # new objects, not 700: loading makes many, all of them to stay, and a command ends soon
+COLLECT_AFTER = 100_000  # new objects, not 700: loading makes many, all of them to stay, and a command ends soon
 
 
 def main() -> int:

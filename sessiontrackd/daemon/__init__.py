@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import subprocess
@@ -22,6 +23,7 @@ __all__ = ["WORKER_END_S", "Daemon", "run"]
 log = logging.getLogger(__name__)
 
 SAY_S = 60.0  # telling the person takes at most so long
+COLLECT_AFTER = 700  # new objects, as Python does: what is good for a command that ends soon would pile up in months
 
 
 def run(home: Home, *, until_idle: bool = False) -> None:
@@ -36,6 +38,7 @@ def run(home: Home, *, until_idle: bool = False) -> None:
         SettingsError: the settings cannot be used.
         StoreError: nor can the database.
     """
+    gc.set_threshold(COLLECT_AFTER)
     home.prepare()
     signal.signal(POKE, signal.SIG_IGN)  # until the loop hears it; it looks around then anyway
     with hold(home):
