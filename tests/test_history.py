@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -174,6 +175,26 @@ def test_what_a_session_cost_is_what_each_of_its_replies_cost() -> None:
                 assert (cost_picousd, is_all) == (sum(cost for cost in priced if cost is not None), False)
                 assert total["cost_usd"] == pricing.usd_text(cost_picousd or 0)
                 assert usage == pricing.summed(one for _, _, one in each)
+
+
+def test_what_was_spent_since_a_moment_is_kept_up_to_date(tmp_path: Path) -> None:
+    """What grew, what another process notes a little late, and any part of an hour count as if they were read anew."""
+    with open_store(tmp_path / "state.db", SCHEMA) as ours, open_store(tmp_path / "state.db", SCHEMA) as theirs:
+        history = History(ours, now=lambda: NOW)
+        late = History(theirs, now=lambda: NOW - timedelta(seconds=50))
+        spans = [
+            (NOW - timedelta(minutes=ago), NOW + timedelta(minutes=more)) for ago in (240, 91, 0) for more in (1, 200)
+        ]
+        for step, where in enumerate((history, late, history, history, late, late)):
+            at = NOW + timedelta(minutes=37 * step - 90)
+            grown = [UsageRecord(f"m{step}", None, "claude-haiku-5-5", at, Usage(7 + step))]
+            grown += [UsageRecord("m1", None, "claude-haiku-5-5", at, Usage(1, 90 + step)), reply(3, f"u{step % 2}")]
+            record(where, b"/a", [*grown, UsageRecord(f"l{step}", None, "llama", at, Usage(5))])
+
+            for since, until in spans:
+                anew = History(ours, now=lambda: NOW).recorded_since(since, until)
+                assert history.recorded_since(since, until) == anew
+                assert anew.tokens > 0
 
 
 def test_the_price_package_is_asked_once_for_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
