@@ -207,12 +207,12 @@ def test_the_price_package_is_asked_once_for_what_is_recorded(monkeypatch: pytes
             raise Unpriced("nobody knows")
         return Tariff(FREE.base, ((10, FREE.base),))
 
-    monkeypatch.setattr(pricing, "_packaged", packaged)
+    monkeypatch.setattr(pricing, "packaged", packaged)
     with open_store(None, SCHEMA) as store:
         first, found = Tariffs(store, Prices()), {}
         for known in (first, Tariffs(store, Prices())):
-            found[known] = [known.of(model, NOW) for model in ("llama", "claude-haiku-5-5")]
-        assert asked == ["llama", "claude-haiku-5-5"]
+            found[known] = [known.of(model, NOW) for model in ("llama", "claude-next")]
+        assert asked == ["llama", "claude-next"]
         assert list(found.values()) == [[None, Tariff(FREE.base, ((10, FREE.base),))]] * 2
 
         own = override("llama", {"input": 1, "output": 2})

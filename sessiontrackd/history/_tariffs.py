@@ -30,7 +30,7 @@ class Tariffs:
         """Return what a model cost on a day (UTC); None where that is unknown."""
         key = model, at.astimezone(UTC).date()
         if key not in self._found:
-            self._found[key] = self._prices.stated(model, at) or self._packaged(model, at)
+            self._found[key] = self._prices.at_hand(model, at) or self._packaged(model, at)
         return self._found[key]
 
     def _packaged(self, model: str, at: datetime) -> Tariff | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -17,75 +15,39 @@ from sessiontrackd.config import Price, Settings
 from sessiontrackd.errors import Unpriced
 from sessiontrackd.model import FLAT_RATE as FLAT_RATE_SOURCE
 from sessiontrackd.model import Usage
+from sessiontrackd.pricing._package import data_date, listed, package, packaged, provider_of
+from sessiontrackd.pricing._rates import BUCKETS, Rates, Tariff
 
-BUCKETS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+__all__ = [
+    "BUCKETS",
+    "FLAT_RATE",
+    "FLAT_RATE_PROVIDER",
+    "FREE",
+    "PICOUSD_PER_USD",
+    "STALE_DAYS",
+    "UNFIT_DAYS",
+    "Override",
+    "Prices",
+    "Rates",
+    "Tariff",
+    "age_days",
+    "data_date",
+    "override",
+    "package",
+    "picousd",
+    "prices_of",
+    "prompt_tokens",
+    "provider_of",
+    "summed",
+    "told_age",
+    "usd",
+    "usd_shown",
+    "usd_text",
+]
+
 PICOUSD_PER_USD = 10**12
-PICOUSD_PER_RATE = 10**6  # a rate of 1 USD per million tokens, in picousd per token
-
-# When the prices of a package version were last compared with a price table. Source: our own look, November 2026.
-COMPARED_ON = {"0.2.3": date(2026, 11, 22)}
 STALE_DAYS = 90  # a receipt warns
 UNFIT_DAYS = 180  # nothing paid is reserved until someone confirms
-
-_PROVIDERS = (("claude", "anthropic"), ("gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
-              ("codex", "openai"), ("gemini", "google"), ("grok", "x-ai"))  # fmt: skip
-
-
-class Rates(Struct, frozen=True):
-    """USD per million tokens of each bucket, and where they come from."""
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal
-    cache_write_5m: Decimal
-    cache_write_1h: Decimal
-    source: str = ""
-
-    def cost_picousd(self, usage: Usage) -> int:
-        """Return the cost of one request in pico-USD; exact for every published rate, else rounded up."""
-        total = (
-            self.input * usage.input_tokens
-            + self.output * usage.output_tokens
-            + self.cache_read * usage.cache_read_tokens
-            + self.cache_write_5m * usage.cache_write_5m_tokens
-            + self.cache_write_1h * usage.cache_write_1h_tokens
-        )
-        return int((total * PICOUSD_PER_RATE).to_integral_value(ROUND_CEILING))
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether no cost is rounded, so that the cost of a sum is the sum of the costs."""
-        return all(getattr(self, name) * PICOUSD_PER_RATE % 1 == 0 for name in BUCKETS)
-
-    def times(self, factor: Decimal) -> Rates:
-        """Return them for a request that is dearer, as a whole, than others of its model."""
-        if factor == 1:
-            return self
-        return structs.replace(self, **{name: getattr(self, name) * factor for name in BUCKETS})
-
-    def as_text(self) -> str:
-        """Return them as JSON, to be stored with what they priced."""
-        return json.dumps({name: str(getattr(self, name)) for name in (*BUCKETS, "source")}, separators=(",", ":"))
-
-
-class Tariff(Struct, frozen=True):
-    """The rates of a model on a day. Above a step's prompt size *every* token of the request costs its rates."""
-
-    base: Rates
-    steps: tuple[tuple[int, Rates], ...] = ()  # (prompt tokens that must be passed, rates), ascending
-
-    def rates(self, prompt_tokens: int) -> Rates:
-        """Return the rates of a request with this many prompt tokens, cached ones counted."""
-        found = self.base
-        for start, rates in self.steps:
-            if prompt_tokens > start:
-                found = rates
-        return found
-
-    def dearest(self, prompt_tokens: int) -> Rates:
-        """Return the highest rates that a request of at most this many prompt tokens may be billed at."""
-        return max((self.base, *(r for start, r in self.steps if prompt_tokens > start)), key=lambda r: r.output)
-
 
 _NOTHING = Decimal(0)
 FREE = Tariff(Rates(_NOTHING, _NOTHING, _NOTHING, _NOTHING, _NOTHING, "free"))
@@ -108,7 +70,7 @@ class Override(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Prices:
-    """Look prices up. The package is imported at the first question that no override answers.
+    """Look prices up: the user's own, else the package's, which is imported only for what is not listed here.
 
     Args:
         overrides: the user's own table.
@@ -137,12 +99,13 @@ class Prices:
         if key not in self._found:
             flat = FLAT_RATE if provider and provider.startswith(FLAT_RATE_PROVIDER) else None
             stated = self._override(model, provider, day, batch) or flat
-            self._found[key] = stated or _packaged(model, provider, day, batch)
+            self._found[key] = stated or packaged(model, provider, day, batch)
         return self._found[key]
 
-    def stated(self, model: str, at: datetime) -> Tariff | None:
-        """Return the price of a model on a day that is the user's own; None where the package is to be asked."""
-        return self._override(model, None, at.astimezone(UTC).date(), batch=False)
+    def at_hand(self, model: str, at: datetime) -> Tariff | None:
+        """Return the price of a model on a day that is the user's own, or listed; None where the package is to be asked."""
+        day = at.astimezone(UTC).date()
+        return self._override(model, None, day, batch=False) or listed(model, day)
 
     def rates(
         self, model: str, usage: Usage, at: datetime, *, provider: str | None = None, batch: bool = False
@@ -242,19 +205,6 @@ def override(model: str, rates: dict[str, Any], *, from_date: date = date.min, p
     return Override(model, Tariff(Rates(**filled, source=source)), from_date, provider)
 
 
-def data_date() -> date | None:
-    """Return the day on which the package's prices were last compared.
-
-    A version that we have not seen is at least as good as the newest before it; None where there is none.
-    """
-    installed = _numbers(_installed())
-    return max((day for known, day in COMPARED_ON.items() if _numbers(known) <= installed), default=None)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
 def told_age(age: int | None) -> str:
     """Say in words how long ago something was."""
     if age is None:
@@ -266,87 +216,6 @@ def age_days(today: date, confirmed_on: date | None = None) -> int | None:
     """Return how old the price data is, counted from its comparison or from the user's own confirmation."""
     known = [day for day in (data_date(), confirmed_on) if day]
     return max(0, (today - max(known)).days) if known else None
-
-
-def provider_of(model: str) -> str | None:
-    """Return who sells a model, by the start of its name."""
-    return next((provider for start, provider in _PROVIDERS if model.lower().startswith(start)), None)
-
-
-@functools.cache
-def _installed() -> str:
-    from importlib.metadata import version
-
-    return version("genai-prices")
-
-
-@functools.cache
-def package() -> str:
-    """Return the package that prices come from, with its version."""
-    return f"genai-prices {_installed()}"
-
-
-def _packaged(model: str, provider: str | None, day: date, batch: bool) -> Tariff:
-    """Read a tariff out of the package.
-
-    Source: genai-prices 0.2.3, seen 2026-11: the price of a model on a day is a set of Decimal or tiered prices; a
-    wrong key of the price context is ignored in silence, and one token with each bucket asks for nothing unusual.
-    """
-    from genai_prices import Usage as Asked
-    from genai_prices import calc_price
-
-    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    context = {"processing": "batch"} if batch else None
-    for seller in filter(None, (provider, provider_of(model))):  # a server of one's own is no vendor
-        with contextlib.suppress(LookupError):
-            price = calc_price(
-                Asked(input_tokens=1, output_tokens=1),
-                model,
-                provider_id=seller,
-                genai_request_timestamp=at,
-                price_context=context,
-            ).model_price
-            return _tariff(price.__dict__, model)
-    raise Unpriced(_unknown(model))
-
-
-def _tariff(price: dict[str, Any], model: str) -> Tariff:
-    """Turn the package's prices into steps; a cache price that is missing is that of the bucket around it."""
-    if not price.get("input_mtok") or not price.get("output_mtok"):  # a zero is the user's to state
-        raise Unpriced(_unknown(model))
-    starts = {tier.start for value in price.values() for tier in getattr(value, "tiers", ())}
-
-    def rate(name: str, prompt: int) -> Decimal | None:
-        value = price.get(name)
-        tiers = [tier.price for tier in getattr(value, "tiers", ()) if prompt > tier.start]
-        found: Decimal | None = tiers[-1] if tiers else getattr(value, "base", value)
-        return found
-
-    def rates(prompt: int) -> Rates:
-        first = rate("input_mtok", prompt) or Decimal(0)
-        write = _or(rate("cache_write_mtok", prompt), first)
-        return Rates(
-            input=first,
-            output=rate("output_mtok", prompt) or Decimal(0),
-            cache_read=_or(rate("cache_read_mtok", prompt), first),
-            cache_write_5m=write,
-            cache_write_1h=_or(rate("cache_write_1h_mtok", prompt), write),
-            source=package(),
-        )
-
-    return Tariff(rates(0), tuple((start, rates(start + 1)) for start in sorted(starts)))
-
-
-def _or(value: Decimal | None, other: Decimal) -> Decimal:
-    return other if value is None else value
-
-
-def _unknown(model: str) -> str:
-    return (
-        f"The price of the model {model} is unknown, so nothing is sent to it. Add it to the settings file: "
-        f'[[prices]] with model = "{model}", input = … and output = … in USD per million tokens, or free = true where '
-        "nothing is ever billed."
-    )
 
 
 def usd(picousd: int) -> Decimal:
