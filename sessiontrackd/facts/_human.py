@@ -46,9 +46,9 @@ _PLAN_WORD = lazy_regex(r"(?:implementation |project |the )?plan\s*[:–—-]\s*
 _GENERIC_HEADING = lazy_regex(
     r"(?:plan|context|summary|overview|goal|task|background|implementation plan)\W*$", re.IGNORECASE
 )
-_PROMPT = lazy_regex(
-    r"(?:\[[^\]\n]{0,60}(?:~|/[\w.-]+/)[^\]\n]{0,120}\][$#%]? |\[\w[\w.-]*@[^\]\n]{1,80}\][$#%] |➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
-)
+_PROMPT_SHAPES = r"(?:\[[^\]\n]{0,60}(?:~|/[\w.-]+/)[^\]\n]{0,120}\][$#%]? |\[\w[\w.-]*@[^\]\n]{1,80}\][$#%] |➜|❯|\$ |% |>>> |\.\.\. |PS [A-Z]:|[A-Z]:\\[^>\n]*>|\(\w[\w.-]*\) [\w~/.-]+ ?[%$#]|[\w.-]+@[\w.-]+[ :][^\n]{0,80}[$#%] )"
+_PROMPT = lazy_regex(_PROMPT_SHAPES)
+_PROMPT_LINE = lazy_regex(rf"\n[^\S\n]*{_PROMPT_SHAPES}")  # a line end is found faster than the beginning of a line
 _PROMPT_MARKS = ("➜", "❯", "$ ", "% ", ">>> ", "PS ", ":\\", "# ", "] ")
 _OUTPUT = lazy_regex(
     r"(?:error|warning|warn|hint|fatal|info|debug|remote|note|npm ERR!|panic|goroutine|traceback|caused by)\b[\s:\[(!]"
@@ -134,15 +134,11 @@ def _terminal(text: str) -> list[Span]:
     """Return what was pasted from a terminal: from the first shell prompt to the blank line after the last one."""
     if not any(mark in text for mark in _PROMPT_MARKS):
         return []
-    first = last = None
-    for start, end in lines(text, (0, min(len(text), NOTICE_CHARS))):
-        if _PROMPT.match(text[start:end].lstrip()):
-            first = start if first is None else first
-            last = end
-    if first is None or last is None:
+    found = list(_PROMPT_LINE.finditer(f"\n{text[:NOTICE_CHARS]}"))
+    if not found:
         return []
-    stop = text.find("\n\n", last)
-    return [(first, len(text) if stop < 0 else stop)]
+    stop = text.find("\n\n", found[-1].end() - 1)
+    return [(found[0].start(), len(text) if stop < 0 else stop)]
 
 
 def _own_lines(text: str, block: Span) -> Iterator[Span]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop
 from itertools import islice, pairwise
 from math import log, sqrt
 
@@ -128,8 +129,9 @@ def phrase(texts: Iterable[str]) -> str:
     return shown[best] if best and counts[best] >= PHRASE_TIMES else ""
 
 
-def keywords(counts: Mapping[str, int], spread: Mapping[str, int], units: int) -> list[str]:
-    """Rank terms by tf-idf: often said, but not everywhere."""
-    return [
-        term for _, term in sorted((-count * log(1 + units / spread[term]), term) for term, count in counts.items())
-    ]
+def keywords(counts: Mapping[str, int], spread: Mapping[str, int], units: int) -> Iterator[str]:
+    """Yield terms by tf-idf, the best first: often said, but not everywhere."""
+    left = [(-count * log(1 + units / spread[term]), term) for term, count in counts.items()]
+    heapify(left)  # few of many are wanted
+    while left:
+        yield heappop(left)[1]

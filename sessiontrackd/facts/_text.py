@@ -48,7 +48,6 @@ _MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d
 _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
-_WHITE = lazy_regex(r"\s+")
 _LOOSE_BREAK = lazy_regex(r"[.!?](?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
 _CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
@@ -120,7 +119,7 @@ def word_end(source: str, start: int, end: int, limit: int) -> int:
 
 def squeeze(text: str) -> str:
     """Collapse white space."""
-    return _WHITE.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def words(text: str) -> int:
