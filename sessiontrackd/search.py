@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from sessiontrackd.errors import StoreDamaged
 from sessiontrackd.model import Finding, Insight, Message, Origin, Role, Session, ToolCall
 from sessiontrackd.patterns import WIDE
 from sessiontrackd.privacy import Redactor
+from sessiontrackd.records import pack, unpack
 from sessiontrackd.store import Schema, Store, open_store
 
 FILE = "search.db"
@@ -222,7 +222,7 @@ class Search:
         texts = _redacted(heard.kept, redactor)
         rows += [(one.index, one.role.value, text) for one, text in zip(heard.kept, texts, strict=True)]
         started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
-        body = zlib.compress(msgspec.json.encode(rows), 1)  # 14 % longer than at 6, in a third of the time
+        body = pack(msgspec.json.encode(rows))
         names = (session.format, None if project is None else _plain(project), _plain(title))
         values = (session.session_id, source, *names, started_at, key, body)
         with self._store.immediate() as connection:
@@ -301,7 +301,7 @@ def _is_shorter(known: Any, source: bytes, heard: Heard) -> bool:
 
 
 def _rows(row: Any) -> list[list[Any]]:
-    rows: list[list[Any]] = msgspec.json.decode(zlib.decompress(row["body"]))
+    rows: list[list[Any]] = msgspec.json.decode(unpack(row["body"]))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,10 +164,12 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     words.close()
 
 
-def test_a_file_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
-    """What it holds is still found, grows and goes."""
+def test_a_file_of_an_older_version_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it holds, deflated, is still found, grows and goes."""
     older = Search(open_store(tmp_path / search.FILE, Schema("search", search.SCHEMA.migrations[:1])))
-    keep(older, session("mend the tide import"))
+    with monkeypatch.context() as then:
+        then.setattr(search, "pack", zlib.compress)
+        keep(older, session("mend the tide import"))
     older.close()
 
     words = Search.open(tmp_path)

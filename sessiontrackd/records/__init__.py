@@ -2,6 +2,7 @@
 
 from sessiontrackd.records._document import Document
 from sessiontrackd.records._lines import Lines
+from sessiontrackd.records._packed import pack, unpack
 from sessiontrackd.records._shape import Shape
 from sessiontrackd.records._source import Source, open_source
 from sessiontrackd.records._values import (
@@ -34,5 +35,7 @@ __all__ = [
     "decoder_of",
     "iso",
     "open_source",
+    "pack",
     "parse_time",
+    "unpack",
 ]

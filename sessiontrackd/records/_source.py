@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from sessiontrackd.errors import NotStable, Skipped, Unreadable
 from sessiontrackd.model import Fingerprint
+from sessiontrackd.records._packed import ZSTD_MAGIC, zstd
 from sessiontrackd.records._shape import Shape, shape_of
 
 HEAD_BYTES = 64 * 1024
@@ -36,7 +37,7 @@ DAMAGED_MEMBER = (NotImplementedError, zipfile.BadZipFile, OSError, ValueError, 
 FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 MAGIC = (
     (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (ZSTD_MAGIC, "zstd"),
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
     (b"SQLite format 3\0", "sqlite"),
@@ -148,7 +149,7 @@ class Source:
         raw = self._raw()
         if self.container in (None, "sqlite"):
             return raw
-        packed: BinaryIO = gzip.GzipFile(fileobj=raw) if self.container == "gzip" else _zstd(raw)  # type: ignore[assignment]
+        packed: BinaryIO = gzip.GzipFile(fileobj=raw) if self.container == "gzip" else zstd().ZstdFile(raw)  # type: ignore[assignment]
         return _bounded(packed, self.fingerprint.size_bytes, self.display, raw)
 
     def open_member(self, name: str) -> BinaryIO:
@@ -282,14 +283,6 @@ def _zip(raw: BinaryIO, display: str) -> zipfile.ZipFile:
         return zipfile.ZipFile(raw)
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise Unreadable(f"{display} is no whole zip archive; it may still be on its way.") from error
-
-
-def _zstd(raw: BinaryIO) -> BinaryIO:
-    try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        from backports import zstd
-    return zstd.ZstdFile(raw)  # type: ignore[no-any-return, unused-ignore, return-value]
 
 
 class _Bounded(io.RawIOBase):
