@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -91,6 +90,8 @@ def _opened(name: str, settings: Settings, home: Home | None) -> Channel | None:
 
 
 async def _try(name: str, channel: Channel, alert: Alert) -> str | None:
+    import asyncio  # `status` looks at what was told, and has no use for a loop
+
     try:
         async with asyncio.timeout(TELL_TIMEOUT_S):
             await channel.send(alert)
