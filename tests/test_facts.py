@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ class Open:
 
     def redact(self, text: str) -> str:
         return text
+
+    def foreseeing(self, texts: Iterable[str]) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class Talk:

@@ -108,10 +108,12 @@ def extract(
         side.replay(talk, work)
     talk.end()
     maker = Maker(talk, work, redactor, level)
-    findings = tuple(maker.findings())
+    with redactor.foreseeing(maker.sources()):
+        findings = tuple(maker.findings())
+        terms = _keywords(talk, findings)
+        title = _title(title, talk, work, redactor, terms)
     counts = {key: value for key, value in findings[-1].details.items() if isinstance(value, int)}
-    terms = _keywords(talk, findings)
-    return Facts(findings, terms, _title(title, talk, work, redactor, terms), counts)
+    return Facts(findings, terms, title, counts)
 
 
 class _SideChain:

@@ -70,6 +70,16 @@ class Maker:
             "link": self._links, "figures": self._figures,
         }  # fmt: skip
 
+    def sources(self) -> Iterator[str]:
+        """Yield the texts that most findings quote; the rest is looked at when it is cut."""
+        shown, segments = KINDS[self._level], self._talk.segments.top(TIMELINE)
+        if "ask" in shown:
+            yield from (segment.ask.source for segment in segments)
+            agents = self._work.agents.top(SECTION)
+            yield from (clip.source for agent in agents for clip in (agent.task, agent.result) if clip)
+        if "segment" in shown:
+            yield from (segment.replies[-1].source for segment in segments if segment.replies)
+
     def findings(self) -> Iterator[Finding]:
         """Yield what the level shows, kind by kind."""
         for kind in KINDS[self._level]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -61,6 +62,10 @@ class Cutter(Protocol):
 
     def redact(self, text: str) -> str:
         """Return the whole text with its private spans replaced."""
+        ...
+
+    def foreseeing(self, texts: Iterable[str]) -> AbstractContextManager[None]:
+        """Look at texts together before parts of them are cut within the block."""
         ...
 
 
