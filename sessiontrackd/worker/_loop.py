@@ -11,6 +11,7 @@ from sessiontrackd import channels
 from sessiontrackd.errors import SessiontrackdError
 from sessiontrackd.model import Job
 from sessiontrackd.pipeline import SAMPLE, Rooms, move_batches, preview, process_job, write_due_digests, write_indexes
+from sessiontrackd.records import pack
 from sessiontrackd.worker._job import Outcome, Process, do, teller_of
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def warm_up(rooms: Rooms) -> None:
     for level in {folder.level for folder in rooms.settings.folders}:
         with contextlib.suppress(SessiontrackdError):
             preview(SAMPLE, level, rooms.settings.zone, rooms.home.templates_dir)
+    pack(b"")  # search keeps the texts of a session so
 
 
 class Worker:
