@@ -32,23 +32,14 @@ class Draft(Struct):
     speaker: str | None = None
     calls: list[ToolCall] = []
     waiting: set[str] = set()
+    held_chars: int = 0
 
     def finished(self) -> Message:
         """Return the message as it stands now."""
         return Message(
-            index=self.index,
-            role=self.role,
-            origin=self.origin,
-            text="\n\n".join(text for text in self.texts if text),
-            at=self.at,
-            model=self.model,
-            usage=self.usage,
-            message_id=self.message_id,
-            request_id=self.request_id,
-            tool_calls=tuple(self.calls),
-            line=self.line,
-            speaker=self.speaker,
-        )
+            self.index, self.role, self.origin, "\n\n".join(filter(None, self.texts)), self.at, self.model, self.usage,
+            self.message_id, self.request_id, tuple(self.calls), self.line, self.speaker,
+        )  # fmt: skip
 
 
 class Timeline:
@@ -65,13 +56,17 @@ class Timeline:
 
     def say(self, role: Role, origin: Origin, *texts: str, **facts: Any) -> Draft:
         """Add a message; `facts` are fields of Draft."""
-        draft = Draft(self._next_index, role, origin, [text for text in texts if text], **facts)
+        draft = Draft(self._next_index, role, origin, [*filter(None, texts)], **facts)
         self._next_index += 1
-        self._chars += sum(map(len, texts))
+        self._hold(draft, sum(map(len, texts)))
         if self._is_mute:
             self._drafts.clear()
         self._drafts.append(draft)
         return draft
+
+    def _hold(self, draft: Draft, chars: int) -> None:
+        draft.held_chars += chars
+        self._chars += chars
 
     def last(self) -> Draft | None:
         """Return the newest message that is still held."""
@@ -101,7 +96,7 @@ class Timeline:
         for place, call in enumerate(draft.calls):
             if call.call_id == call_id:
                 draft.calls[place] = answered(call, text, failed=failed)
-                self._chars += min(len(text), 32_000)
+                self._hold(draft, min(len(text), 32_000))
         draft.waiting.discard(call_id)
 
     def ready(self) -> Iterable[Message]:
@@ -123,9 +118,8 @@ class Timeline:
             self._callers.pop(call_id, None)
             if call_id == self.open_call:
                 self.open_call = None
-        message = draft.finished()
-        self._chars -= len(message.text) + sum(len(call.result or "") for call in message.tool_calls)
-        return message
+        self._chars -= draft.held_chars
+        return draft.finished()
 
 
 def answered(call: ToolCall, text: str, *, failed: bool = False) -> ToolCall:
