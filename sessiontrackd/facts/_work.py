@@ -76,11 +76,16 @@ class TestRun:
     """The last result of one test command."""
 
     typed: Clip
-    line: Clip | None
+    call: ToolCall
     at: int
     passed: bool
     times: int = 1
     failed_at: int | None = None
+
+    @property
+    def line(self) -> Clip | None:
+        """The line of its result that says how the tests went."""
+        return _test_line(self.call, self.at)
 
 
 @dataclass(slots=True)
@@ -186,15 +191,18 @@ class Work:
             return
         if not command.acts and not command.failed:
             return
-        shown = _shown(command, index)
-        if command.acts and self._searches:
-            self._count(command, shown, index)
-        if command.failed and self._searches:
-            self._broke(call, command, shown, index)
-        elif not command.failed:
-            self._passed(call, command, shown, index)
+        if self._searches:
+            shown = _shown(command, index)
+            if command.acts:
+                self._count(command, shown, index)
+            if command.failed:
+                self._broke(call, command, shown, index)
+            else:
+                self._mended(command, shown, index)
+        if not command.failed:
+            self._passed(call, command, index)
         if command.tests:
-            self._tested(call, command, shown, index)
+            self._tested(call, command, index)
 
     def _count(self, command: actions.Command, shown: Clip, index: int) -> None:
         run = self.runs.get(command.key)
@@ -227,12 +235,14 @@ class Work:
             self.problems.append(problem)
             self._open[command.key] = problem
 
-    def _passed(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
+    def _mended(self, command: actions.Command, shown: Clip, index: int) -> None:
         problem = self._open.pop(command.key, None)
         if problem and problem.fixed_at is None:
             problem.fixed_at = index
             problem.fixed_by = shown
             self._open = {key: one for key, one in self._open.items() if one is not problem}
+
+    def _passed(self, call: ToolCall, command: actions.Command, index: int) -> None:
         result = call.result or ""
         if "commit" in command.bare or "] " in result[:200]:
             self._committed(call, index)
@@ -249,14 +259,14 @@ class Work:
         if match and "/pull/new/" not in match.group():
             self.pulls.setdefault(match.group(), clip(result, match.span(), index))
 
-    def _tested(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
-        span = last_test_line(call)
-        line = clip(span[0], span[1], index) if span else None
-        passed = not command.failed and not (line and re.search(r"[1-9]\d* (?:failed|failing)|\bFAIL", line.raw))
+    def _tested(self, call: ToolCall, command: actions.Command, index: int) -> None:
+        passed = not command.failed and not (_may_tell_failure(call) and _tells_failure(_test_line(call, index)))
         before = self.tests.pop(command.key, None)
         failed_at = before.failed_at if before else None
         failed_at = failed_at if passed else index
-        self.tests[command.key] = TestRun(shown, line, index, passed, before.times + 1 if before else 1, failed_at)
+        self.tests[command.key] = TestRun(
+            _shown(command, index), call, index, passed, before.times + 1 if before else 1, failed_at
+        )
         while len(self.tests) > MAX_TESTS:
             del self.tests[next(iter(self.tests))]
 
@@ -316,6 +326,21 @@ class Work:
             end = result.find('"', start)
             if len(self.answers) < 50 and end > start:
                 self.answers.append((shown, clip(result, (start, end), index)))
+
+
+def _test_line(call: ToolCall, index: int) -> Clip | None:
+    found = last_test_line(call)
+    return clip(found[0], found[1], index) if found else None
+
+
+def _may_tell_failure(call: ToolCall) -> bool:
+    """Say whether it is worth a closer look: most results name no failure at all."""
+    result = call.result or ""
+    return "fail" in result or "FAIL" in result
+
+
+def _tells_failure(line: Clip | None) -> bool:
+    return line is not None and re.search(r"[1-9]\d* (?:failed|failing)|\bFAIL", line.raw) is not None
 
 
 def _shown(command: actions.Command, index: int) -> Clip:
