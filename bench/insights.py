@@ -20,9 +20,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -328,7 +330,7 @@ def on_transcripts(paths: Sequence[Path], *, each: bool) -> int:
             for one in everything(facts)
             if not stands(one, messages)
         ]
-        problems += too_long(replace(session, messages=tuple(messages)), path)
+        problems += too_long(structs.replace(session, messages=tuple(messages)), path)
         wrong += len(problems)
         found = compared_with(messages, facts)
         for name, one in found.items():

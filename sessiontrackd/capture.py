@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+from msgspec import Struct
 
 from sessiontrackd import facts, report
 from sessiontrackd.insights import (
@@ -21,8 +22,7 @@ from sessiontrackd.insights import (
 from sessiontrackd.model import Insight, InsightLevel, Message, Session
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedSession:
+class CapturedSession(Struct, frozen=True):
     """A conversation and what was made of it.
 
     Attributes:

@@ -1,9 +1,8 @@
-"""The nouns of the program, frozen, without I/O. Of what a transcript has many they are Structs, which are cheap to make."""
+"""The nouns of the program, frozen, without I/O: Structs, which are cheap to define and to make."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -143,16 +142,14 @@ class Message(Struct, frozen=True, gc=False):
     speaker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """How far a transcript was read: the place behind its last whole line, and what the reader must know to go on."""
 
     offset_bytes: int
     state: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One conversation. While it is read its messages stream past (contracts.OpenSession) and `messages` stays empty."""
 
     session_id: str
@@ -164,18 +161,17 @@ class Session:
     messages: tuple[Message, ...] = ()
     models: tuple[str, ...] = ()
     usage: Usage | None = None  # what the source records; None means unknown, which is not zero
-    usage_by_model: Mapping[str, Usage] = field(default_factory=dict)
+    usage_by_model: Mapping[str, Usage] = {}
     parent_id: str | None = None
     human_turns: int = 0
     assistant_turns: int = 0
     tool_calls: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = {}
     usage_records: tuple[UsageRecord, ...] = ()  # one for each reply whose usage is recorded; together they are `usage`
-    trail: Trail | None = field(default=None, compare=False, repr=False)  # where its format can be read on from here
+    trail: Trail | None = None  # where its format can be read on from here
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One statement of an insight, with the messages it rests on.
 
     `quote` stands word for word in one of `messages`; `origin` is quoted, computed or model. `parts` are findings that
@@ -188,11 +184,10 @@ class Finding:
     messages: tuple[int, ...] = ()
     origin: str = "quoted"
     parts: tuple[Finding, ...] = ()
-    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+    details: Mapping[str, str | int | bool] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Insight:
+class Insight(Struct, frozen=True):
     """What an engine made of one session."""
 
     level: InsightLevel
@@ -207,7 +202,7 @@ class Insight:
     keywords: tuple[str, ...] = ()
     redactions: int = 0
     made_at: datetime | None = None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = {}
 
     @property
     def is_flat_rate(self) -> bool:
@@ -215,8 +210,7 @@ class Insight:
         return self.provenance.get("priced_at") == FLAT_RATE
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A watched folder and what the user chose for it."""
 
     path: Path
@@ -239,8 +233,7 @@ class Folder:
     degrade: str | None = None  # lower, local or hold; None: as for all folders
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """What tells that a file changed, without reading it."""
 
     device: int
@@ -249,8 +242,7 @@ class Fingerprint:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A transcript in the queue. `path` is what the kernel takes; show `display` to people."""
 
     id: int
@@ -270,8 +262,7 @@ class Job:
     ended: bool = False  # a tool said that its session does not go on
 
 
-@dataclass(frozen=True, slots=True)
-class Degraded:
+class Degraded(Struct, frozen=True):
     """What a transcript got less than was asked for, because the budget had no room.
 
     `given` is local, a lower level, part (of a long session), or hold; `cost_picousd` the most that the rest may cost, None where that is unknown.
@@ -285,8 +276,7 @@ class Degraded:
     cost_picousd: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """What one call may use and cost; `most` is a bound."""
 
     low: Usage
@@ -296,8 +286,7 @@ class Estimate:
     cost_picousd: int | None  # of `most`; None where the model has no price
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Struct, frozen=True):
     """Money set aside for one attempt."""
 
     id: int
@@ -306,8 +295,7 @@ class Reservation:
     cost_picousd: int
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStatus:
+class BudgetStatus(Struct, frozen=True):
     """How the month stands. `spent` is settled and assumed money; limit None means no budget was set."""
 
     period: str
@@ -336,8 +324,7 @@ class AlertKind(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """Something to tell the user once."""
 
     threshold: int
@@ -347,8 +334,7 @@ class Alert:
     report_path: Path | None = None  # what a button opens
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What an engine is given: a session that is already redacted and fits `max_input_tokens`."""
 
     session: Session
@@ -357,7 +343,7 @@ class Ask:
     keywords: tuple[str, ...] = ()
     title: str = ""
     text: str = ""  # the whole prompt, the condensed conversation in it; empty for the local engine
-    schema: Mapping[str, Any] = field(default_factory=dict)  # the JSON schema the answer must have
+    schema: Mapping[str, Any] = {}  # the JSON schema the answer must have
     model: str | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
@@ -365,8 +351,7 @@ class Ask:
     effort: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What came back from one attempt."""
 
     title: str
@@ -380,13 +365,12 @@ class Reply:
     price_factor: Decimal = Decimal(1)  # what the server says makes the whole request dearer
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
+class Transcript(Struct, frozen=True):
     """One file and what a reader sees in it. `warnings` and `details` are complete once `sessions` is exhausted."""
 
     path: Path
     format: str | None
     is_conversation: bool
     sessions: Iterator[Any]  # of contracts.OpenSession
-    warnings: list[str] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = []
+    details: dict[str, Any] = {}

@@ -6,12 +6,11 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import reduce
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sessiontrackd import report
 from sessiontrackd.errors import JobError, SettingsError
@@ -26,8 +25,7 @@ LEVELS = tuple(level.value for level in InsightLevel)
 NOWHERE_YET = Path()
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """What the notes of one transcript have in common.
 
     Attributes:
@@ -54,7 +52,7 @@ class Shelf:
     zone: tzinfo
     templates_dir: Path | None = None
     links: str = report.MARKDOWN
-    mistakes: list[str] = field(default_factory=list)
+    mistakes: list[str] = []
 
     @property
     def in_vault(self) -> bool:
@@ -73,8 +71,7 @@ class Shelf:
         return report.folder_of(self.source.path, session, output=self.output, project=self.project)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What there is to tell of one session.
 
     Attributes:
@@ -206,7 +203,7 @@ def _with_usage(
         return session, None
     usage, cost_picousd, is_all = found
     is_complete = all(one.usage is None or one.usage.complete for one in family)
-    return replace(session, usage=structs.replace(usage, complete=usage.complete and is_complete)), (
+    return structs.replace(session, usage=structs.replace(usage, complete=usage.complete and is_complete)), (
         cost_picousd,
         is_all and is_complete,
     )

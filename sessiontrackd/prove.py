@@ -10,12 +10,13 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from sessiontrackd.budget import SCHEMA, Attempt, Ledger, Limit, TokenManager
 from sessiontrackd.errors import OverBudget, SessiontrackdError
@@ -41,8 +42,7 @@ class Try(NamedTuple):
     bill_picousd: int
 
 
-@dataclass
-class Verdict:
+class Verdict(Struct):
     """What came out."""
 
     calls: int = 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.errors import StoreDamaged
@@ -91,11 +91,10 @@ def _joined(said: str, calls: str) -> str:
     return "\n".join([said, *lines] if said else lines)
 
 
-@dataclass
-class Heard:
+class Heard(Struct):
     """The beginnings of a session's messages, kept while it streams past; not redacted yet."""
 
-    kept: list[_Kept] = field(default_factory=list)
+    kept: list[_Kept] = []
     chars: int = 0
 
     def listening(self, opened: OpenSession) -> OpenSession:
@@ -150,8 +149,7 @@ def _call_line(call: ToolCall) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A message that was found: its number (0: title and findings), its role and the words around the find."""
 
     message: int
@@ -159,8 +157,7 @@ class Match:
     snippet: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A session that was found; paths are what the kernel takes."""
 
     session_id: str

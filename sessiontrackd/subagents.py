@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.model import Finding, Insight, Role, Session
@@ -47,7 +46,7 @@ def read_agent(opened: OpenSession, *, personal: bool = False) -> SubAgent:
             result = message.text
     redactor = Redactor(personal=personal)
     session = opened.close()
-    session = replace(session, title=redactor.redact(session.title or "") or None)
+    session = structs.replace(session, title=redactor.redact(session.title or "") or None)
     return SubAgent(session, *(" ".join(redactor.redact(text).split()) for text in (task, result)))
 
 
@@ -65,7 +64,7 @@ def told(insight: Insight, agents: Sequence[SubAgent]) -> tuple[Insight, list[Fi
         if call is not None:
             calls.remove(call)
     others = [one for one in insight.findings if one.kind != "subagent"]
-    return replace(insight, findings=(*others, *calls)), lines
+    return structs.replace(insight, findings=(*others, *calls)), lines
 
 
 def _is_call_of(call: Finding, agent: SubAgent) -> bool:

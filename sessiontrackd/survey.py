@@ -6,10 +6,11 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd import readers
 from sessiontrackd.config import PRESETS, Settings
@@ -32,8 +33,7 @@ OBSIDIAN = (  # where Obsidian keeps the list of its vaults: Linux, flatpak, sna
 VAULT_PLACES = ("", "Documents", "notes", "Notes")  # below the person's home, where vaults usually lie
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """How many transcripts a folder holds; where it is not exact, the rest was counted by names alone."""
 
     transcripts: int
@@ -41,8 +41,7 @@ class Count:
     is_exact: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
+class Find(Struct, frozen=True):
     """A folder that a tool writes to, and what is in it."""
 
     preset: str

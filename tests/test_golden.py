@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import readers, report
 from sessiontrackd.insights import AIInsightGenerator, read_session
@@ -28,7 +28,7 @@ def note_of(name: str, level: InsightLevel, folder: Path) -> str:
     found = [read_session(opened, level=level) for opened in readers.read(source).sessions]
     (reading,) = found
     assert reading.session.format == name
-    insight = replace(asyncio.run(AIInsightGenerator().insight(reading, level)), made_at=MADE_AT)
+    insight = structs.replace(asyncio.run(AIInsightGenerator().insight(reading, level)), made_at=MADE_AT)
     note = report.render(reading.session, insight, source=source, source_sha256="0" * 64, zone=UTC)
     return note.partition("\n---\n")[2].lstrip("\n")
 

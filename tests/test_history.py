@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from sessiontrackd import pricing
 from sessiontrackd.errors import Unpriced
@@ -102,7 +102,7 @@ def record(
     history: History, source: bytes, replies: list[UsageRecord], session: Session = SESSION, folder: str | None = None
 ) -> None:
     """Note a session with these replies."""
-    history.record_session(replace(session, usage_records=tuple(replies)), source, folder=folder)
+    history.record_session(structs.replace(session, usage_records=tuple(replies)), source, folder=folder)
 
 
 def test_the_largest_record_of_a_reply_wins(history: History) -> None:
@@ -118,7 +118,7 @@ def test_a_reply_in_several_files_counts_once(history: History) -> None:
     """A copy in a forked session or a sub-agent's file changes nothing; the main conversation's copy is kept."""
     record(history, b"/sub", [reply(90, sidechain=True)], folder="/sub")
     record(history, b"/a", [reply(90)], folder="/main")
-    record(history, b"/fork", [reply(90), reply(7, "m2")], replace(SESSION, session_id="fork"), folder="/fork")
+    record(history, b"/fork", [reply(90), reply(7, "m2")], structs.replace(SESSION, session_id="fork"), folder="/fork")
 
     rows = history.recorded("folder")["rows"]
     assert [(row["key"], row["output_tokens"], row["sessions"]) for row in rows] == [("/fork", 7, 1), ("/main", 90, 1)]
@@ -227,7 +227,7 @@ def test_what_has_no_price_is_not_zero(history: History) -> None:
     """Unknown models, and sums under a price with steps, are shown as unpriced."""
     record(history, b"/a", [UsageRecord("m1", None, "llama", NOW, Usage(5)), reply(1, "m2")])
     by_model = {"claude-haiku-5-5": Usage(100), "claude-sonnet-5-5": Usage(100)}
-    record(history, b"/b", [], replace(SESSION, session_id="s2", usage_by_model=by_model))
+    record(history, b"/b", [], structs.replace(SESSION, session_id="s2", usage_by_model=by_model))
 
     found = {
         row["key"]: (row["cost_usd"], row["unpriced_tokens"], row["calls"]) for row in history.recorded("model")["rows"]

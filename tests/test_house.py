@@ -205,6 +205,11 @@ def test_each_package_has_one_home() -> None:
     assert astray == []
 
 
+def test_records_are_structs_or_tuples() -> None:
+    """A dataclass is slow to define, at every start."""
+    assert [str(found) for found in IMPORTS if found.imported == "dataclasses"] == []
+
+
 def test_heavy_packages_are_imported_late() -> None:
     """A heavy package is imported inside the function that needs it."""
     early = [

@@ -5,7 +5,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import mistune
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from msgspec import structs
 
 from sessiontrackd import report
 from sessiontrackd.errors import Failed
@@ -87,7 +87,7 @@ def a_session(**changes: Any) -> Session:
         usage=Usage(40_233, 41_120, 1_800_000),
         human_turns=6,
     )
-    return replace(session, **changes)
+    return structs.replace(session, **changes)
 
 
 def an_insight(
@@ -105,7 +105,7 @@ def an_insight(
         made_at=datetime(2026, 3, 14, 11, 59, tzinfo=ZONE),
         provenance={"lines_read": 1184},
     )
-    return replace(insight, **changes)
+    return structs.replace(insight, **changes)
 
 
 def a_note(
@@ -338,7 +338,7 @@ def test_what_tells_a_talk_in_short_says_from_where() -> None:
 
 def test_an_unfinished_session_says_where_it_stopped() -> None:
     """A session that ended in the middle of its work is no success either; several sentences make one quote."""
-    outcome = replace(
+    outcome = structs.replace(
         said("outcome", "All pass.", 9, parts=(said("outcome", "Next come the docs.", 9),)),
         details={"unfinished": True},
     )

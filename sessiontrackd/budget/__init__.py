@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import structs
 
 from sessiontrackd.budget import _usage
 from sessiontrackd.budget._backup import Restored, back_up_daily, backups, restore
@@ -344,7 +345,7 @@ class TokenManager:
         status, scope = self.status(folder, project), scopes(folder, project)[-1]
         asked = [each for each in in_flight(self._ledger, self._now()) if scope in each.reserve.scopes and each.holding]
         picousd, tokens = (sum(getattr(each.holding, unit) for each in asked) for unit in ("picousd", "tokens"))
-        return replace(
+        return structs.replace(
             status, reserved_picousd=status.reserved_picousd - picousd, used_tokens=status.used_tokens - tokens
         )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from sessiontrackd import config, engines
 from sessiontrackd import service as services
@@ -105,7 +105,9 @@ def _plan_for(home: Home, path: Path, preset: str | None, engine: str | None, le
     """Return the folder as it will be watched: what is not chosen now stays as it was."""
     known = next((one for one in config.load(home).folders if one.path == path), Folder(path))
     level_then = InsightLevel(level) if level else known.level
-    return replace(known, preset=preset or known.preset, engine=engine or known.engine, level=level_then, since=None)
+    return structs.replace(
+        known, preset=preset or known.preset, engine=engine or known.engine, level=level_then, since=None
+    )
 
 
 def _see_to_consent(home: Home, folder: Path, engine: str) -> None:

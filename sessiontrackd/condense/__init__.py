@@ -7,9 +7,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from sessiontrackd.condense._lines import (
     COMMIT,
@@ -85,7 +84,7 @@ class _Kept(Struct):
 
     message: Message
     text: str = ""
-    calls: list[ToolCall] = field(default_factory=list)
+    calls: list[ToolCall] = []
 
 
 class Condenser:
@@ -112,7 +111,7 @@ class Condenser:
         """Return the session with its shortened messages."""
         fold = self._main if self._main.kept else self._side
         title = fold.redactor.redact(session.title) if session.title else session.title
-        return replace(session, title=title, messages=tuple(fold.messages()))
+        return structs.replace(session, title=title, messages=tuple(fold.messages()))
 
 
 def _is_steering(message: Message) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from msgspec import structs
 
@@ -52,7 +51,7 @@ def parts(session: Session, most_tokens: int = MOST_TOKENS) -> tuple[Session, ..
                 used = base
             found[-1].append(piece)
             used += weight
-    return tuple(replace(session, messages=tuple(messages)) for messages in found)
+    return tuple(structs.replace(session, messages=tuple(messages)) for messages in found)
 
 
 def _weight(message: Message) -> int:

@@ -6,9 +6,10 @@ import contextlib
 import logging
 import os
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from sessiontrackd import budget
 from sessiontrackd.config import Home, Settings, notify, tell
@@ -22,8 +23,7 @@ log = logging.getLogger(__name__)
 REPORT_EVERY_S = 1.0  # between two words on how far a scan is
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """What is known of one folder."""
 
     next_scan_s: float  # on the monotonic clock

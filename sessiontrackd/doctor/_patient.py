@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from sessiontrackd import alerts, budget, history, pricing, privacy, queue
 from sessiontrackd.config import Home, Settings
@@ -29,8 +30,7 @@ class Check(NamedTuple):
     remedy: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Struct, frozen=True):
     """What is looked at. Where the settings are broken, their defaults stand in."""
 
     home: Home

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec import structs
 
 from sessiontrackd.facts import KINDS
 from sessiontrackd.model import Ask, Finding, InsightLevel, Reply, Session, Usage
@@ -56,7 +57,9 @@ def _thinned(kind: str, found: list[Finding], level: InsightLevel) -> list[Findi
         return found[: 2 * SECTION]
     if level is InsightLevel.MINIMAL:
         if kind == "outcome":
-            found = [replace(finding, parts=finding.parts[: len(finding.text) < SHORT_CHARS]) for finding in found]
+            found = [
+                structs.replace(finding, parts=finding.parts[: len(finding.text) < SHORT_CHARS]) for finding in found
+            ]
         return found[: FEW if kind in {"file", "todo"} else 2]
     return found[:SECTION]
 
@@ -77,7 +80,7 @@ def _relative(finding: Finding, session: Session) -> Finding:
         return finding
     parts = tuple(_relative(part, session) if part.kind == "fix" else part for part in finding.parts)
     text = finding.text if finding.quote else finding.text.replace(f"{root}/", "").replace(f"{root}\\", "")
-    return replace(finding, text=text, parts=parts)
+    return structs.replace(finding, text=text, parts=parts)
 
 
 def _summary(facts: Iterable[Finding]) -> str:

@@ -17,7 +17,8 @@ Kinds and what they carry (`text` is for showing, with an ellipsis where a quote
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from sessiontrackd.facts._actions import command, edits, is_shell, is_todo, typed_command, whole_parts
 from sessiontrackd.facts._findings import KINDS, Maker
@@ -57,14 +58,13 @@ KEYWORDS = 8
 MANY_TURNS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a session contains; redacted."""
 
     findings: tuple[Finding, ...] = ()
     keywords: tuple[str, ...] = ()
     title: str = ""
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = {}
 
     def of(self, kind: str) -> tuple[Finding, ...]:
         """Return the findings of one kind."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from msgspec import Struct
 
 from sessiontrackd.model import ToolCall
 from sessiontrackd.patterns import lazy_regex
@@ -75,8 +76,7 @@ _AFTERTHOUGHT = lazy_regex(
 _EXIT = lazy_regex(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """One change of one file."""
 
     path: str
@@ -85,8 +85,7 @@ class Edit:
     new: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """One shell command: as typed, without what only leads to it, and how it ended."""
 
     typed: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import pairwise
+
+from msgspec import structs
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._human import is_greeting
@@ -371,7 +372,7 @@ def _one_each(worth: list[float]) -> list[int]:
 
 def _also(finding: Finding, segment: Segment) -> Finding:
     """Name the messages, too, in which the same was asked before without an answer."""
-    return replace(finding, messages=(*finding.messages, *segment.also)) if segment.also else finding
+    return structs.replace(finding, messages=(*finding.messages, *segment.also)) if segment.also else finding
 
 
 def _problem_weight(problem: Problem) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop
 from itertools import islice, pairwise
 from math import log, sqrt
+
+from msgspec import Struct
 
 from sessiontrackd.facts._words import NO_TERM, stem, terms, tokens
 
@@ -21,8 +22,7 @@ OVERLAP = 0.3
 """How much the largest overlap with what is picked already takes off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A turn or a sentence that may be picked."""
 
     text: str

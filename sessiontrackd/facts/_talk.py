@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._best import Best
@@ -50,8 +51,7 @@ _LOCAL = lazy_regex(r"https?://(?:localhost|127\.|0\.0\.0\.0|\[?::1|example\.(?:
 _BOX = lazy_regex(r"^[ \t]*[-*+] \[ \] +(\S[^\n]*)$", re.MULTILINE)
 
 
-@dataclass(slots=True)
-class Segment:
+class Segment(Struct):
     """From one ask to the next."""
 
     ask: Clip

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
+
+from msgspec import Struct
 
 from sessiontrackd.patterns import WIDE, lazy_regex
 
@@ -69,8 +70,7 @@ class Cutter(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Clip:
+class Clip(Struct):
     """A span of an uncut source text, not yet redacted, with the message it stands in and how much it is worth."""
 
     source: str
@@ -85,8 +85,7 @@ class Clip:
         return self.source[self.start : self.end]
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(Struct, frozen=True):
     """A kept span: `quote` verbatim but for white space and redaction, `text` with an ellipsis where it was cut."""
 
     text: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from sessiontrackd.facts import _actions as actions
 from sessiontrackd.facts._best import Best
@@ -31,8 +32,7 @@ _REFUSED = (
 _SHA_TASK = lazy_regex(r"#?(\d+)")
 
 
-@dataclass(slots=True)
-class FileChange:
+class FileChange(Struct):
     """All changes of one file."""
 
     path: str
@@ -44,8 +44,7 @@ class FileChange:
     new: bool = False
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """All runs of one command: how often, and how the last one ended."""
 
     shown: Clip
@@ -56,8 +55,7 @@ class Run:
     failed: bool = False
 
 
-@dataclass(slots=True)
-class Problem:
+class Problem(Struct):
     """A failed command, what was done about it, and whether it passed later."""
 
     line: Clip
@@ -71,8 +69,7 @@ class Problem:
     fixed_by: Clip | None = None
 
 
-@dataclass(slots=True)
-class TestRun:
+class TestRun(Struct):
     """The last result of one test command."""
 
     typed: Clip
@@ -88,8 +85,7 @@ class TestRun:
         return _test_line(self.call, self.at)
 
 
-@dataclass(slots=True)
-class SubAgent:
+class SubAgent(Struct):
     """A task given to a sub-agent and what it gave back."""
 
     task: Clip
@@ -97,8 +93,7 @@ class SubAgent:
     at: int
 
 
-@dataclass(slots=True)
-class Todo:
+class Todo(Struct):
     """One item of the agent's own plan."""
 
     text: Clip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from sessiontrackd import condense
 from sessiontrackd.batches import GATHER_S, Batches, InBatch, Request
@@ -191,7 +192,7 @@ class AIInsightGenerator:
         begun = begun if kept is not None else None
         asks = self._asks(reading, level, begun)
         if begun and not asks:  # the rest of one long message
-            return replace(begun, provenance={**begun.provenance, LEFT: 0}), None
+            return structs.replace(begun, provenance={**begun.provenance, LEFT: 0}), None
         room = self._requests.room
         new = since(reading, prior, asks, self._user_dir, room) if prior and not self._in_batch else None
         if new is not None:
@@ -214,7 +215,7 @@ class AIInsightGenerator:
         messages = left_of(reading.condensed.messages, begun) if begun else reading.condensed.messages
         if begun and not messages:
             return []
-        whole, room = replace(reading.condensed, messages=messages), self._requests.room
+        whole, room = structs.replace(reading.condensed, messages=messages), self._requests.room
         for _ in range(DIVIDED_MOST):
             parts = condense.parts(whole, room)
             asks = [asked(reading, part, level, self._engine.price_model, self._user_dir) for part in parts]
@@ -254,7 +255,7 @@ class AIInsightGenerator:
         if found is None:
             return None
         # What was learned of the model since may divide the session otherwise, so a quote is looked up in the whole of it.
-        whole = replace(asks[0], session=reading.condensed or asks[0].session)
+        whole = structs.replace(asks[0], session=reading.condensed or asks[0].session)
         return [
             self._requests.collected(whole, each.reply, each.reserved_picousd, each.cost_picousd)
             for each in found
@@ -296,7 +297,7 @@ class AIInsightGenerator:
 
     def in_place(self, local: Insight, reason: JobError) -> Insight:
         """Return a local insight with the reason why it stands in place of the engine's."""
-        return replace(local, provenance={"note": f"not by {self._engine.NAME}: {reason.brief}"})
+        return structs.replace(local, provenance={"note": f"not by {self._engine.NAME}: {reason.brief}"})
 
     @property
     def is_paid(self) -> bool:
@@ -314,7 +315,7 @@ class AIInsightGenerator:
 
     async def _local(self, reading: Reading, level: InsightLevel) -> Insight:
         project = reading.redactor.redact(reading.session.project) if reading.session.project else None
-        session = replace(reading.session, title=reading.title, project=project)
+        session = structs.replace(reading.session, title=reading.title, project=project)
         ask = Ask(session, level, reading.facts.findings, reading.facts.keywords, reading.title)
         engine = LocalEngine() if self._engine.leaves_machine else self._engine
         reply = await engine.attempt(ask)
@@ -366,7 +367,7 @@ class AIInsightGenerator:
         replaced = {*answers[0].checked.replaced, *answers[-1].checked.replaced}
         if replaced:
             provenance["replaced"] = [name for name in ("title", "summary") if name in replaced]
-        return replace(
+        return structs.replace(
             local,
             title=redactor.redact(answers[0].checked.title) or local.title,
             summary=summary or local.summary,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from sessiontrackd import condense, templates
 from sessiontrackd.errors import Held, SettingsError
@@ -93,7 +94,7 @@ def asked_since(reading: Reading, new: Session, before: str, like: Ask, user_dir
     told = f"{instructions(level, user_dir)}\n{_words('growth', {}, user_dir)}"
     text = _prompt(f"{before}\n\n{condense.render(new)}", told, secrets.token_hex(8))
     schema = _schema(KINDS[level], outdated={"type": "array", "items": {"type": "integer"}})
-    return replace(like, session=reading.condensed or new, text=text, schema=schema)
+    return structs.replace(like, session=reading.condensed or new, text=text, schema=schema)
 
 
 def sent_text(ask: Ask) -> str:

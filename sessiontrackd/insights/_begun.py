@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from sessiontrackd.model import Ask, Insight, Message
 from sessiontrackd.pricing import summed
@@ -39,7 +40,7 @@ def progress(asks: Sequence[Ask], answered: int, begun: Insight | None, *, is_cu
 def joined(begun: Insight, rest: Insight) -> Insight:
     """Return one insight of what was asked about first, whose title it keeps, and of the rest."""
     counted = {name: begun.provenance.get(name, 0) + rest.provenance.get(name, 0) for name in _COUNTED}
-    return replace(
+    return structs.replace(
         rest,
         title=begun.title,
         usage=summed((begun.usage, rest.usage)),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import replace
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, structs
 
 from sessiontrackd.condense import Condenser
 from sessiontrackd.contracts import OpenSession
@@ -27,7 +26,7 @@ class Reading(Struct, frozen=True):
     content_sha256: str
     redactor: Redactor
     condensed: Session | None = None
-    lower: Mapping[InsightLevel, Session] = field(default_factory=dict)
+    lower: Mapping[InsightLevel, Session] = {}
     restores: bool = True
 
     def at(self, level: InsightLevel) -> Reading:
@@ -79,7 +78,7 @@ def open_messages(session: Session) -> OpenSession:
 
     def steps() -> Generator[Message, None, Session]:
         yield from session.messages
-        return replace(session, messages=())
+        return structs.replace(session, messages=())
 
     return OpenSession(steps())
 

@@ -7,10 +7,9 @@ import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from weakref import WeakValueDictionary
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.circuit import Circuit
@@ -172,7 +171,7 @@ class Requests:
                 return _answer(ask, paid)
             except Shapeless as problem:
                 try:
-                    paid.append(await self._patient(replace(ask, text=ask.text + REPAIR), purpose))
+                    paid.append(await self._patient(structs.replace(ask, text=ask.text + REPAIR), purpose))
                 except OverBudget:  # who waits for room would pay for the first answer again
                     raise problem from None
                 return _answer(ask, paid)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontrackd import condense
 from sessiontrackd.insights._ask import KINDS, asked_since, sent_text
@@ -55,9 +54,11 @@ def since(reading: Reading, prior: Insight, whole: Sequence[Ask], user_dir: Path
         return None
     new = tuple(message for message in condensed.messages if message.index > upto)
     kept = before(reading, prior, whole[0].level)
-    if not new or kept is None or len(condense.parts(replace(condensed, messages=new), room)) > 1:
+    if not new or kept is None or len(condense.parts(structs.replace(condensed, messages=new), room)) > 1:
         return None
-    ask = asked_since(reading, replace(condensed, messages=new), _told(prior, kept, reading), whole[0], user_dir)
+    ask = asked_since(
+        reading, structs.replace(condensed, messages=new), _told(prior, kept, reading), whole[0], user_dir
+    )
     if len(sent_text(ask)) >= sum(len(sent_text(one)) for one in whole):
         return None
     return Since(ask, kept, len(new), patches + 1)
@@ -72,7 +73,7 @@ def before(reading: Reading, prior: Insight, level: InsightLevel) -> tuple[Findi
         quote = reading.redactor.redact(finding.quote)
         if not record.places(quote, finding.messages):
             return None
-        found.append(replace(finding, text=reading.redactor.redact(finding.text), quote=quote))
+        found.append(structs.replace(finding, text=reading.redactor.redact(finding.text), quote=quote))
     return tuple(found)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec import structs
 
 from sessiontrackd.insights._reading import Reading
 from sessiontrackd.model import Finding, Insight
@@ -14,12 +15,12 @@ def told(finding: Finding, summary: str) -> Finding:
     """Return the outcome in the model's words, at its place in the session; any other finding as it is."""
     if finding.kind != "outcome" or not summary:
         return finding
-    return replace(finding, text=summary, quote=None, origin="model", parts=())
+    return structs.replace(finding, text=summary, quote=None, origin="model", parts=())
 
 
 def restored(insight: Insight, reading: Reading) -> Insight:
     """Put personal data back into an insight that stays on this machine; credentials stay replaced."""
-    return replace(
+    return structs.replace(
         insight,
         title=reading.shown(insight.title),
         summary=reading.shown(insight.summary),
@@ -33,7 +34,7 @@ def as_allowed(insight: Insight, reading: Reading) -> Insight:
     if reading.restores:
         return insight
     redactor = reading.redactor
-    return replace(
+    return structs.replace(
         insight,
         title=redactor.redact(insight.title),
         summary=redactor.redact(insight.summary),
@@ -48,7 +49,7 @@ def redacted(finding: Finding, redactor: Redactor) -> Finding:
 
 
 def _changed(finding: Finding, change: Callable[[str], str]) -> Finding:
-    return replace(
+    return structs.replace(
         finding,
         text=change(finding.text),
         quote=change(finding.quote) if finding.quote else finding.quote,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec import structs
 
 from sessiontrackd.budget import TokenManager
 from sessiontrackd.errors import OverBudget, Waiting
@@ -77,7 +78,7 @@ def instead(insight: Insight, less: Degraded) -> Insight:
         text = (
             f"Made {maker}: the budget of {less.period} had no room for {less.engine} at the level {less.level}{price}."
         )
-    return replace(insight, provenance={**insight.provenance, "instead": text})
+    return structs.replace(insight, provenance={**insight.provenance, "instead": text})
 
 
 def levels_below(level: InsightLevel) -> tuple[InsightLevel, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from msgspec import structs
@@ -99,7 +98,7 @@ async def degraded(
         return (
             (begun, reason, less)
             if work.degrade == "hold"
-            else (instead(begun, less), None, replace(less, given="part"))
+            else (instead(begun, less), None, structs.replace(less, given="part"))
         )
     for level in levels_below(work.level) if work.degrade == "lower" else ():
         lower = structs.replace(work, level=level)
@@ -110,11 +109,11 @@ async def degraded(
                 continue
             except JobError as later:
                 return await by_local_engine(rooms, work, generator, reading, later), later, None
-            return instead(insight, less), None, replace(less, given=level.value)
+            return instead(insight, less), None, structs.replace(less, given=level.value)
     insight = await by_local_engine(rooms, work, generator, reading, reason)
     if work.degrade == "hold":
         return insight, reason, less
-    return instead(insight, less), None, replace(less, given="local")
+    return instead(insight, less), None, structs.replace(less, given="local")
 
 
 def begun_of(generator: AIInsightGenerator, reading: Reading, work: Work) -> Insight | None:

@@ -6,7 +6,8 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec import structs
 
 from sessiontrackd import following, readers, search
 from sessiontrackd.config import lowered
@@ -66,7 +67,7 @@ def recorded(
     reading = read_session(
         heard.listening(opened), condense_for, level=work.level, personal=personal, also=also, nonce=nonce
     )
-    named = replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
+    named = structs.replace(reading.session, title=reading.shown(reading.title))  # the recorded one may hold a secret
     _record(rooms, work, work.source, named)
     return reading, heard
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
@@ -68,8 +67,7 @@ class Override(Struct, frozen=True):
     provider: str | None = None
 
 
-@dataclass(frozen=True)
-class Prices:
+class Prices(Struct, frozen=True, eq=False):
     """Look prices up: the user's own, else the package's, which is imported only for what is not listed here.
 
     Args:
@@ -79,7 +77,7 @@ class Prices:
 
     overrides: tuple[Override, ...] = ()
     confirmed_on: date | None = None
-    _found: dict[tuple[str, str | None, date, bool], Tariff] = field(default_factory=dict, repr=False, compare=False)
+    _found: dict[tuple[str, str | None, date, bool], Tariff] = {}
 
     def tariff(self, model: str, at: datetime, *, provider: str | None = None, batch: bool = False) -> Tariff:
         """Return what a model costs on a day.

@@ -8,9 +8,10 @@ import secrets
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
+
+from msgspec import Struct
 
 from sessiontrackd.errors import Failed
 from sessiontrackd.privacy import _personal, _scan
@@ -26,8 +27,7 @@ _Finder = Callable[[bytes], list[_scan.Found]]
 _LOOKALIKES = (("“", '"'), ("”", '"'), ("„", '"'), ("‘", "'"), ("’", "'"), ("：", ":"), ("＝", "="), ("\u00a0", " "), ("\u202f", " "), ("→", ">"))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A private part of a text: code points from `start` up to `end`, and what it is."""
 
     start: int

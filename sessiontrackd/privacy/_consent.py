@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from sessiontrackd.errors import ConsentRequired
 from sessiontrackd.store import Schema, Store
@@ -28,8 +29,7 @@ CREATE TABLE consent (                 -- what a person allowed to be sent
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(Struct, frozen=True):
     """What was allowed for one scope and provider; it holds as long as it is not revoked."""
 
     scope: str

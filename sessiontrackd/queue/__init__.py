@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec import structs
 
 from sessiontrackd.errors import StoreError
 from sessiontrackd.model import Degraded, Fingerprint, Job, JobState
@@ -140,7 +141,7 @@ class Queue:
                 "WHERE id = ?",
                 (owner, row["id"]),
             )
-        return replace(job_of(row), state=JobState.RUNNING, attempts=row["attempts"] + 1, reason=None)
+        return structs.replace(job_of(row), state=JobState.RUNNING, attempts=row["attempts"] + 1, reason=None)
 
     def finish(
         self,

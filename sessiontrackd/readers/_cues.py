@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sessiontrackd.model import Origin, Role
 from sessiontrackd.readers._figures import Figures
@@ -21,8 +22,7 @@ _COMMENTS = ("NOTE", "STYLE", "REGION", "WEBVTT")
 LONGEST_TURN_CHARS = 4_000
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """The lines between two blank ones."""
 
     lines: list[str]

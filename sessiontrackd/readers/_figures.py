@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from sessiontrackd.model import Session, Trail, Usage, UsageRecord
 from sessiontrackd.records import clean_text
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Struct):
     """The counters of one session."""
 
     human_turns: int = 0
     assistant_turns: int = 0
     tool_calls: int = 0
-    models: dict[str, None] = field(default_factory=dict)
+    models: dict[str, None] = {}
     project: str | None = None
     title: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    usage_records: list[UsageRecord] = field(default_factory=list)
+    usage_records: list[UsageRecord] = []
     usage: Usage | None = None  # where it is no sum of the records
     incomplete: bool = False  # the log is known to record too little
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LONGEST_MESSAGE_CHARS = 100_000
 LONGEST_NAME_WORDS = 4
@@ -205,8 +206,7 @@ FIELDS = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     """What one speaker says until another does."""
 
     speaker: str | None

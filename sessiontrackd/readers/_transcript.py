@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from sessiontrackd.contracts import OpenSession
 from sessiontrackd.model import Message, Session, Trail, Transcript
@@ -62,12 +62,11 @@ def take_later(source: Source, trail: Trail, shape: type[T], taker: Taker[T]) ->
     return later.trail()
 
 
-@dataclass(slots=True)
-class Notes:
+class Notes(Struct):
     """What a reader says about the whole file; complete when its sessions are exhausted."""
 
-    warnings: list[str] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = []
+    details: dict[str, Any] = {}
 
     def of_lines(self, lines: Lines[Any]) -> None:
         """Take over the counts of JSON lines."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from sessiontrackd.model import Message, Origin, Role, Session, Transcript
 from sessiontrackd.readers._figures import Figures
@@ -44,8 +45,7 @@ def recognises(source: Source) -> bool:
     return _PROMPT.search(head) is not None and _OWN_WORDS.search(head) is not None
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """Consecutive lines of a prompt."""
 
     lines: list[str]
@@ -62,13 +62,12 @@ class Run:
         return "\n".join(line[len(USER) :].removesuffix(WRITTEN) for line in self.lines)
 
 
-@dataclass(slots=True)
-class Other:
+class Other(Struct):
     """Consecutive lines of aider itself, or of the model."""
 
     is_tool: bool
     number: int
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = []
     chars: int = 0
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import Struct
 
 from sessiontrackd.records._values import BROKEN, decoder_of, tolerant_values, value_end
 
@@ -22,8 +22,7 @@ _ARRAY = re.compile(
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """The kind of content and what stands at its top.
 
     `kind` is lines, array, object, text, binary, zip or sqlite. `objects` are the first objects of JSON lines, or the
@@ -33,7 +32,7 @@ class Shape:
 
     kind: str
     keys: frozenset[str] = frozenset()
-    objects: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    objects: tuple[dict[str, Any], ...] = ()
 
     def holds(self, *keys: str) -> bool:
         """Say whether all of these keys stand at the top of a document."""

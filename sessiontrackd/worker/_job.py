@@ -7,11 +7,10 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontrackd import archive, channels, following, watch
 from sessiontrackd.errors import Busy, Growing, JobError, SessiontrackdError, StoreError, Waiting
@@ -115,7 +114,7 @@ def _degraded(notes: Iterable[Note]) -> Degraded | None:
     costs = [each.cost_picousd for each in found]
     total = sum(cost or 0 for cost in costs)
     worst = next((each for each in found if each.given in ("hold", "local")), found[0])
-    return replace(worst, sessions=len(found), cost_picousd=None if None in costs else total)
+    return structs.replace(worst, sessions=len(found), cost_picousd=None if None in costs else total)
 
 
 def _rest_s(rooms: Rooms, job: Job, seen: Fingerprint | None) -> float:
