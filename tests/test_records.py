@@ -219,3 +219,13 @@ def test_a_zip_without_its_members_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Unreadable):
         source.of_member(source.members[0]).open().read()
+
+
+def test_the_first_objects_of_lines_can_be_looked_at_one_by_one_or_all_together(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"a": 1}\nnoise\n{"b": 2}{"c": 3}\n{"torn": \n{"d": 4}\n')
+    shape = open_source(path).shape
+    assert (shape.kind, shape.objects[0]) == ("lines", {"a": 1})
+    assert next(iter(shape.objects)) == {"a": 1}
+    assert list(shape.objects) == [{"a": 1}, {"b": 2}, {"c": 3}, {"d": 4}] == list(shape.objects)
+    assert (len(shape.objects), shape.objects[-1], set(shape.keys)) == (4, {"d": 4}, {"a", "b", "c", "d"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -22,17 +22,57 @@ _ARRAY = re.compile(
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
 
 
+class Objects(Sequence[dict[str, Any]]):
+    """The objects of lines, decoded as far as they are asked for: most formats show in the first one."""
+
+    def __init__(self, lines: Iterable[bytes] = ()) -> None:
+        """Keep the lines."""
+        self._found: list[dict[str, Any]] = []
+        self._coming = (value for line in lines for value in _values(line))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield one after the other."""
+        at = 0
+        while self.has(at):
+            yield self._found[at]
+            at += 1
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        """Say whether there is one."""
+        return self.has(0)
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return the one at a place."""
+        return self._found[at] if isinstance(at, int) and self.has(at) else list(self)[at]
+
+    def has(self, at: int) -> bool:
+        """Say whether there is one at this place, counted from 0."""
+        while len(self._found) <= at:
+            if (value := next(self._coming, None)) is None:
+                return False
+            self._found.append(value)
+        return True
+
+
 class Shape(Struct, frozen=True):
     """The kind of content and what stands at its top.
 
     `kind` is lines, array, object, text, binary, zip or sqlite. `objects` are the first objects of JSON lines, or the
-    one object of a small document; `keys` the keys of the object, of the first element of an array, or of all
-    `objects`.
+    one object of a small document; `top` the keys that stand at the top otherwise.
     """
 
     kind: str
-    keys: frozenset[str] = frozenset()
-    objects: tuple[dict[str, Any], ...] = ()
+    top: frozenset[str] = frozenset()
+    objects: Sequence[dict[str, Any]] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the object, of the first element of an array, or of all `objects`."""
+        return self.top.union(*self.objects)
 
     def holds(self, *keys: str) -> bool:
         """Say whether all of these keys stand at the top of a document."""
@@ -48,8 +88,8 @@ def shape_of(head: bytes, opener: Callable[[], BinaryIO]) -> Shape:
         return _shape_of_braces(start, opener)
     if head.count(0) > len(head) * BINARY_NULS:
         return Shape("binary")
-    objects = tuple(_objects(opener)) if _later_object(start) else ()
-    return _lines(objects) if objects else Shape("text")
+    objects = Objects(_first_lines(opener) if _later_object(start) else ())
+    return Shape("lines", objects=objects) if objects else Shape("text")
 
 
 def _later_object(start: bytes) -> bool:
@@ -62,17 +102,13 @@ def _shape_of_braces(start: bytes, opener: Callable[[], BinaryIO]) -> Shape:
     rest = _after_first_value(start)
     if rest is not None and not rest.strip(PADDING):
         document = _object(start.strip(PADDING))
-        return Shape("object", frozenset(document or ()), (document,) if document is not None else ())
+        return Shape("object", objects=(document,) if document is not None else ())
     if rest is not None and not rest.startswith(b"{") and _object(line) is None:
         return Shape("object", _keys(start, 1))
-    objects = tuple(_objects(opener))
-    if objects and (rest is not None or len(objects) > 1 or _object(line) is not None):
-        return _lines(objects) if len(objects) > 1 or rest else Shape("object", frozenset(objects[0]), objects)
+    objects = Objects(_first_lines(opener))
+    if objects and (rest is not None or objects.has(1) or _object(line) is not None):
+        return Shape("lines" if rest or objects.has(1) else "object", objects=objects)
     return Shape("object", _keys(start, 1))
-
-
-def _lines(objects: tuple[dict[str, Any], ...]) -> Shape:
-    return Shape("lines", frozenset().union(*objects), objects)
 
 
 def _after_first_value(start: bytes) -> bytes | None:
@@ -85,16 +121,17 @@ def _after_first_value(start: bytes) -> bytes | None:
     return b""
 
 
-def _objects(opener: Callable[[], BinaryIO]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of the first lines; whole lines only."""
-    seen_bytes = 0
+def _first_lines(opener: Callable[[], BinaryIO]) -> list[bytes]:
+    """Return those of the first lines that begin an object; whole lines only."""
+    seen_bytes, found = 0, list[bytes]()
     with opener() as file:
         for number, line in enumerate(iter(partial(file.readline, SAMPLE_BYTES), b"")):
             seen_bytes += len(line)
             if line.lstrip(PADDING)[:1] == b"{":
-                yield from _values(line)
+                found.append(line)
             if number >= SAMPLE_LINES or seen_bytes > SAMPLE_BYTES:
-                return
+                break
+    return found
 
 
 def _values(line: bytes) -> list[dict[str, Any]]:

@@ -55,15 +55,25 @@ class Source:
     """One transcript, or one member of an archive, as a stream of bytes in UTF-8.
 
     `only_figures` tells a reader that nobody wants the messages, only what the session says about itself at its end;
-    a reader may then skip what it would decode for them alone.
+    a reader may then skip what it would decode for them alone. `is_plain` says that its lines stand in the file byte for
+    byte: neither packed nor in another encoding.
     """
 
-    def __init__(self, path: Path, fingerprint: Fingerprint, container: str | None, member: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: Fingerprint,
+        container: str | None,
+        member: str | None = None,
+        *,
+        is_plain: bool = False,
+    ) -> None:
         """Describe a file that was looked at; `open_source` makes these."""
         self.path = path
         self.fingerprint = fingerprint
         self.container = container
         self.member = member
+        self.is_plain = is_plain
         self.only_figures = False
 
     @property
@@ -186,14 +196,6 @@ class Source:
         """Whether the first bytes are valid UTF-8."""
         return _encoding_of(self.head) == "utf-8"
 
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether its lines stand in the file byte for byte: neither packed nor in another encoding."""
-        if self.container is not None:
-            return False
-        with self._raw() as raw:
-            return not raw.read(4).startswith(tuple(mark for mark, _ in MARKS))
-
     def sha256_before(self, offset_bytes: int) -> bytes:
         """Return the hash of the bytes right before a place in the file."""
         with self._raw() as raw:
@@ -244,7 +246,8 @@ def open_source(path: Path) -> Source:
         os.close(descriptor)
     fingerprint = Fingerprint(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
     container = next((kind for start, kind in MAGIC if magic.startswith(start)), None)
-    return Source(path, fingerprint, container)
+    is_plain = container is None and not magic.startswith(tuple(mark for mark, _ in MARKS))
+    return Source(path, fingerprint, container, is_plain=is_plain)
 
 
 def _open(path: Path) -> int:
