@@ -64,8 +64,9 @@ class Extra(Struct, frozen=True):
 def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     """Return the values of one note."""
     findings = [*insight.findings, *extra.subagents]
-    lists = {name: [_item(each) for each in findings if each.kind == kind] for name, kind in LISTS.items()}
-    ones = {name: next((_item(each) for each in findings if each.kind == kind), None) for name, kind in ONES.items()}
+    of = {kind: [each for each in findings if each.kind == kind] for kind in {each.kind for each in findings}}
+    lists = {name: [_item(each) for each in of.get(kind, ())] for name, kind in LISTS.items()}
+    ones = {name: _item(of[kind][0]) if kind in of else None for name, kind in ONES.items()}
     title = insight.title.strip() or (session.title or "").strip() or display(extra.source.name)
     told = next((each for each in lists["points"] if each["text"] == insight.summary), None)
     if told is not None:
@@ -122,6 +123,7 @@ def _brief(pieces: Sequence[str]) -> str:
 
 def _item(finding: Finding) -> dict[str, Any]:
     """Return one finding as plain values."""
+    added, removed = int(finding.details.get("added", 0)), int(finding.details.get("removed", 0))
     return {
         "kind": finding.kind,
         "text": finding.text,
@@ -129,17 +131,11 @@ def _item(finding: Finding) -> dict[str, Any]:
         "messages": list(finding.messages),
         "origin": finding.origin,
         "parts": [_item(part) for part in finding.parts],
-        "details": {**_NO_DETAILS, **finding.details, **_lines(finding)},
+        "details": {**_NO_DETAILS, **finding.details, "lines": signed(added, removed)},
         "lead": _lead(finding),
         "failed": has_failed(finding),
         "causes": sum(part.kind == "cause" for part in finding.parts),
     }
-
-
-def _lines(finding: Finding) -> dict[str, str]:
-    """Return the lines that were added and removed, as text."""
-    added, removed = (int(finding.details.get(name, 0)) for name in ("added", "removed"))
-    return {"lines": signed(added, removed)}
 
 
 def _same(one: str, other: str) -> bool:
