@@ -195,7 +195,7 @@ class History:
         zone = ZoneInfo(timezone)
         rows: defaultdict[str | None, _Row] = defaultdict(_Row)
         total = _Row()
-        for found in self._store.read("SELECT * FROM recorded ORDER BY at"):
+        for found in self._store.read("SELECT * FROM recorded"):
             day = _at(found["at"]).astimezone(zone).date().isoformat() if found["at"] is not None else None
             if period is None or (day or "").startswith(period):
                 cost = self._cost_picousd(found)

@@ -124,6 +124,7 @@ CREATE TABLE tariff (                  -- what a model cost on a day, for what i
 ) STRICT;
 """,
         "DROP INDEX recorded_source;",  # nothing is looked up by it, and each reply paid for it
+        "DROP INDEX recorded_at;",  # nor by this one: who wants a span looks at what was noted since
     ),
 )
 
