@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from sessiontrackd.pricing._rates import Rates, Tariff
 
 # When the prices of a package version were last compared with a price table. Source: our own look, November 2026.
 COMPARED_ON = {"0.2.3": date(2026, 11, 22)}
+MODULE, ABOUT = "genai_prices", ".dist-info"
 _PROVIDERS = (("claude", "anthropic"), ("gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
               ("codex", "openai"), ("gemini", "google"), ("grok", "x-ai"))  # fmt: skip
 
@@ -41,9 +43,14 @@ def provider_of(model: str) -> str | None:
 
 @functools.cache
 def _installed() -> str:
+    """Return the package's version: by the folder beside it that is named so, for reading what that holds takes far longer."""
+    found = importlib.util.find_spec(MODULE)
+    folders = list(Path(found.origin).parents[1].glob(f"{MODULE}-*{ABOUT}")) if found and found.origin else []
+    if len(folders) == 1:
+        return folders[0].name.removeprefix(f"{MODULE}-").removesuffix(ABOUT)
     from importlib.metadata import version
 
-    return version("genai-prices")
+    return version(MODULE)
 
 
 @functools.cache

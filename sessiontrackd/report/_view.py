@@ -299,6 +299,8 @@ def local(at: datetime, zone: tzinfo | None) -> datetime:
 def display(name: str) -> str:
     """Return a file name for people: bytes that are no text and control characters by their numbers."""
     raw = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if raw.isprintable():
+        return raw
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in raw)
 
 
