@@ -141,10 +141,9 @@ class Ledger:
         return bool(changed)
 
     def _dated(self, entry: Entry) -> Entry:
-        """Fix time, zone, day and period. A month before the newest is closed and does not open again."""
+        """Fix time, zone, day and period."""
         now = self._now()
-        row = self.store.one("SELECT max(period) FROM balance")
-        period = max(period_of(now, self.zone), (row and row[0]) or "")
+        period = self._period(now)
         day = now.astimezone(self.zone).date().isoformat()
         at = (now - _EPOCH) // timedelta(milliseconds=1)
         return entry._replace(at=at, period=period, zone=self.zone.key, day=day)
@@ -177,7 +176,12 @@ class Ledger:
 
     def period(self) -> str:
         """Return the month that a reservation made now would belong to."""
-        return self._dated(blank("limit")).period
+        return self._period(self._now())
+
+    def _period(self, now: datetime) -> str:
+        """Return the month of a moment. One before the newest is closed and does not open again."""
+        row = self.store.one("SELECT max(period) FROM balance")
+        return max(period_of(now, self.zone), (row and row[0]) or "")
 
     def balance(self, scope: str, period: str, *, must_hold: bool = False) -> Balance:
         """Return what a scope holds in a month.
