@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from sessiontrackd.history._cursors import Cursor, Cursors
 from sessiontrackd.history._forgotten import forget, sessions_of, take_back
 from sessiontrackd.history._lines import Line, Lines
+from sessiontrackd.history._moments import from_ms, to_ms
 from sessiontrackd.history._replies import origin, rows_of_replies, rows_of_sums
 from sessiontrackd.history._reports import Report, Reports
 from sessiontrackd.history._spent import RunningSum, Spent
@@ -150,7 +151,7 @@ class History:
         about, now_ms = origin(session, source, folder, project), self._ms()
         replies = rows_of_replies(session, about, now_ms)
         rows = replies or rows_of_sums(session, about, now_ms)
-        times = [None if at is None else _ms(at) for at in (session.started_at, session.ended_at)]
+        times = [None if at is None else to_ms(at) for at in (session.started_at, session.ended_at)]
         turns = (session.human_turns, session.assistant_turns)
         key = (session.session_id, source)
         values = (*key, session.format, session.title, *about[2:], *times, *turns, bool(rows), now_ms)
@@ -196,7 +197,7 @@ class History:
         rows: defaultdict[str | None, _Row] = defaultdict(_Row)
         total = _Row()
         for found in self._store.read("SELECT * FROM recorded"):
-            day = _at(found["at"]).astimezone(zone).date().isoformat() if found["at"] is not None else None
+            day = from_ms(found["at"]).astimezone(zone).date().isoformat() if found["at"] is not None else None
             if period is None or (day or "").startswith(period):
                 cost = self._cost_picousd(found)
                 _add(rows[day if by == "day" else found[by]], found, cost)
@@ -225,9 +226,9 @@ class History:
 
     def recorded_since(self, since: datetime, until: datetime | None = None) -> Spent:
         """Return what replies since a moment used and cost, as recorded; what was priced before is not priced again."""
-        if self._spent is None or _ms(since) < self._spent.from_ms:
-            self._spent = RunningSum(self._store, _ms(since), self._cost_picousd)
-        return self._spent.between(_ms(since), None if until is None else _ms(until))
+        if self._spent is None or to_ms(since) < self._spent.from_ms:
+            self._spent = RunningSum(self._store, to_ms(since), self._cost_picousd)
+        return self._spent.between(to_ms(since), None if until is None else to_ms(until))
 
     def told(self, since: datetime, until: datetime) -> list[Told]:
         """Return the sessions of a span that have an insight, in the order in which they ended."""
@@ -237,9 +238,9 @@ class History:
         """Return when the sessions ended that were read since a moment."""
         rows = self._store.read(
             "SELECT DISTINCT coalesce(ended_at, started_at) AS ended FROM session WHERE read_at >= ? AND ended",
-            (_ms(moment),),
+            (to_ms(moment),),
         )
-        return [_at(row["ended"]) for row in rows]
+        return [from_ms(row["ended"]) for row in rows]
 
     def forget(self, session_ids: Collection[str] = (), sources: Collection[bytes] = ()) -> int:
         """Remove what was read from transcripts and sessions: insight, note, index lines and names; amounts stay.
@@ -269,11 +270,11 @@ class History:
         """Return the rates of a reply; None where they are unknown: no model, no price, or a sum under a price with steps."""
         if not row["model"]:
             return None
-        tariff = self._tariffs.of(row["model"], self._now() if row["at"] is None else _at(row["at"]))
+        tariff = self._tariffs.of(row["model"], self._now() if row["at"] is None else from_ms(row["at"]))
         return None if tariff is None or (row["is_sum"] and tariff.steps) else tariff.rates(prompt_tokens)
 
     def _ms(self, at: datetime | None = None) -> int:
-        return _ms(at or self._now())
+        return to_ms(at or self._now())
 
 
 def _usage(row: sqlite3.Row) -> Usage:
@@ -311,14 +312,3 @@ def _shown(row: _Row) -> dict[str, Any]:
         "incomplete": not row.usage.complete,
         "unpriced_tokens": row.unpriced_tokens,
     }
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _at(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from sessiontrackd.history._moments import from_ms, to_ms
 from sessiontrackd.store import Store
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Line(Struct, frozen=True):
@@ -56,7 +55,7 @@ class Lines:
 
     def due(self, for_at_least_s: float = 0.0) -> list[bytes]:
         """Return the folders whose index note has been out of date for at least so many seconds."""
-        latest = _ms(self._now()) - round(for_at_least_s * 1000)
+        latest = to_ms(self._now()) - round(for_at_least_s * 1000)
         return [
             row[0]
             for row in self._store.read("SELECT folder FROM index_note WHERE due_at <= ? ORDER BY folder", (latest,))
@@ -78,11 +77,11 @@ class Lines:
 
     def _is_due(self, folder: bytes) -> None:
         with self._store.immediate() as connection:
-            connection.execute("INSERT OR IGNORE INTO index_note VALUES (?, ?)", (folder, _ms(self._now())))
+            connection.execute("INSERT OR IGNORE INTO index_note VALUES (?, ?)", (folder, to_ms(self._now())))
 
 
 def _row(line: Line) -> tuple[object, ...]:
-    started_at = None if line.started_at is None else _ms(line.started_at)
+    started_at = None if line.started_at is None else to_ms(line.started_at)
     return (
         line.root, line.session_id, line.folder, line.source, line.title, started_at, line.summary, line.open_items,
         line.note, line.mode,
@@ -91,9 +90,5 @@ def _row(line: Line) -> tuple[object, ...]:
 
 def _line(row: object) -> Line:
     values = list(row)  # type: ignore[call-overload]
-    values[5] = None if values[5] is None else _EPOCH + timedelta(milliseconds=values[5])
+    values[5] = None if values[5] is None else from_ms(values[5])
     return Line(*values)
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 
+from sessiontrackd.history._moments import to_ms
 from sessiontrackd.model import Session, Usage
 
 Origin = tuple[str, bytes, str | None, str | None]  # session id, transcript, watched folder, project
 Row = tuple[object, ...]  # as NOTE_USAGE takes it
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def origin(session: Session, source: bytes, folder: str | None, project: str | None) -> Origin:
@@ -22,12 +19,13 @@ def origin(session: Session, source: bytes, folder: str | None, project: str | N
 
 def rows_of_replies(session: Session, about: Origin, now_ms: int) -> list[Row]:
     """Return a row a reply, in order; a reply without an id is known by its request, else by its place among such."""
-    nameless, session_id, end = 0, session.session_id, session.ended_at or session.started_at
+    nameless, session_id, end_ms = 0, session.session_id, _end_ms(session)
     rows: list[Row] = []
     for message_id, request_id, model, at, usage, is_sidechain in session.usage_records:
         nameless += message_id is None
         key = message_id or f"{session_id}#{request_id or nameless}"
-        rows.append((key, *about, model, _ms(at or end), is_sidechain, False, *_buckets(usage), now_ms))
+        at_ms = to_ms(at) if at else end_ms
+        rows.append((key, *about, model, at_ms, is_sidechain, False, *_buckets(usage), now_ms))
     return rows
 
 
@@ -36,7 +34,7 @@ def rows_of_sums(session: Session, about: Origin, now_ms: int) -> list[Row]:
     sums = dict(session.usage_by_model)
     if not sums and session.usage is not None:
         sums = {session.models[0] if len(session.models) == 1 else "": session.usage}
-    at = _ms(session.ended_at or session.started_at)
+    at = _end_ms(session)
     return [
         (f"{session.session_id}#sum#{model}", *about, model or None, at, False, True, *_buckets(usage), now_ms)
         for model, usage in sums.items()
@@ -55,5 +53,7 @@ def _buckets(usage: Usage) -> Row:
     )
 
 
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else (at - _EPOCH) // _MILLISECOND
+def _end_ms(session: Session) -> int | None:
+    """Return when a session was last heard of, for what has no time of its own."""
+    end = session.ended_at or session.started_at
+    return None if end is None else to_ms(end)

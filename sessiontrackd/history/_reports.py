@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from sessiontrackd.history._moments import from_ms, to_ms
 from sessiontrackd.store import Store
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = "path, source, session_id, level, engine, title, body_sha256, at, is_deleted"
 
 
@@ -63,7 +63,7 @@ class Reports:
             body_sha256: of what was written, to notice edits.
             at: when; now.
         """
-        values = (path, source, session_id, str(level), engine, title, body_sha256, _ms(at or self._now()), False)
+        values = (path, source, session_id, str(level), engine, title, body_sha256, to_ms(at or self._now()), False)
         with self._store.immediate() as connection:
             connection.execute(f"INSERT OR REPLACE INTO report ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -157,10 +157,6 @@ def _report(row: sqlite3.Row) -> Report:
         engine=row["engine"],
         title=row["title"],
         body_sha256=row["body_sha256"],
-        at=_EPOCH + timedelta(milliseconds=row["at"]),
+        at=from_ms(row["at"]),
         is_deleted=bool(row["is_deleted"]),
     )
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from sessiontrackd.history._moments import from_ms, to_ms
 from sessiontrackd.model import Insight
 from sessiontrackd.store import Store
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Of several transcripts of a session the one that holds most stands for it.
 _SESSIONS = """
 SELECT session_id, format, project, coalesce(started_at, ended_at) AS started, coalesce(ended_at, started_at) AS ended,
@@ -38,7 +38,7 @@ class Told(Struct, frozen=True):
 
 def told(store: Store, since: datetime, until: datetime) -> Iterator[Told]:
     """Yield the sessions of a span that have an insight, in the order in which they ended."""
-    for row in store.read(_SESSIONS, (_ms(since), _ms(until))):
+    for row in store.read(_SESSIONS, (to_ms(since), to_ms(until))):
         made = store.one(
             "SELECT body FROM insight WHERE session_id = ? ORDER BY at DESC, rowid DESC LIMIT 1", (row["session_id"],)
         )
@@ -49,13 +49,9 @@ def told(store: Store, since: datetime, until: datetime) -> Iterator[Told]:
                 row["session_id"],
                 row["format"],
                 row["project"],
-                _EPOCH + timedelta(milliseconds=row["started"]),
-                _EPOCH + timedelta(milliseconds=row["ended"]),
+                from_ms(row["started"]),
+                from_ms(row["ended"]),
                 msgspec.json.decode(made["body"], type=Insight),
                 there,
                 bool(notes) and there is None,
             )
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(milliseconds=1)
