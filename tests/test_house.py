@@ -22,7 +22,7 @@ FLOORS = {
     room: floor
     for floor, rooms in enumerate(
         (
-            "model hook patterns",
+            "model hook patterns programs",
             "errors",
             "config store records templates",
             "contracts facts pricing tokens privacy forecast",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from sessiontrackd import programs
 from sessiontrackd.model import Alert
 from sessiontrackd.pricing import usd_text
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sessiontrackd.config import Home, Settings
 
 TIMEOUT_S = 8.0  # less than the register allows a channel, so that the program is ended in order
-LONGEST_REASON = 200
+LONGEST_REASON = 200  # characters
+MOST_REASON_BYTES = 1_000_000  # of stderr; a program that says more has run wild
 
 
 class CommandFailed(Exception):
@@ -47,26 +48,21 @@ class CommandChannel:
         Raises:
             CommandFailed: the program cannot be run, hangs, or ends with a failure.
         """
-        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        program, *rest = self._words
+        program = self._words[0]
+        given = json.dumps(as_document(alert)).encode()
         try:
-            process = await asyncio.create_subprocess_exec(
-                program, *rest, stdin=pipe, stdout=nothing, stderr=pipe, start_new_session=True
+            ended = await programs.run(
+                self._words, given, timeout_s=TIMEOUT_S, most_bytes=MOST_REASON_BYTES, listens_to=programs.STDERR
             )
-        except OSError as error:
-            raise CommandFailed(f"{program} cannot be run ({error.strerror})") from error
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                _, said = await process.communicate(json.dumps(as_document(alert)).encode())
         except TimeoutError:
             raise CommandFailed(f"{program} did not end within {TIMEOUT_S:g} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            why = said.decode("utf-8", "replace").strip().partition("\n")[0][:LONGEST_REASON]
-            raise CommandFailed(f"{program} ended with {process.returncode}{f': {why}' if why else ''}")
+        except OSError as error:
+            raise CommandFailed(f"{program} cannot be run ({error.strerror})") from error
+        except programs.SaidTooMuch as error:
+            raise CommandFailed(f"{program} was ended: {error}") from None
+        if ended.status:
+            why = ended.said.decode("utf-8", "replace").strip().partition("\n")[0][:LONGEST_REASON]
+            raise CommandFailed(f"{program} ended with {ended.status}{f': {why}' if why else ''}")
 
 
 def as_document(alert: Alert) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from sessiontrackd import programs
 from sessiontrackd.model import Alert, AlertKind
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SEND_TIMEOUT_S = 5.0  # a frozen notification server never answers
 OTHER_TIMEOUT_S = 3.0  # nor does its own command
 STAY_S = 3600.0  # how long a notification's buttons work
 PRESSED_TIMEOUT_S = 60.0
+MOST_REASON_BYTES = 10_000  # a failure is told in a line
 TITLE = "sessiontrackd"
 HUNG = "the notification server does not answer"
 NOBODY = "no notification server accepted it; is a desktop running?"
@@ -197,20 +199,13 @@ async def server() -> str | None:
 async def _show_apart(text: str, buttons: Sequence[Button]) -> None:
     """Show it from a process of its own, which stays to hear of a press; nothing of it can hold us up or leak here."""
     asked = json.dumps({"text": text, "buttons": buttons}).encode()
-    pipe = asyncio.subprocess.PIPE
     words = [sys.executable, "-P", __file__]
-    process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(2 * SEND_TIMEOUT_S):
-            said, _ = await process.communicate(asked)
+        ended = await programs.run(words, asked, timeout_s=2 * SEND_TIMEOUT_S, most_bytes=MOST_REASON_BYTES)
     except TimeoutError:
         raise Undelivered(HUNG) from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if said != b"shown":
-        raise Undelivered(said.decode() or NOBODY)
+    if ended.said != b"shown":
+        raise Undelivered(ended.said.decode() or NOBODY)
 
 
 def main() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import os
 import shutil
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from sessiontrackd import programs
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import Refused, Unknown
 from sessiontrackd.model import Ask, Reply, Usage
@@ -67,19 +65,25 @@ class CommandEngine:
             Unknown: it gave no answer in time, or far too much.
         """
         prompt = prompt_of(ask)
-        process = await self._started()
+        program = self._program()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        environ = {name: value for name, value in os.environ.items() if name not in KEYS}
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = await _conversed(process, prompt)
+            # What it says on stderr may repeat the prompt, so nobody reads it.
+            ended = await programs.run(
+                [program, *self._argv[1:]], prompt, timeout_s=self._timeout_s, most_bytes=MOST_ANSWER_BYTES,
+                folder=self._folder, environ=environ,
+            )  # fmt: skip
         except TimeoutError:
             raise Unknown(f"the program {self.price_model} gave no answer within {self._timeout_s:g} s") from None
-        finally:
-            await _ended(process)
-        if process.returncode != 0:
-            raise self._failed(process.returncode)
-        return self._reply(prompt, answer)
+        except programs.SaidTooMuch as error:
+            raise Unknown(str(error)) from None
+        if ended.status != 0:
+            raise self._failed(ended.status)
+        return self._reply(prompt, ended.said)
 
-    async def _started(self) -> asyncio.subprocess.Process:
+    def _program(self) -> str:
+        """Return the program's whole path."""
         if not self._argv:
             raise Refused(
                 "The engine 'command' runs a program, and the settings do not name one. Add it, for example "
@@ -93,16 +97,9 @@ class CommandEngine:
                 "service has a PATH of its own.",
                 circuit=True,
             )
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        environ = {name: value for name, value in os.environ.items() if name not in KEYS}
-        # What it says on stderr may repeat the prompt, so nobody reads it.
-        return await asyncio.create_subprocess_exec(
-            program, *self._argv[1:], stdin=pipe, stdout=pipe, stderr=nothing, cwd=self._folder, env=environ,
-            start_new_session=True,
-        )  # fmt: skip
+        return program
 
-    def _failed(self, status: int | None) -> Refused:
+    def _failed(self, status: int) -> Refused:
         return Refused(
             f"The program {self.price_model} ended with {status}. See why by hand: `sessiontrackd condense FILE | "
             f"{self.price_model} …`",
@@ -144,40 +141,6 @@ def prompt_of(ask: Ask) -> bytes:
     shape = json.dumps(ask.schema)
     text = f"{MARK}\n{ask.text}\nAnswer with one JSON object of this shape, and with nothing else:\n{shape}\n"
     return text.encode("utf-8", "replace")
-
-
-async def _conversed(process: asyncio.subprocess.Process, prompt: bytes) -> bytes:
-    """Write and read at once; a program that does not read its input may answer all the same."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    writing = asyncio.create_task(_written(process.stdin, prompt))
-    try:
-        answer = bytearray()
-        while chunk := await process.stdout.read(65_536):
-            answer += chunk
-            if len(answer) > MOST_ANSWER_BYTES:
-                raise Unknown(f"the program wrote more than {MOST_ANSWER_BYTES:,} bytes")
-        await process.wait()
-    finally:
-        writing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await writing
-    return bytes(answer)
-
-
-async def _written(stdin: asyncio.StreamWriter, prompt: bytes) -> None:
-    with contextlib.suppress(ConnectionError):
-        stdin.write(prompt)
-        await stdin.drain()
-        stdin.close()
-        await stdin.wait_closed()
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """End whatever is left of the program and of those it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 def _object(text: str) -> Mapping[str, Any]:
