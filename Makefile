@@ -51,7 +51,8 @@ eval-claude:
 prove:
 	@.ci/setup dev
 	@.ci/setup system
-	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -q -n auto --dist worksteal -m prove
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -q -n auto --dist worksteal -m prove \
+		-o faulthandler_timeout=2400
 
 BENCHES := install_size daemon readers process condense redaction credentials tokens insights judged budget_sim
 
