@@ -97,7 +97,7 @@ _MARKUP = lazy_regex(r"[*`]{1,3}(?=\S)|(?<=\S)[*`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\
 _UNDERLINED = lazy_regex(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
 _NO_TITLE = lazy_regex(
     r"\W*(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*)*"
-    r"(?:[\d:TZ./_+-]+\s*|(?:utc|gmt|[ap]m)\b\s*)*\W*$",
+    r"(?:[\d:TZ./_+\s-]++|(?:utc|gmt|[ap]m)\b)*+\W*$",
     re.IGNORECASE,
 )
 """Recorded titles that a tool gives everything: "New chat", "Untitled", the time it began."""
