@@ -20,11 +20,15 @@ import random
 import tempfile
 import time
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct, structs
 
 from sessiontrackd.budget import SCHEMA, Ledger, Limit, TokenManager
 from sessiontrackd.errors import OverBudget
@@ -172,11 +176,10 @@ class Shared(Store):
         return owner not in self.dead
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """What came out: of the ledger, of how full its months were, and of check-then-record."""
 
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Verdict = msgspec.field(default_factory=Verdict)
     used_up: int = 0
     unused: float = 0.0
     worst_unused: float = 0.0
@@ -187,7 +190,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Add another one up."""
         for mine, theirs in ((self, other), (self.verdict, other.verdict)):
-            for name, value in vars(theirs).items():
+            for name, value in structs.asdict(theirs).items():
                 if name != "verdict":
                     old = getattr(mine, name)
                     setattr(mine, name, max(old, value) if "worst" in name else old + value)
@@ -398,8 +401,8 @@ def in_memory(calls: int, seed: int) -> dict[int, Tally]:
         for concurrency in CONCURRENCY
     ]
     tallies = {concurrency: Tally() for concurrency in CONCURRENCY}
-    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        for concurrency, tally in pool.imap_unordered(chunk, jobs):
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:  # it says when one of them dies
+        for concurrency, tally in pool.map(chunk, jobs):
             tallies[concurrency].add(tally)
     return tallies
 
@@ -453,7 +456,9 @@ def main() -> None:
     whole_s = time.monotonic() - began_s
     cpu_s = sum(os.times()[:4])
     if chosen.json:
-        tallies = {name: vars(tally) | {"verdict": vars(tally.verdict)} for name, tally in found.items()}
+        tallies = {
+            name: structs.asdict(tally) | {"verdict": structs.asdict(tally.verdict)} for name, tally in found.items()
+        }
         print(json.dumps({"seconds": whole_s, "cpu_seconds": cpu_s} | tallies))
         return
     print(HEADER)
