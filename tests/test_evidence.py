@@ -229,6 +229,8 @@ def record(*texts: str) -> Record:
         ("readHeader is called.", False),
         ("As [m9] says.", False),
         ("Ask ⟦0123456789abcdef:email:1⟧.", False),
+        ("Fill in the blank: " + "_" * 600, False),  # told in no time, as the next one is
+        ("station_of_" * 60, False),
         ("", True),
     ],
 )

@@ -18,7 +18,7 @@ _SPACE = lazy_regex(r"\s+")
 _LEFT_OUT = lazy_regex(r"…\[\d+ chars\]…")
 _NUMBER = lazy_regex(r"\d+(?:[.,:]\d+)*")
 _LITERAL = lazy_regex(  # what is written as the record has it, or not at all: placeholders, code, paths, dotted names
-    r"⟦[^⟧]{0,80}⟧?|`[^`]{1,200}`|[\w.~-]*[/\\][\w./\\~:@?&=%+-]*\w|\w+(?:[._@-]\w+)*\.\w+(?:[._-]\w+)*"
+    r"⟦[^⟧]{0,80}⟧?|`[^`]{1,200}`|[\w.~-]*[/\\][\w./\\~:@?&=%+-]*\w|\w+(?:[.@-]\w+)*\.\w+(?:[.-]\w+)*"
 )
 _PLAIN = frozenset({"e.g", "i.e", "and/or", "yes/no", "ok", "id", "ui", "api"})
 _ASCII_WORD = lazy_regex(r"[A-Za-z0-9_]+")
