@@ -454,6 +454,37 @@ def test_sigterm_ends_it_within_two_seconds_even_in_the_middle_of_a_job(
     assert state_of(rooms, path) == (JobState.WAITING, None)
 
 
+STUCK = """
+import sys, time
+from sessiontrackd import worker
+from sessiontrackd.pipeline import process_job
+from sessiontrackd.worker.__main__ import main
+async def process(rooms, job):
+    if job.path.endswith(b"a.jsonl"):
+        time.sleep(60)
+    return await process_job(rooms, job)
+worker.Worker.__init__.__defaults__ = (process,)
+sys.exit(main())
+"""
+
+
+def test_a_stuck_worker_ends_itself_and_the_next_does_the_other_work_first(
+    rooms: Rooms, folder: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """Nothing that a transcript or a file system does holds the others up for ever; where it stood is on stderr."""
+    stuck, other = talk(folder, "a.jsonl"), talk(folder, "b.jsonl")
+    offer(rooms, stuck)
+    offer(rooms, other)
+    process = start("--stuck-s", str(within_s(1)), code=STUCK)
+    _, said = process.communicate(timeout=50)
+
+    assert process.returncode == 1
+    assert b"in process" in said
+    assert (rooms.queue.recover(), state_of(rooms, other)[0]) == (1, JobState.WAITING)
+    first = rooms.queue.take(rooms.store.owner)
+    assert first is not None and first.path == os.fsencode(other)
+
+
 CALLING = """
 import asyncio, sys
 from sessiontrackd import worker

@@ -203,7 +203,7 @@ class Queue:
         return -((EPOCH - self._now() - timedelta(seconds=delay_s)) // timedelta(milliseconds=1))
 
     def recover(self) -> int:
-        """Give back the jobs of processes that died; call it at every start.
+        """Give back the jobs of processes that died, behind those that wait already; call it at every start.
 
         Returns:
             How many.
@@ -217,11 +217,11 @@ class Queue:
         with self._store.immediate() as connection:
             for owner in dead:
                 given_back += connection.execute(
-                    "UPDATE job SET owner = NULL, changed = 0, crashes = crashes + 1, "
+                    "UPDATE job SET owner = NULL, changed = 0, crashes = crashes + 1, waiting_at = :now, "
                     "state = CASE WHEN crashes + 1 >= :most THEN 'failed' ELSE 'waiting' END, "
                     "reason = CASE WHEN crashes + 1 >= :most THEN :reason END "
                     "WHERE state = 'running' AND owner IS :owner",
-                    {"most": CRASHES_MOST, "reason": reason, "owner": owner},
+                    {"most": CRASHES_MOST, "reason": reason, "owner": owner, "now": ms_of(self._now())},
                 ).rowcount
         return given_back
 

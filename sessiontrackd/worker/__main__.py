@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sessiontrackd.config import Home
 from sessiontrackd.errors import SessiontrackdError
 from sessiontrackd.pipeline import open_rooms
-from sessiontrackd.worker import work
+from sessiontrackd.worker import STUCK_S, work
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -20,6 +20,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--home")
     parser.add_argument("--idle-s", type=float, help="instead of the setting")
+    parser.add_argument("--stuck-s", type=float, default=STUCK_S, help="how long one step of its work may take")
     parser.add_argument("--prepare", action="store_true", help="bring the database up to date and end")
     chosen = parser.parse_args(words)
     try:
@@ -27,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if chosen.prepare:
             open_rooms(home).close()
         else:
-            asyncio.run(work(home, chosen.idle_s))
+            asyncio.run(work(home, chosen.idle_s, chosen.stuck_s))
     except SessiontrackdError as error:
         print(f"sessiontrackd: {error}", file=sys.stderr)  # noqa: T201 - logging may not have begun
         return error.exit_status
