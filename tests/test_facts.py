@@ -136,7 +136,7 @@ def test_every_quote_stands_in_its_message() -> None:
 @pytest.mark.parametrize(
     ("said", "title"),
     [
-        ("Hello Claude! Can you help me understand how decorators work?", "Understand how decorators work?"),
+        ("Hello Claude! Can you help me understand how decorators work?", "Understand how decorators work"),
         ("<system-reminder>Be brief.</system-reminder>\nAdd a dark mode to the settings page", "Add a dark mode to the settings page"),
         ("$ git push\nerror: failed to push some refs\nhint: fetch first\n\nwhy does my push fail?", "Why does my push fail?"),
         ("Implement the following plan:\n\n# Plan: Move sessions to Redis\n\n## Context\n...", "Move sessions to Redis"),
@@ -146,14 +146,18 @@ def test_every_quote_stands_in_its_message() -> None:
         ("ok, " + "very " * 40 + "long", "Very" + " very" * 15 + "…"),
         ("```\ncode\n```", ""),
         ("I want to build a kite that flies at night", "Build a kite that flies at night"),
-        ("Kannst du bitte herausfinden, warum der Import abbricht?", "Herausfinden, warum der Import abbricht?"),
-        ("Peux-tu ajouter un mode sombre à la page ?", "Ajouter un mode sombre à la page ?"),
+        ("Kannst du bitte herausfinden, warum der Import abbricht?", "Herausfinden, warum der Import abbricht"),
+        ("Peux-tu ajouter un mode sombre à la page ?", "Ajouter un mode sombre à la page"),
         ("the tide import stops at the third file, find out why and mend it", "The tide import stops at the third file, find out why and mend it"),
+        ("Hello! I hope this is not a silly question. I keep bees. Could you tell me when to feed them?", "Tell me when to feed them"),
+        ("Ich habe eine kurze Frage. Wann blüht die Linde in der Stadt?", "Wann blüht die Linde in der Stadt?"),
+        ("Why does this hang? `read()` is called in a loop", "Why does this hang? read() is called in a loop"),
+        ("Could you look over this letter? It goes to my landlord.", "Look over this letter. It goes to my landlord"),
         ("rename cmd_add_image to _clip in *one* go, _please_ do", "Rename cmd_add_image to _clip in one go, please do"),
     ],
 )  # fmt: skip
 def test_a_title_is_what_was_asked(said: str, title: str) -> None:
-    """Greetings, preambles, pasted output, IDE context and links are left out of a title."""
+    """Greetings, preambles, pasted output, IDE context and links are left out; what a short one points at is not."""
     assert title_of(said) == title
 
 

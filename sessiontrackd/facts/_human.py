@@ -78,6 +78,21 @@ _OPENER = lazy_regex(
 _MARKDOWN_LINK = lazy_regex(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
 _ABSOLUTE = lazy_regex(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
 _DEEP_PATH = lazy_regex(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
+_PREAMBLE = lazy_regex(
+    r"(?:(?:so|ok(?:ay)?|well|um+|hm+)\W+)?(?:sorry\b|(?:i|we) hope (?:this|you|it|that)\b|i(?:'m| am) (?:(?:very|quite|pretty|totally|completely|still) )?(?:new to\b|sorry\b|(?:an? )?(?:\w+ )?(?:beginner|newbie)\b)"
+    r"|(?:(?:just|i have|i've got) )?(?:an?|one|another|some) (?:(?:very|quick|small|short|stupid|silly|dumb|simple|basic|weird|general) )*questions?\b|(?:quick|stupid|silly|dumb) question\b"
+    r"|(?:ich hab(?:e)? |nur |noch )*(?:mal )?eine? (?:(?:kurze|kleine|blöde|dumme|einfache) )?frage\b|(?:j'ai |juste )?une (?:petite )?question\b|(?:tengo )?una (?:pequeña )?(?:pregunta|duda|consulta)\b"
+    r"|(?:tenho )?uma (?:pequena )?(?:dúvida|pergunta)\b|(?:ho )?una (?:piccola )?domanda\b|у меня (?:есть )?(?:\w+ )?вопрос|есть вопрос|(?:我)?(?:想)?(?:请教|問|问)(?:一下|一个问题|一個問題)|質問があります|教えてください。)",
+    re.IGNORECASE,
+)
+"""A first sentence that only prepares for what is asked."""
+_POINTING = lazy_regex(r"\b(?:this|these|that|those|it)(?: \w+)?\W*$", re.IGNORECASE)
+"""How a short sentence ends that cannot be understood without what it points at: "Why does this deadlock?"."""
+_REQUESTED = lazy_regex(
+    r"\b(?:(?:can|could|would|will) you|k[aö]nn(?:te)?st|k[öo]nn(?:t?en) sie|pu?edes|podr[ií]as?|puede|peux-tu|pouvez-vous|pourr(?:ais-tu|iez-vous)|puoi|potresti|pode)\b",
+    re.IGNORECASE,
+)
+"""An opener that turns a request into a question: without it there is none to mark."""
 _LEAD_IN = lazy_regex(r"(?:read|look at|open|check out|have a look at|see|go through) \S", re.IGNORECASE)
 _ROLE = lazy_regex(r"\s*(?:you are (?:an? |the )|act as |you're an? |system: )", re.IGNORECASE)
 _DANGLING = lazy_regex(
@@ -94,6 +109,8 @@ _FORGE = lazy_regex(
     r"https?://(?:www\.)?(?:github\.com|gitlab\.com)/([\w.-]+/[\w.-]+?)(?:/-)?(?:/(?:pull|issues|merge_requests)/(\d+))?/?$"
 )
 _MARKUP = lazy_regex(r"[*`]{1,3}(?=\S)|(?<=\S)[*`]{2,3}|(?<=\S)[*`](?=\W|$)|^#+\s+")
+_NAME = lazy_regex(r"[\w./-]*[./_-]\w|\w+[A-Z]")
+"""How a file or an identifier begins a title: it keeps its small letter."""
 _UNDERLINED = lazy_regex(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
 _NO_TITLE = lazy_regex(
     r"\W*(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*)*"
@@ -242,14 +259,34 @@ def title_of(text: str) -> str:
     picked = ""
     if not spans and (pasted := _pasted(text)) is not None:
         return shortened(text[pasted[0]] + plain_title(text[slice(*pasted)])[1:])
-    for start, end in spans:
+    for start, end in _after_preamble(text, spans):
         candidate = plain_title(text[start:end])
         if not candidate or (not picked and _says_little(candidate)):
             continue
-        picked = f"{picked}. {candidate}" if picked else candidate
-        if words(picked) >= 4 and not (len(picked) < TITLE_CHARS // 2 and _LEAD_IN.match(picked)):
+        picked = _followed(picked, candidate)
+        if words(picked) >= 4 and not _needs_more(picked):
             break
     return shortened(picked)
+
+
+def _after_preamble(text: str, spans: list[Span]) -> list[Span]:
+    """Drop the sentences that only prepare for what is asked: who begins so tells about himself up to the question."""
+    first = 0
+    while first < len(spans) and _PREAMBLE.match(text, *spans[first]):
+        first += 1
+    asked = first and next((at for at in range(first, len(spans)) if text[spans[at][1] - 1] in "?？"), first)
+    return spans[asked:] or spans
+
+
+def _followed(picked: str, candidate: str) -> str:
+    if not picked:
+        return candidate
+    return f"{picked} {candidate}" if picked.endswith(("?", "!")) else f"{picked}. {candidate}"
+
+
+def _needs_more(picked: str) -> bool:
+    """Say whether a short title points at what the next sentence tells."""
+    return len(picked) < TITLE_CHARS // 2 and bool(_LEAD_IN.match(picked) or _POINTING.search(picked))
 
 
 def _says_little(candidate: str) -> bool:
@@ -274,6 +311,7 @@ def _plan_heading(text: str) -> str:
 
 def plain_title(text: str) -> str:
     """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
+    is_code = text.startswith("`")
     text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)))
     if (slash := _SLASH.match(text)) is not None and slash[1] not in _TOOL_SLASH and words(slash[2]) >= 3:
         text = slash[2]
@@ -286,13 +324,13 @@ def plain_title(text: str) -> str:
         )
         if shorter == text or words(shorter) < 2:
             break
+        if text.endswith("?") and _REQUESTED.search(text, 0, len(text) - len(shorter)):
+            shorter = shorter.rstrip("? ")
         text = shorter
     text = squeeze(_UNDERLINED.sub(r"\1", _MARKUP.sub("", text))).strip(" ,;:–—-")
     text = _OPEN_END.sub("", text) if words(text) > 6 else text
     text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
-    return (
-        text[:1].upper() + text[1:] if text[:1].islower() and not re.match(r"[\w./-]*[./_-]\w|\w+[A-Z]", text) else text
-    )
+    return text if is_code or not text[:1].islower() or _NAME.match(text) else text[:1].upper() + text[1:]
 
 
 def _named_link(match: re.Match[str]) -> str:
