@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -561,6 +562,23 @@ def test_an_idle_worker_keeps_a_copy_a_day(rooms: Rooms, caplog: pytest.LogCaptu
     asyncio.run(worker.Worker(rooms, 0.0).run())
     assert backups(rooms.home.db_path) == []
     assert "backup of the database was not made" in caplog.text
+
+
+def test_who_waits_for_a_process_that_dies_takes_over(rooms: Rooms, folder: Path) -> None:
+    """A named transcript on which another process works is worked on by this one when that one is gone."""
+    path = talk(folder, "a.jsonl")
+    offer(rooms, path)
+    lease = rooms.queue.lease()
+    assert rooms.queue.take(lease.owner, path=os.fsencode(path))
+
+    async def waiting() -> dict[str, Any]:
+        result = asyncio.create_task(worker.process_path(rooms, path))
+        await asyncio.sleep(0)
+        assert state_of(rooms, path)[0] is JobState.RUNNING
+        lease.release()
+        return await asyncio.wait_for(result, within_s(10))
+
+    assert asyncio.run(waiting())["state"] == "done"
 
 
 FIRST_JOB = """

@@ -56,6 +56,7 @@ async def process_path(
                 path, Outcome(standing.state if standing else JobState.FAILED, standing.reason if standing else None)
             )
         await asyncio.sleep(OTHERS_S)
+        rooms.queue.recover()
         job = rooms.queue.take(rooms.store.owner, path=raw)
     return _result(path, await do(rooms, job))
 
