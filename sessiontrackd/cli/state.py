@@ -88,11 +88,18 @@ def _state(settings: Settings) -> dict[str, Any]:
         return {
             "paused": jobs.is_on("paused"),
             "ai": jobs.is_on("ai"),
-            "queue": {state.value: number for state, number in jobs.counts().items()},
+            "queue": _counts(jobs),
             "batches": [{**each, "sent_at": each["sent_at"].isoformat()} for each in Batches(store).progress()],
             "budget": _budget(_manager(store, settings), settings),
             "alerts": [each.document for each in channels.Notices(store).missed()],
         }
+
+
+def _counts(jobs: queue.Queue) -> dict[str, int]:
+    """Return how many jobs stand where; those whose process died wait to be taken up."""
+    abandoned = len(jobs.abandoned())
+    moved = {JobState.RUNNING: -abandoned, JobState.WAITING: abandoned}
+    return {state.value: number + moved.get(state, 0) for state, number in jobs.counts().items()}
 
 
 def _budget(manager: budget.TokenManager, settings: Settings) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from sessiontrackd import circuit, config
 from sessiontrackd import queue as jobs
@@ -18,6 +19,7 @@ from sessiontrackd.store import open_store
 
 LISTED = (JobState.RUNNING, JobState.WAITING, JobState.HELD, JobState.FAILED)
 PATH_CELLS = 48
+ABANDONED = "the process that worked on it is gone; the next one takes it up"
 
 
 @command("queue", example="sessiontrackd queue\nsessiontrackd queue --all --json")
@@ -73,8 +75,14 @@ def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], i
         if store is None:
             return [], 0, []
         known = jobs.Queue(store)
-        counts = known.counts()
-        return known.jobs(states, limit), sum(counts[state] for state in states or JobState), known.degraded()
+        counts, abandoned = known.counts(), known.abandoned()
+        found = [_as_it_is(job) if job.id in abandoned else job for job in known.jobs(states, limit)]
+        return found, sum(counts[state] for state in states or JobState), known.degraded()
+
+
+def _as_it_is(job: Job) -> Job:
+    """Return a job whose process died as it is; only who works takes it back."""
+    return structs.replace(job, state=JobState.WAITING, reason=ABANDONED)
 
 
 def _less(job: Job, less: Degraded) -> dict[str, object]:

@@ -208,8 +208,7 @@ class Queue:
         Returns:
             How many.
         """
-        owners = [row[0] for row in self._store.read("SELECT DISTINCT owner FROM job WHERE state = 'running'")]
-        dead = [owner for owner in owners if owner is None or not self._is_alive(owner)]
+        dead = self._dead()
         if not dead:
             return 0
         reason = f"{CRASHES_MOST} workers ended while they worked on it. `sessiontrackd retry` tries again."
@@ -224,6 +223,12 @@ class Queue:
                     {"most": CRASHES_MOST, "reason": reason, "owner": owner, "now": ms_of(self._now())},
                 ).rowcount
         return given_back
+
+    def abandoned(self) -> set[int]:
+        """Return the ids of jobs that run no longer, for their process died; `recover` gives them back."""
+        dead = self._dead()
+        running = self._store.read("SELECT id, owner FROM job WHERE state = 'running'") if dead else ()
+        return {row["id"] for row in running if row["owner"] in dead}
 
     def jobs(self, states: Collection[JobState] | None = None, limit: int = -1) -> list[Job]:
         """Return jobs, the latest change first; all of them by default."""
@@ -361,6 +366,11 @@ class Queue:
         if self._workers is None:
             raise StoreError("a queue in memory has no leases")
         return Lease(self._workers)
+
+    def _dead(self) -> list[str | None]:
+        """Return the owners of running jobs that do not live."""
+        owners = [row[0] for row in self._store.read("SELECT DISTINCT owner FROM job WHERE state = 'running'")]
+        return [owner for owner in owners if owner is None or not self._is_alive(owner)]
 
     def _is_alive(self, owner: str) -> bool:
         return self._workers is not None and is_held(self._workers / owner)

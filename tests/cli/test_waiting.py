@@ -57,6 +57,30 @@ def test_a_short_list_says_how_many_are_left_out(home: Path, capsys: pytest.Capt
     assert "2 more" in capsys.readouterr().out
 
 
+def test_work_of_a_killed_process_waits_and_looking_changes_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The listing says that it is taken up again; only who works takes it back."""
+    with open_store(home / "state.db", SCHEMA) as store:
+        jobs = Queue(store)
+        for name in ("dead", "alive"):
+            jobs.offer(name.encode(), f"/talks/{name}.jsonl", Fingerprint(1, 2, 3, 4), None)
+        jobs.take("4711-gone", path=b"dead")
+        with jobs.lease() as lease:
+            jobs.take(lease.owner, path=b"alive")
+
+            assert main(["queue", "--json"]) == 0
+            listed = {job["path"]: job["state"] for job in json.loads(capsys.readouterr().out)["jobs"]}
+            assert main(["status", "--json"]) == 0
+            counts = json.loads(capsys.readouterr().out)["queue"]
+            assert main(["queue"]) == 0
+
+            assert listed == {"/talks/dead.jsonl": "waiting", "/talks/alive.jsonl": "running"}
+            assert (counts["waiting"], counts["running"]) == (1, 1)
+            assert "/talks/dead.jsonl   the process that worked on it is gone; " in capsys.readouterr().out
+            assert jobs.counts()[JobState.RUNNING] == 2
+
+
 def degrade(home: Path) -> None:
     """Leave one transcript that is done, and got the local engine's note in place of Claude's."""
     with open_store(home / "state.db", SCHEMA) as store:
