@@ -34,6 +34,11 @@ def show(as_json: bool) -> None:
 
 
 @subcommand(config, "path", example='$EDITOR "$(sessiontrackd config path)"')
-def path() -> None:
+@json_option
+def path(as_json: bool) -> None:
     """Print the path of the settings file."""
-    click.echo(current_home().config_path)
+    place = current_home().config_path
+    if as_json:
+        print_json({"path": str(place), "exists": place.exists()})
+    else:
+        click.echo(place)

@@ -168,3 +168,6 @@ def test_settings_are_shown_as_json(home: Path, capsys: pytest.CaptureFixture[st
     assert document["path"] == str(home / "config.toml")
     assert document["settings"]["budget"]["monthly"] == "5usd"
     assert document["settings"]["budget"]["prices_confirmed_on"] == "2026-03-14"
+
+    assert main(["config", "path", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": document["path"], "exists": True}

@@ -83,3 +83,10 @@ def test_condense_prints_what_would_be_sent(tmp_path: Path, capfdbinary: pytest.
     assert TOKEN not in out
     assert out.startswith("[m1] ")
     assert "I will not repeat it." in out
+
+    assert main(["condense", str(path), "--level", "minimal", "--json"]) == 0
+
+    document = json.loads(capfdbinary.readouterr().out)
+    (session,) = document["sessions"]
+    assert (document["format"], document["level"]) == ("openai_messages", "minimal")
+    assert ("".join(f"{part}\n" for part in session["parts"]), session["redactions"]) == (out, 1)
