@@ -562,7 +562,7 @@ def test_what_a_person_adds_is_carried_over(path: Path) -> None:
         path,
         ('- [ ] "the docs', '- [x] "the docs'),
         ("generator:", 'rating: 5  # mine\nrelated:\n  - "[[other]]"\ngenerator:'),
-        ("tags: [ai-session]", "tags:\n  - ai-session\n  - keep"),
+        ("tags: [ai-session]", "tags:\n  - ai-session\n  # kept by me\n  - keep\n# of mine\nmood: good"),
     )
     with path.open("a", encoding="utf-8") as stream:
         stream.write("\n## Notes\n\nMy *own* words\n- [x] mine\n")
@@ -572,7 +572,7 @@ def test_what_a_person_adds_is_carried_over(path: Path) -> None:
 
     assert outcome == report.Written(path, report.WRITTEN)
     assert '- [x] "the docs still tell people to tag by hand" [m190]\n' in text
-    assert 'rating: 5  # mine\nrelated:\n  - "[[other]]"\ngenerator:' in text
+    assert '# of mine\nmood: good\nrating: 5  # mine\nrelated:\n  - "[[other]]"\ngenerator:' in text
     assert front_of(text)["tags"] == ["ai-session", "keep"]
     assert text.endswith("\n## Notes\n\nMy *own* words\n- [x] mine\n")
     assert "## Decided" in text
@@ -597,6 +597,20 @@ def test_notes_may_stand_anywhere(path: Path) -> None:
 
     assert report.write(path, a_note()).outcome == report.UNCHANGED
     assert path.read_text("utf-8") == text
+
+
+@pytest.mark.parametrize("before", ["> [!note]- Receipt", "## Still open", None])
+def test_notes_may_have_headings_of_their_own(path: Path, before: str | None) -> None:
+    """Headings, and code that looks like one, belong to the notes, wherever they stand; all of it is carried over."""
+    mine = "## Notes\nmine\n\n```sh\n# install\n```\n\n## Later\n\n- [ ] also mine\n"
+    report.write(path, a_note())
+    edited(path, (before, f"{mine}\n{before}")) if before else path.write_text(f"{a_note()}\n{mine}", "utf-8")
+    report.link_earlier(path, "Before", path.with_name("a.md"), "markdown")
+
+    assert report.write(path, a_note(InsightLevel.MINIMAL)).outcome == report.WRITTEN
+    text = path.read_text("utf-8")
+    assert text.endswith(f"\n\nEarlier: [Before](a.md)\n\n{mine}")
+    assert text.count("also mine") == 1
 
 
 def test_an_editor_may_lay_the_front_matter_out_anew(path: Path) -> None:

@@ -56,5 +56,5 @@ def _with_line(text: str, line: str) -> str | None:
     parts = _front.split(text)
     if parts is None:
         return None
-    changed = f"---\n{parts[0]}---\n{_kept.with_earlier(parts[1], line)}"
+    changed = f"---\n{parts[0]}---\n{_kept.with_earlier(parts[1], line, _front.recorded_sha256(parts[0]))}"
     return None if changed == text else changed

@@ -53,6 +53,7 @@ _PICOUSD_PER_USD = Decimal(10**12)
 _BLOCK = lazy_regex(
     r"^(?:(?P<plain>[^\s#'\"\[\]{}:,&*!|>%@`-][^:\n]*?)|\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)')[ \t]*:(?=[ \t]|$)"
 )
+_COMMENTS = lazy_regex(r"(?:^#.*(?:\n|\Z))+\Z", re.MULTILINE)
 _GENERATED = lazy_regex(rf"^generator[ \t]*:[ \t]*[\"']?{GENERATOR}[\"']?[ \t]*$", re.MULTILINE)
 _SHA = lazy_regex(r"^body_sha256[ \t]*:[ \t]*[\"']?([0-9a-f]{64})[\"']?[ \t]*$", re.MULTILINE)
 _SESSION = lazy_regex(r"^session_id[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -119,17 +120,28 @@ def split(text: str) -> tuple[str, str] | None:
 
 
 def blocks(front: str) -> list[tuple[str | None, str]]:
-    """Return the front matter's entries as written, each with its key; lines before the first key have None."""
+    """Return the front matter's entries as written, each with its key; comments between them, and what precedes them, have None."""
     found: list[tuple[str | None, str]] = []
     for line in front.splitlines(keepends=True):
         match = _BLOCK.match(line)
         if match:
+            found += _without_comments(found)
             found.append((match["plain"] or match["double"] or match["single"], line))
         elif found:
             found[-1] = (found[-1][0], found[-1][1] + line)
         else:
             found.append((None, line))
-    return found
+    return [*found, *_without_comments(found)]
+
+
+def _without_comments(found: list[tuple[str | None, str]]) -> list[tuple[str | None, str]]:
+    """Take the comments off the end of the last entry, and return them: they are about the next one."""
+    key, text = found[-1] if found else (None, "")
+    comments = _COMMENTS.search(text) if key is not None else None
+    if comments is None:
+        return []
+    found[-1] = (key, text[: comments.start()])
+    return [(None, comments[0])]
 
 
 def loaded(front: str) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ def taken_apart(text: str) -> Kept | None:
     parts = _front.split(text.replace("\r\n", "\n"))
     if parts is None:
         return None
-    body, notes = _without_notes(parts[1])
+    body, notes = _without_notes(parts[1], _front.recorded_sha256(parts[0]))
     body, earlier = _without_earlier(body)
     ticks: list[tuple[str, str, str]] = []
     lines = [_unticked(line.rstrip(), ticks) for line in body.strip("\n").split("\n")]
@@ -95,15 +95,27 @@ def says_the_same(one: str, other: str, *, but: tuple[str, ...] = ()) -> bool:
     return {**values, **dict.fromkeys(but)} == {**others, **dict.fromkeys(but)}
 
 
-def _without_notes(body: str) -> tuple[str, str]:
-    """Take the part under `## Notes` out of a body."""
+def _without_notes(body: str, written: str | None = None) -> tuple[str, str]:
+    """Take the part under `## Notes` out of a body.
+
+    Args:
+        body: of a note.
+        written: the digest of the body as this program wrote it. The notes end at the heading without which that is what is
+            left, so that they may have headings of their own; where no heading is that one, at the first.
+    """
     lines = body.split("\n")
     start = next((at for at, line in enumerate(lines) if _NOTES.match(line)), None)
     if start is None:
         return body, ""
-    end = next((at for at in range(start + 1, len(lines)) if _END_OF_NOTES.match(lines[at])), len(lines))
-    rest = "\n".join(lines[:start]).rstrip("\n") + "\n\n" + "\n".join(lines[end:])
-    return rest, "\n".join(lines[start:end]).rstrip("\n") + "\n"
+    ends = [*(at for at in range(start + 1, len(lines)) if _END_OF_NOTES.match(lines[at])), len(lines)]
+    parts = [
+        (
+            "\n".join(lines[:start]).rstrip("\n") + "\n\n" + "\n".join(lines[end:]),
+            "\n".join(lines[start:end]).rstrip("\n") + "\n",
+        )
+        for end in ends
+    ]
+    return next((each for each in parts if len(parts) > 1 and sha256_of(each[0]) == written), parts[0])
 
 
 def _without_earlier(body: str) -> tuple[str, str]:
@@ -112,9 +124,9 @@ def _without_earlier(body: str) -> tuple[str, str]:
     return (f"{before.rstrip()}\n", last.rstrip()) if _EARLIER.match(last.rstrip()) else (body, "")
 
 
-def with_earlier(body: str, line: str) -> str:
+def with_earlier(body: str, line: str, written: str | None = None) -> str:
     """Put the line that links the note before this one behind a body, in place of another; the notes come last."""
-    rest, notes = _without_notes(body)
+    rest, notes = _without_notes(body, written)
     if not body.rstrip().endswith(notes.rstrip()):
         rest, notes = body, ""
     pieces = (_without_earlier(rest)[0].rstrip("\n"), line, notes.rstrip("\n"))
