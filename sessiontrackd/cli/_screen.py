@@ -17,6 +17,7 @@ import click
 from sessiontrackd import pricing
 
 PIPE_WIDTH = 10_000  # nothing is cut where no terminal shows it
+LEAST_PROSE = 36  # columns: a sentence in a narrower one is a tower of words
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _UNSAFE = re.compile(
@@ -71,6 +72,12 @@ def wrap(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=hanging, break_on_hyphens=False) or [""]
 
 
+def between_words(text: str, width: int) -> list[str]:
+    """Break a sentence into lines of `width` columns; a longer word, such as a path to be copied, stays whole."""
+    width = max(width, LEAST_PROSE)
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
+
+
 def cut_path(path: str, width: int) -> str:
     """Shorten a path to `width` columns, from its middle: the end tells most. Whole where stdout is no terminal."""
     if cells(path) <= width or not sys.stdout.isatty():
@@ -84,23 +91,38 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> None:
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = (), wraps: bool = False
+) -> None:
     """Print aligned columns; on a terminal the last one is cut to what is left of the line.
 
     Args:
         headers: one a column.
         rows: cells are made harmless here.
         right: numbers of the columns that hold figures.
+        wraps: the last column holds sentences, which are broken between words and never cut.
     """
     lines = [list(headers), *([safe(cell) for cell in row] for row in rows)]
     widths = [max(cells(line[column]) for line in lines) for column in range(len(headers))]
-    spare = terminal_width() - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    spare = terminal_width() - indent
     to_the_right = set(right)
     for number, line in enumerate(lines):
-        line[-1] = cut(line[-1], max(spare, 10))
+        if wraps and number:
+            line[-1], *below = _sentence(line[-1], indent, spare)
+        else:
+            line[-1], below = cut(line[-1], max(spare, 10)), []
         parts = [_pad(cell, widths[at], at in to_the_right) for at, cell in enumerate(line)]
         text = "  ".join(parts).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+        click.echo("\n".join([click.style(text, bold=True) if number == 0 else text, *below]))
+
+
+def _sentence(text: str, indent: int, spare: int) -> list[str]:
+    """Break a sentence in its column; where that is too narrow, into lines below an empty cell."""
+    if spare < LEAST_PROSE and cells(text) > spare:
+        return ["", *(f"    {line}" for line in between_words(text, terminal_width() - 4))]
+    first, *rest = between_words(text, spare)
+    return [first, *(" " * indent + line for line in rest)]
 
 
 def _pad(cell: str, width: int, to_the_right: bool) -> str:

@@ -40,7 +40,7 @@ def list_(as_json: bool) -> None:
         click.echo("There were no alerts yet.")
         return
     rows = [(local_time(each.at), each.kind, "not seen" if each.missed else "told", each.text) for each in last]
-    print_table(("at", "about", "", "what"), rows)
+    print_table(("at", "about", "", "what"), rows, wraps=True)
 
 
 @subcommand(alerts, "snooze", example="sessiontrackd alerts snooze 1d\nsessiontrackd alerts snooze off")

@@ -170,7 +170,8 @@ def _row(name: str, held: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _dollars(held: dict[str, Any]) -> tuple[str, ...]:
-    limit, left = ("none" if held[key] is None else money(held[key]) for key in ("limit_usd", "remaining_usd"))
+    limit = "none" if held["limit_usd"] is None else money(held["limit_usd"])
+    left = "–" if held["remaining_usd"] is None else money(held["remaining_usd"])  # "none" would read as used up
     over = f" (over by {money(held['over_by_usd'])})" if held["over_by_usd"] else ""
     return (limit, money(held["spent_usd"]), money(held["reserved_usd"]), left + over)
 
@@ -238,9 +239,8 @@ def assumed(as_json: bool) -> None:
             {**row, "at": local_time(datetime.fromisoformat(row["at"])), "cost_usd": money(row["cost_usd"])}
             for row in rows
         ]
-        print_table(
-            ("id", "sent", "at most", "model", "session", "why"), [_cells(row, keys) for row in cells], right=(0, 2)
-        )
+        headers = ("id", "sent", "at most", "model", "session", "why")
+        print_table(headers, [_cells(row, keys) for row in cells], right=(0, 2), wraps=True)
         click.echo("Once your provider's bill tells: sessiontrackd budget settle ID USD, or: budget release ID")
 
 

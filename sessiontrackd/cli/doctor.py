@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import textwrap
 from typing import Any
 
 import click
 
 from sessiontrackd import service as services
 from sessiontrackd.cli._command import command, current_home, json_option
-from sessiontrackd.cli._screen import print_json, safe, terminal_width
+from sessiontrackd.cli._screen import between_words, print_json, safe, terminal_width
 from sessiontrackd.doctor import FAILURE, OK, WARNING, Check, examine
 from sessiontrackd.errors import SessiontrackdError
 
@@ -45,5 +44,5 @@ def _print(check: Check) -> None:
     mark = click.style(f"{check.state:8}", fg=COLOURS[check.state])
     remedy = f" → {safe(check.remedy)}" if check.remedy else ""
     width = terminal_width() - NAME_CELLS  # on a terminal a long line is broken between words, under its own beginning
-    lines = textwrap.wrap(f"{safe(check.text)}{remedy}", max(width, 30), break_on_hyphens=False, break_long_words=False)
+    lines = between_words(f"{safe(check.text)}{remedy}", width)
     click.echo(f"{mark} {check.name:13} " + f"\n{' ' * NAME_CELLS}".join(lines))

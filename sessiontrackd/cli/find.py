@@ -10,12 +10,10 @@ import click
 
 from sessiontrackd import history
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
-from sessiontrackd.cli._screen import count, cut_path, local_time, print_json, safe
+from sessiontrackd.cli._screen import between_words, count, local_time, print_json, safe, terminal_width
 from sessiontrackd.errors import UsageError
 from sessiontrackd.history import Reports
 from sessiontrackd.search import FILE, Hit, Match, Search
-
-PATH_CELLS = 100
 
 
 @command(
@@ -87,9 +85,10 @@ def _print(hit: Hit, note: str | None) -> None:
     click.secho(f"{day}  {safe(hit.title or 'Untitled')}", bold=True, nl=False)
     click.echo(f"  ({safe(hit.project or 'no project')}, {hit.format})")
     for each in hit.matches:
-        click.echo(f"  {f'm{each.message}' if each.message else 'found'}: {safe(each.snippet)}")
+        line = f"{f'm{each.message}' if each.message else 'found'}: {safe(each.snippet)}"
+        click.echo("  " + "\n    ".join(between_words(line, terminal_width() - 4)))
     if note:
-        click.echo(f"  note: {cut_path(safe(note), PATH_CELLS)}")
+        click.echo(f"  note: {safe(note)}")
     if os.path.exists(hit.source):
         click.echo(f"  show: sessiontrackd show {safe(_shown(hit, hit.matches[0] if hit.matches else None))}")
     click.echo()

@@ -137,7 +137,8 @@ def _not_found(wanted: Place, session_id: str | None) -> str:
 
 
 def _print_session(session: Session, messages: list[Message], index: int | None) -> None:
-    heading = f"{session.title or 'untitled'}  ({session.session_id}, {local_time(session.started_at)})"
+    began = f", {local_time(session.started_at)}" if session.started_at else ""
+    heading = f"{session.title or 'untitled'}  ({session.session_id}{began})"
     click.secho(f"── {safe(heading)}", bold=True)
     for message in messages:
         click.echo(_message_text(message, index))

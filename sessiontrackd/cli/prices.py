@@ -17,7 +17,7 @@ from sessiontrackd.insights import LEVELS
 from sessiontrackd.pricing import BUCKETS, STALE_DAYS, UNFIT_DAYS, Prices, data_date, package, prices_of, told_age
 
 VENDOR = "anthropic"  # sells the models of the engine 'claude' where no other server is named
-HEADERS = ("model", "prompt above", "input", "output", "cache read", "write 5 min", "write 1 h", "source")
+HEADERS = ("model", "above", "input", "output", "cache read", "write 5 min", "write 1 h", "")
 
 
 @click.group(
@@ -39,7 +39,10 @@ def prices(context: click.Context, models: tuple[str, ...], as_json: bool) -> No
     if as_json:
         print_json(document)
         return
-    print_table(HEADERS, [_cells(row) for row in document["prices"]], right=range(1, 7))
+    click.echo("USD per million tokens; above: for prompts of more tokens than that")
+    print_table(
+        HEADERS, [_cells(row, document["package"]) for row in document["prices"]], right=range(1, 7), wraps=True
+    )
     click.echo(_age_line(document))
 
 
@@ -77,12 +80,13 @@ def _rows(known: Prices, model: str | None, provider: str | None, now: datetime)
     ]
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], usual: str) -> tuple[str, ...]:
+    """Return one line; its source only where it is another than the usual one, which is named below the table."""
     name = row["model"] or "every model"
     name += f" at {row['provider']}" if row["provider"] else ""
     above = f"{row['above_tokens']:,}" if row["above_tokens"] else ""
     source = row["source"] or "no price, so nothing is sent to it; add one under [[prices]] in the settings"
-    return (name, above, *(row[bucket] or "?" for bucket in BUCKETS), source)
+    return (name, above, *(row[bucket] or "?" for bucket in BUCKETS), "" if source == usual else source)
 
 
 def _age_line(document: dict[str, Any]) -> str:

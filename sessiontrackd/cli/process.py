@@ -173,7 +173,7 @@ def _print_rehearsal(results: list[dict[str, Any]], cost: str) -> None:
     for result in results:
         does = result["reason"] or f"{count(len(result['sessions']), 'session')}, {result['level']}"
         rows.append((result["path"], does))
-    print_table(("transcript", "what would be done"), rows)
+    print_table(("transcript", "what would be done"), rows, wraps=True)
     working = [result for result in results if result["state"] == "waiting"]
     sends = sorted({result["engine"] for result in working} - {"local"})
     said = f"sent by {', '.join(sends)}, {cost}" if sends else "nothing would be sent, $0 spent"

@@ -14,7 +14,17 @@ from sessiontrackd.batches import SCHEMA as BATCHES_SCHEMA
 from sessiontrackd.batches import Batches
 from sessiontrackd.cli._command import command, current_home, existing_store, json_option
 from sessiontrackd.cli._follow import follow
-from sessiontrackd.cli._screen import count, cut_path, duration, local_time, print_json, print_table, safe
+from sessiontrackd.cli._screen import (
+    count,
+    cut,
+    cut_path,
+    duration,
+    local_time,
+    print_json,
+    print_table,
+    safe,
+    terminal_width,
+)
 from sessiontrackd.cli._usage import money
 from sessiontrackd.config import Home, Settings
 from sessiontrackd.errors import SettingsError
@@ -233,8 +243,9 @@ def reports(limit: int, as_json: bool) -> None:
     elif not found:
         click.echo("No report has been written yet.")
     else:
-        rows = [(local_time(each.at), each.level, each.title, _shown(each.path)) for each in found]
-        print_table(("written", "level", "title", "report"), rows)
+        for each in found:
+            click.secho(cut(f"{local_time(each.at)}  {each.level:13}  {safe(each.title)}", terminal_width()), bold=True)
+            click.echo(f"  {safe(_shown(each.path))}")  # whole, and on a line of its own: it is there to be opened
 
 
 def _document(report: history.Report) -> dict[str, object]:

@@ -42,7 +42,7 @@ def _print_jobs(found: list[Job], total: int) -> None:
         click.echo("Nothing is waiting, held or failed.")
         return
     rows = [(job.state.value, cut_path(safe(job.display), PATH_CELLS), job.reason or "") for job in found]
-    print_table(("state", "transcript", "reason"), rows)
+    print_table(("state", "transcript", "reason"), rows, wraps=True)
     if total > len(found):
         click.echo(f"… {total - len(found):,} more; --limit {total} shows all.")
     if any(job.state in (JobState.HELD, JobState.FAILED) for job in found):

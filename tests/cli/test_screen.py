@@ -96,6 +96,33 @@ def test_a_table_is_aligned_and_nothing_is_cut_in_a_pipe(capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines() == ["   n  path", "   7  " + "a" * 300, "1200  b\\x07"]
 
 
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Let stdout be a terminal of so many columns."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+
+def test_a_sentence_in_a_table_is_never_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reason is what one looks for: it goes on in its column, or in lines of its own where that is too narrow."""
+    row = ("held", "/talks/a.jsonl", "the budget of this month has no room for it; see: budget set /talks/a.jsonl")
+
+    on_a_terminal(monkeypatch, 64)
+    _screen.print_table(("state", "path", "reason"), [row], wraps=True)
+    wide = capsys.readouterr().out.splitlines()
+    on_a_terminal(monkeypatch, 50)
+    _screen.print_table(("state", "path", "reason"), [row], wraps=True)
+    narrow = capsys.readouterr().out.splitlines()
+
+    assert wide[1].startswith("held   /talks/a.jsonl  the budget")
+    assert wide[2].startswith(" " * 23 + "it; see")
+    assert narrow[1] == "held   /talks/a.jsonl"
+    assert narrow[2].startswith("    the budget")
+    assert max(map(len, [*wide, *narrow])) <= 64
+    assert " ".join(" ".join(wide).split()) == " ".join(" ".join(narrow).split())
+
+
 def test_json_is_one_document_with_exact_text(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever stdout's encoding, the document reads back as it was."""
     document = {"title": "Größe 日本", "n": 1}

@@ -146,6 +146,19 @@ def test_reports_are_listed_with_their_paths(home: Path, capsys: pytest.CaptureF
     assert [(each["path"], each["title"]) for each in document["reports"]] == [("/talks/a\ufffd.insights.md", "T")]
 
 
+def test_a_path_of_a_report_stands_whole_on_its_own_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is there to be copied, however narrow the terminal."""
+    work_was_done(home)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "24")
+
+    assert main(["reports"]) == 0
+
+    assert "  /talks/a\ufffd.insights.md" in capsys.readouterr().out.splitlines()
+
+
 def test_status_tells_of_a_newer_version_beside_an_edited_note(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
