@@ -75,10 +75,15 @@ def _daemon(heard: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _edited() -> list[dict[str, str]]:
-    """Return the notes that a person edited, each with the newer version beside it."""
+    """Return the notes that a person edited, index notes too, each with the newer version beside it."""
     with existing_store(history.SCHEMA) as store:
         newer = [Path(os.fsdecode(each.path)) for each in history.Reports(store).versions()] if store else []
-    pairs = ((report.numbered(path, report.version(path) - 1), path) for path in newer if report.version(path) > 1)
+        indexes = history.Lines(store).indexes() if store else []
+    pairs = [(report.numbered(path, report.version(path) - 1), path) for path in newer if report.version(path) > 1]
+    for folder, in_vault in indexes:
+        output = report.VAULT if in_vault else report.BESIDE_SOURCE
+        index = report.index_place(Path(os.fsdecode(folder)), output=output)
+        pairs.append((index, report.numbered(index, 2)))
     return [{"report": _text(old), "newer": _text(new)} for old, new in pairs if old.exists() and new.exists()]
 
 

@@ -53,6 +53,12 @@ class Lines:
         """Return the lines of one index note."""
         return [_line(row) for row in self._store.read("SELECT * FROM line WHERE folder = ?", (folder,))]
 
+    def indexes(self) -> list[tuple[bytes, bool]]:
+        """Return the folders that have an index note, each with whether it is a project's in a vault."""
+        return [
+            tuple(row) for row in self._store.read("SELECT DISTINCT folder, root != folder FROM line ORDER BY folder")
+        ]
+
     def due(self, for_at_least_s: float = 0.0) -> list[bytes]:
         """Return the folders whose index note has been out of date for at least so many seconds."""
         latest = to_ms(self._now()) - round(for_at_least_s * 1000)

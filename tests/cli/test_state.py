@@ -181,6 +181,25 @@ def test_status_tells_of_a_newer_version_beside_an_edited_note(
     assert json.loads(capsys.readouterr().out)["edited"] == []
 
 
+def test_status_tells_of_a_newer_version_beside_an_edited_index(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a person adds to it elsewhere than under `## Notes` is an edit, too."""
+    vault, talks = tmp_path / "vault", tmp_path / "talks"
+    talks.mkdir()
+    config.add_folder(Home.find(home), talks, output=f"vault:{vault}")
+    for number in (1, 2):
+        (talks / f"{number}.jsonl").write_text(talk(f"5f0c2d1e-{number}", "mend the tide import", "now the tests"))
+        assert main(["process", str(talks / f"{number}.jsonl")]) == 0
+        (index,) = (each for each in vault.rglob("*.md") if each.name == f"{each.parent.name}.md")
+        index.write_text(f"{index.read_text()}mine\n")
+    capsys.readouterr()
+
+    assert main(["status", "--json"]) == 0
+    newer = index.with_name(f"{index.stem}.2.md")
+    assert json.loads(capsys.readouterr().out)["edited"] == [{"report": str(index), "newer": str(newer)}]
+
+
 def test_a_budget_in_tokens_and_what_is_over_stand_in_the_status(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
