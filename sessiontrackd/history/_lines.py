@@ -35,13 +35,14 @@ class Lines:
         self._now = now
 
     def keep(self, lines: Iterable[Line]) -> None:
-        """Store lines; the index notes that say something else now are due."""
+        """Store lines; the index notes that hold them are due, be it only that their template changed."""
         for line in lines:
             before = self._store.one(
                 "SELECT * FROM line WHERE (root, session_id) = (?, ?)", (line.root, line.session_id)
             )
             values = _row(line)
             if before is not None and tuple(before) == values:
+                self._is_due(line.folder)
                 continue
             with self._store.immediate() as connection:
                 connection.execute("INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
@@ -82,6 +83,8 @@ class Lines:
                 connection.execute(f"DELETE FROM line WHERE {column} = ?", (value,))
 
     def _is_due(self, folder: bytes) -> None:
+        if self._store.one("SELECT 1 FROM index_note WHERE folder = ?", (folder,)) is not None:
+            return
         with self._store.immediate() as connection:
             connection.execute("INSERT OR IGNORE INTO index_note VALUES (?, ?)", (folder, to_ms(self._now())))
 

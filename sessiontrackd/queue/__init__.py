@@ -81,6 +81,7 @@ class Queue:
         engine: str | None = None,
         again: bool = False,
         named: bool = False,
+        finished: bool = False,
         delay_s: float = 0.0,
         ended: bool = False,
     ) -> bool:
@@ -97,6 +98,7 @@ class Queue:
             engine: asked for by name; else the folder's.
             again: make the insight anew.
             named: a person asked for this path; it goes first, and an unchanged one is offered too.
+            finished: a person asked for its folder; an unchanged one that is done is offered too.
             delay_s: not before then, because the file is not yet at rest.
             ended: its session does not go on, so that nothing is to be waited for.
 
@@ -115,7 +117,12 @@ class Queue:
             known = connection.execute("SELECT fingerprint, state FROM job WHERE path = ?", (path,)).fetchone()
             if known is None:
                 connection.execute(_OFFER, values)
-            elif known["fingerprint"] != seen or values["asked"] or (ended and known["state"] in UNFINISHED):
+            elif (
+                known["fingerprint"] != seen
+                or values["asked"]
+                or (ended and known["state"] in UNFINISHED)
+                or (finished and known["state"] == "done")
+            ):
                 connection.execute(_OFFER_ANEW, values)
             else:
                 return False

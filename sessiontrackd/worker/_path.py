@@ -47,7 +47,8 @@ async def process_path(
     name = str(folder.path) if folder else None
     rooms.queue.recover()
     with rooms.store.immediate():  # one commit for both
-        rooms.queue.offer(raw, watch.display(raw), seen, name, level=level, engine=engine, again=again, named=by_name)
+        asked: dict[str, Any] = {"level": level, "engine": engine, "again": again, "named": by_name, "finished": True}
+        rooms.queue.offer(raw, watch.display(raw), seen, name, **asked)
         job = rooms.queue.take(rooms.store.owner, path=raw)
     while job is None:
         standing = rooms.queue.job(raw)

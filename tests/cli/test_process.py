@@ -206,3 +206,25 @@ def test_what_it_says_it_cost_is_what_the_account_booked(
     assert len(server.bill) == 1
     assert f"2 notes, {pricing.usd_shown(server.billed_picousd)}." in first
     assert second.endswith(" notes, $0.\n")
+
+
+def test_notes_of_a_named_folder_are_rendered_again_with_their_index(home: Path, tmp_path: Path) -> None:
+    """By the templates as they are now, though no transcript changed; a note that was deleted stays deleted."""
+    folder, vault, mine = tmp_path / "talks", tmp_path / "vault", home / "templates"
+    folder.mkdir()
+    config.add_folder(Home.find(home), folder, output=f"vault:{vault}", project="tide")
+    for name in ("a", "b"):
+        (folder / f"{name}.json").write_text(json.dumps({"id": f"{name}bcd0000-1", "messages": TALK}))
+    assert main(["process", str(folder)]) == 0
+    note, gone = sorted(vault.rglob("*).md"))
+    gone.unlink()
+
+    mine.mkdir()
+    for name in ("standard", "index"):
+        changed = f'{{% extends "!base/{name}.md.j2" %}}\n{{% block title %}}\n# Mine\n{{% endblock %}}\n'
+        (mine / f"{name}.md.j2").write_text(changed)
+    assert main(["process", str(folder)]) == 0
+
+    assert "\n# Mine\n" in note.read_text()
+    assert "\n# Mine\n" in (vault / "tide" / "tide.md").read_text()
+    assert not gone.exists()
