@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -301,6 +302,50 @@ def test_a_new_export_writes_only_what_changed(desk: Callable[..., Desk], tmp_pa
 
     at.process("conversations.json")
     assert stamps(folder) == after
+
+
+def test_a_conversation_that_was_renamed_has_its_new_title(desk: Callable[..., Desk]) -> None:
+    """In its note, in the index and in the digest; the note keeps its name, and no other note is touched."""
+    at = desk("beside")
+    alder, birch = (conversation(name, "what is it?", "why?") for name in ("alder", "birch"))
+    at.drop("conversations.json", json.dumps([alder, birch]))
+    folder = at.folder / "conversations.json.insights"
+    before = stamps(folder)
+
+    at.drop("conversations.json", json.dumps([alder, {**birch, "title": "The white tree"}]))
+    after = stamps(folder)
+    (note,) = folder.glob("*About birch*.md")
+    changed = {name for name in after if after[name] != before.get(name)}
+    told = at.rooms.history.told(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    assert changed == {note.name, "index.md"}
+    assert "# The white tree" in note.read_text()
+    assert "[The white tree](" in (folder / "index.md").read_text()
+    assert [each.insight.title for each in told] == ["About alder", "The white tree"]
+
+
+def test_the_same_words_in_two_sessions_are_two_sessions(desk: Callable[..., Desk]) -> None:
+    """Each has its note with its own title, and its line in the digest; a copy of a transcript without an id has none."""
+    at = desk("beside")
+    first, second = conversation("alder", "what is it?", "why?"), conversation("alder", "what is it?", "why?", day=2)
+    at.drop("conversations.json", json.dumps([first, {**second, "id": "birch", "title": "Again"}]))
+    said = [
+        {
+            "id": nth,
+            "type": "message",
+            "date_unixtime": f"{1_770_000_000 + nth}",
+            "from": who,
+            "text": "What is left to do?",
+        }
+        for nth, who in enumerate(("Ada", "Ben"))
+    ]
+    for name in ("chat.json", "chat (1).json"):
+        at.drop(name, json.dumps({"id": None, "name": "Ada", "type": "personal_chat", "messages": said}))
+
+    told = at.rooms.history.told(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+    names = [path.name[:16] for path in (at.folder / "conversations.json.insights").glob("20*.md")]
+    assert [each.insight.title for each in told if each.format == "chatgpt_export"] == ["About alder", "Again"]
+    assert len([each for each in told if each.format != "chatgpt_export"]) == 1
+    assert sorted(names) == ["2026-02-03 About", "2026-02-04 Again"]
 
 
 def earlier(note: Path) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sessiontrackd.history._moments import from_ms, to_ms
 from sessiontrackd.model import Insight
@@ -37,12 +37,22 @@ class Told(Struct, frozen=True):
 
 
 def told(store: Store, since: datetime, until: datetime) -> Iterator[Told]:
-    """Yield the sessions of a span that have an insight, in the order in which they ended."""
+    """Yield the sessions of a span that have an insight, in the order in which they ended.
+
+    A copy of a transcript that records no session id tells of the same time the same, and is left out.
+    """
+    seen: dict[tuple[int, int], list[Insight]] = {}
     for row in store.read(_SESSIONS, (to_ms(since), to_ms(until))):
         made = store.one(
             "SELECT body FROM insight WHERE session_id = ? ORDER BY at DESC, rowid DESC LIMIT 1", (row["session_id"],)
         )
         if made is not None:
+            insight = msgspec.json.decode(made["body"], type=Insight)
+            of_that_time = seen.setdefault((row["started"], row["ended"]), [])
+            untitled = structs.replace(insight, title="")  # it may come from the file's name
+            if untitled in of_that_time:
+                continue
+            of_that_time.append(untitled)
             notes = store.read("SELECT path FROM report WHERE session_id = ? ORDER BY at DESC", (row["session_id"],))
             there = next((Path(os.fsdecode(note["path"])) for note in notes if os.path.exists(note["path"])), None)
             yield Told(
@@ -51,7 +61,7 @@ def told(store: Store, since: datetime, until: datetime) -> Iterator[Told]:
                 row["project"],
                 from_ms(row["started"]),
                 from_ms(row["ended"]),
-                msgspec.json.decode(made["body"], type=Insight),
+                insight,
                 there,
                 bool(notes) and there is None,
             )

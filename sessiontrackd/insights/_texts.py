@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec import structs
 
+from sessiontrackd.engines.local import LocalEngine
 from sessiontrackd.insights._reading import Reading
 from sessiontrackd.model import Finding, Insight
 from sessiontrackd.privacy import Redactor
@@ -30,7 +31,12 @@ def restored(insight: Insight, reading: Reading) -> Insight:
 
 
 def as_allowed(insight: Insight, reading: Reading) -> Insight:
-    """Return a stored insight, which may have been made for another folder, as it may be shown in this one."""
+    """Return a stored insight, which may have been made for another folder, as it may be shown in this one.
+
+    Its title is the session's present one, unless a model gave it: a person may have renamed the session since.
+    """
+    if insight.engine == LocalEngine.NAME or "title" in insight.provenance.get("replaced", ()):
+        insight = structs.replace(insight, title=reading.shown(reading.title))
     if reading.restores:
         return insight
     redactor = reading.redactor

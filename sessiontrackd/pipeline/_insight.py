@@ -70,6 +70,7 @@ async def stored_or_made(rooms: Rooms, work: Work, generator: AIInsightGenerator
     """
     stored = None if work.again else generator.stored(reading, work.level)
     if stored is not None and not is_begun(stored):
+        keep_as_own(rooms, work, reading, stored)
         return stored
     where = (work.folder_name, work.folder.project)
     is_pressed = work.named or rooms.batches.knows(work.path)  # what a person named, or is answered, goes on
@@ -85,6 +86,13 @@ async def stored_or_made(rooms: Rooms, work: Work, generator: AIInsightGenerator
         return so_far
 
     return await when_it_fits(rooms.budget, make, *where)
+
+
+def keep_as_own(rooms: Rooms, work: Work, reading: Reading, found: Insight) -> None:
+    """Keep an insight that was found under the session itself: it may be another's of the same words, or newly titled."""
+    session_id = reading.session.session_id
+    if reading.restores and found not in rooms.history.insights_of(session_id):
+        rooms.history.keep_insight(session_id, reading.content_sha256, found, engine=work.engine)
 
 
 async def degraded(
