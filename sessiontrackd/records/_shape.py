@@ -17,8 +17,8 @@ SAMPLE_BYTES = 8 * 1024 * 1024
 BINARY_NULS = 0.3  # this share of NUL bytes in the head means that it is no text
 PADDING = b" \t\r\n\0"
 _ARRAY = re.compile(
-    rb'\[[\s\0]*(?:[]{["]|true|false|null|NaN|-?Inf|-?\d[\d.eE+-]*[\s\0]*(?:[,\]]|\Z)|\Z)'
-)  # not a text that begins with [10:03]
+    rb'\[[\s\0]*(?:[]{["]|true|false|null|NaN|-?Inf|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?[\s\0]*(?:[,\]]|\Z)|\Z)'
+)  # not a text that begins with [10:03], nor with [14.03.26, 10:03]
 _TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
 
 

@@ -223,13 +223,15 @@ def test_a_log_that_begins_with_an_id_and_a_time_is_not_codex(tmp_path: Path) ->
 
 def test_a_text_that_begins_with_a_time_in_brackets_is_a_text(tmp_path: Path) -> None:
     """A bracket does not make it JSON: a chat of WhatsApp, and a transcript with times, begin so."""
-    chat, talk = tmp_path / "chat.txt", tmp_path / "talk.txt"
+    chat, german, talk = (tmp_path / f"{name}.txt" for name in ("chat", "german", "talk"))
     names = ("Ada", "Ben")
     said = [f"{names[nth % 2]}: That is what I meant, and it holds for all of us." for nth in range(8)]
     chat.write_text("".join(f"[12/31/23, 10:0{nth}:00] {text}\n" for nth, text in enumerate(said)))
+    german.write_text("".join(f"[14.03.26, 10:0{nth}:00] {text}\n" for nth, text in enumerate(said)))
     talk.write_text("".join(f"[00:0{nth}:10] {text}\n" for nth, text in enumerate(said)))
 
-    assert (inspect_document(chat)["format"], turns(inspect_document(chat))) == ("messenger_export", [(8, 0, 0)])
+    for each in (chat, german):
+        assert (inspect_document(each)["format"], turns(inspect_document(each))) == ("messenger_export", [(8, 0, 0)])
     assert (inspect_document(talk)["format"], turns(inspect_document(talk))) == ("meeting", [(8, 0, 0)])
 
 
