@@ -382,6 +382,50 @@ def test_a_greeting_is_no_outcome(reply: str) -> None:
     assert texts(Talk().human("what is the capital of France?").model("Paris.").facts().of("outcome")) == ["Paris."]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "You're very welcome, and well done! Enjoy your game, and come back if you get stuck. 🎉",
+        "Gern geschehen! Viel Erfolg bei der Prüfung.",
+        "¡De nada! Que lo pases bien en el viaje.",
+        "不客气，祝你一切顺利！",
+        "■ You've hit your usage limit. Try again at 6:12 PM.",
+    ],
+)
+def test_a_good_bye_is_no_outcome(reply: str) -> None:
+    """Nor is what a tool says when it stops."""
+    told = "A tuple cannot be changed, so put a new one in its place."
+    facts = Talk().human("why can't I set the score?").model(told).human("that works, thank you").model(reply).facts()
+
+    assert texts(facts.of("outcome")) == [told]
+    assert bool(facts.of("outcome")[0].details.get("unfinished")) is ("limit" in reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "parts"),
+    [
+        ("That's a clean story. We lose half of the visitors at the third step of the form, so it is measured first.",
+         "We lose half of the visitors at the third step of the form, so it is measured first.", []),
+        ('Gute Idee. Die Formel lautet dann:\n\n=XVERWEIS(WECHSELN(A2;ZEICHEN(160);"");A:A;C:C)',
+         'Die Formel lautet dann: =XVERWEIS(WECHSELN(A2;ZEICHEN(160);"");A:A;C:C)', []),
+        ("The newer picker uses the third version of the date package, where the deep imports are gone for good. In your own code change\n\n```js\nimport a\n```",
+         "The newer picker uses the third version of the date package, where the deep imports are gone for good.", []),
+        ("The report gives the same sum as your query and all four of the tests of it pass again now.\n\nThis part is yours to settle:\n- find out why the shop stopped sending it (see above);",
+         "The report gives the same sum as your query and all four of the tests of it pass again now.",
+         ["find out why the shop stopped sending it (see above);"]),
+        ("**1. The key is looked up twice (cache.py:31).** Two threads load it at the same time, and each of them counts it against the quota.",
+         "The key is looked up twice (cache.py:31).", ["Two threads load it at the same time, and each of them counts it against the quota."]),
+        ("§ 2 Nr. 1 verlangt angemessene Maßnahmen zum Schutz der Geheimnisse auf beiden Seiten des Vertrags.",
+         "§ 2 Nr. 1 verlangt angemessene Maßnahmen zum Schutz der Geheimnisse auf beiden Seiten des Vertrags.", []),
+    ],
+)  # fmt: skip
+def test_an_outcome_says_something_whole(reply: str, outcome: str, parts: list[str]) -> None:
+    """Neither praise nor half a sentence: what leads on to code or to a list is told with it or not at all."""
+    (found,) = Talk().human("please see to it today").model(reply).facts().of("outcome")
+
+    assert (found.text, texts(found.parts)) == (outcome, parts)
+
+
 def test_what_was_done_comes_before_what_seems() -> None:
     """A guess at the cause is no outcome where the reply goes on; alone it is."""
     guess = "It seems that the map is made with more arguments than the test expects."

@@ -109,7 +109,7 @@ _TODO_HEADING = lazy_regex(
 )
 _DIFF_LINE = lazy_regex(r"[+-]\s?\S|@@|diff --git")
 _FILLER = lazy_regex(
-    r"\s*(?:no response requested|\[?request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
+    r"\W{0,4}(?:no response requested|request interrupted|api error|prompt is too long|credit balance|claude (?:ai )?usage limit|you've hit your|"
     r"invalid api key|please run /login|\(no content\)|i'll continue|continuing|session limit)",
     re.IGNORECASE,
 )
@@ -124,8 +124,19 @@ _OFFER = lazy_regex(
     re.IGNORECASE,
 )
 _AGREEMENT = lazy_regex(
-    r"(?:yes[,.]? )?(?:you(?:'re| are| were) (?:absolutely |completely |totally )?(?:right|correct)|good (?:catch|question|point|idea)|great (?:catch|question|point|idea)|that's (?:a )?(?:great|good|fair|clever|crucial|excellent))\b"
+    r"(?:yes[,.]? )?(?:you(?:'re| are| were) (?:absolutely |completely |totally )?(?:right|correct)|(?:good|great|nice|excellent|smart|solid|wise|fair|sensible) (?:catch|question|point|idea|choice|call|thinking|instinct|news)"
+    r"|that(?:'s| is) (?:an? )?(?:(?:very|really|much|such an?) )?(?:great|good|fair|clever|crucial|excellent|clean|nice|smart|solid|sensible|reasonable|lovely|perfect|wise|interesting|wonderful|beautiful|strong|stronger|better)|(?:much|far|way) (?:better|stronger|clearer)[.!]"
+    r"|(?:sehr )?gute (?:frage|idee|wahl)|(?:(?:très )?bonne|excellente) (?:question|idée)|(?:muy )?(?:buena|excelente) (?:pregunta|idea)|(?:boa|ótima|excelente) (?:pergunta|ideia)|(?:buona|ottima) (?:domanda|idea)|(?:хороший|отличный) вопрос|(?:хорошая|отличная) идея|(?:这是(?:一)?个)?(?:很)?好(?:问题|主意|的问题)|(?:良|よ|い)い(?:質問|考え))"
 )
+_FAREWELL = lazy_regex(
+    r"\W*(?:you(?:'re| are) (?:very |most |so |always )?welcome|my pleasure|no problem|anytime|(?:so )?(?:glad|happy) (?:i could|to (?:help|hear)|it|that)|enjoy\b|have (?:a|fun)\b|good luck|see you|gern geschehen|sehr gern|gerne?[!.]|bitte(?: schön| sehr)?[!.]"
+    r"|viel (?:erfolg|spaß|glück|freude)|de nada|por nada|con (?:mucho )?gusto|(?:ha sido )?un placer|disponha|imagina[!.]|de rien|avec plaisir|je (?:vous|t')\s?en prie|bon(?:ne)? (?:chance|courage|continuation|appétit|voyage)|prego[!.]|di niente|figurati"
+    r"|не за что|пожалуйста[!.]|всегда пожалуйста|рад[аы]? (?:был[аи]? )?помочь|удачи|不客气|不客氣|不用谢|不用謝|どういたしまして|お役に立て|천만에요)",
+    re.IGNORECASE,
+)
+_TELLING = lazy_regex(r"[`:\d]")
+FAREWELL_CHARS = 240
+"""Who says good-bye is brief; what is longer tells something."""
 _STARTS_LOOSE = lazy_regex(
     r"\W*(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
     re.IGNORECASE,
@@ -348,6 +359,11 @@ def is_announcement(sentence: str) -> bool:
 def is_narration(sentence: str) -> bool:
     """Say whether a sentence only tells what the agent is about to do."""
     return bool(_NARRATION.match(lowered(sentence)))
+
+
+def is_farewell(text: str) -> bool:
+    """Say whether a whole reply only answers thanks: it names no figure, no code and no list."""
+    return len(text) <= FAREWELL_CHARS and bool(_FAREWELL.match(text)) and not _TELLING.search(text)
 
 
 def is_filler(text: str) -> bool:

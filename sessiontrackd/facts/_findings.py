@@ -34,6 +34,8 @@ SECTION = 7
 TIMELINE = 400
 """How much of everything the deepest level tells."""
 MOST_FILES = {InsightLevel.MINIMAL: 5, InsightLevel.STANDARD: 40, InsightLevel.COMPREHENSIVE: TIMELINE}
+_LEADS_ON = ("?", "？", ":", "：")
+"""How a sentence ends that is no part of an outcome: it asks, or what it introduces is not shown."""
 FIRM, FEW = 1.5, 3
 """A sentence that only tells what was changed weighs less than this: of those a few are enough."""
 SHORT_CHAT = 40
@@ -121,10 +123,10 @@ class Maker:
         first, *more = lead(reply) or [reply]
         if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
             return
-        parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(("?", "？"))]
-        unfinished = (
-            bool(self._talk.current and self._talk.current.tools_after) or not self._tells(reply) or is_cut_off(reply)
-        )
+        parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(_LEADS_ON)]
+        current = self._talk.current
+        stopped = current is not None and (current.tools_after > 0 or current.stopped)
+        unfinished = stopped or not self._tells(reply) or is_cut_off(reply)
         yield self._quote("outcome", first, LONG_CHARS, parts, **({"unfinished": True} if unfinished else {}))
 
     def outcome_reply(self) -> Clip | None:
@@ -132,8 +134,9 @@ class Maker:
         talk = self._talk
         *earlier, last = talk.current.replies if talk.current and talk.current.replies else [None]
         finals = [final.reply for final in reversed(talk.finals)]
-        tried = [reply for reply in (last, *finals, *reversed(earlier)) if reply is not None]
-        if self.is_chat and last is not None and lead(last, 1):
+        said = [reply for reply in (last, *finals, *reversed(earlier)) if reply is not None]
+        tried = [reply for reply in said if not cues.is_farewell(reply.raw)] or said
+        if self.is_chat and last is not None and last in tried[:1] and lead(last, 1):
             return last
         if (worked := self._worked()) is not None:
             tried.insert(0, worked)

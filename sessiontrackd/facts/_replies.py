@@ -25,6 +25,7 @@ _PLAIN_FENCE = re.compile(
 """What holds a text rather than a program."""
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
 MARKER_CHARS = 8  # what stands between a line and the first item of the list that it introduces
+_CODE_STARTS = ("```", "~~~", "    ", "\t")
 LAST_CHARS = 400
 """A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
@@ -46,7 +47,7 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
     good: list[Span] = []
     for start, end in sentences(text, region):
         sentence = text[start:end]
-        if _is_heading(text, start) or _says_nothing(sentence):
+        if _is_heading(text, start) or _says_nothing(sentence) or _leads_to_code(text, end):
             continue
         spare = spare or (start, end)
         if _tells(sentence) and not (good and sentence.endswith(("?", "？"))):
@@ -55,8 +56,35 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
                 break
     if not good:
         good = _inside_fence(reply, count)
-    spans = _joined(text, _introduced(text, good, region))[:count] if good else [spare] if spare else []
+    spans = (
+        _joined(text, _introduced(text, good, region))[:count]
+        if good
+        else [_with_next_line(text, spare, region[1])]
+        if spare
+        else []
+    )
     return [clip(text, span, reply.message) for span in spans]
+
+
+def _leads_to_code(text: str, end: int) -> bool:
+    """Say whether a sentence breaks off before code, which completes it: "In your own code change"."""
+    return (
+        text[end - 1].isalnum()
+        and text[end : end + 2].strip(" ")[:1] == "\n"
+        and text[end : end + 12].lstrip("\n").startswith(_CODE_STARTS)
+    )
+
+
+def _with_next_line(text: str, span: Span, end: int) -> Span:
+    """Let a sentence that ends in a colon go on with the line that it introduces."""
+    at = span[1]
+    while at < end and text[at].isspace():
+        at += 1
+    stop = text.find("\n", at, end)
+    stop = end if stop < 0 else stop
+    introduces = text[span[1] - 1] in ":：" and at < stop <= span[0] + MOST_INTRODUCED
+    is_block = text.startswith((*_CODE_STARTS, "|", "<"), at) or _leads_to_code(text, stop)
+    return (span[0], stop) if introduces and not is_block else span
 
 
 def _introduced(text: str, good: list[Span], region: Span) -> list[Span]:

@@ -62,6 +62,7 @@ class Segment(Struct):
     calls: int = 0
     last: int = 0
     thin: bool = False
+    stopped: bool = False  # by an error or a limit of the tool, before it was answered
     again: bool = False  # asked once more before anything was answered
     also: tuple[int, ...] = ()  # where the same was asked before
 
@@ -170,6 +171,8 @@ class Talk:
                 self.current.replies.append(kept)
                 self.current.tools_after = 0
             cause = self._searched(text, message.index) if self._searches else None
+        elif self.current and not text.isspace() and text:
+            self.current.stopped = not self.current.replies
         if self.current:
             self.current.last = message.index
             for call in message.tool_calls:

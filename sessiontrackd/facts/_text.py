@@ -38,6 +38,8 @@ _SIGNS = lazy_regex(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
 _INLINE = lazy_regex(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
 MOST_SIGNS = 0.12
 """Of its characters; prose has fewer."""
+PROSE_WORDS = 7
+"""A line of so many words that ends in a semicolon is an item of a list rather than of a program."""
 _FENCE = lazy_regex(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _BREAK = lazy_regex(
     r"[.!?…。！？\s](?:(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
@@ -45,7 +47,9 @@ _BREAK = lazy_regex(
     r"|(?<=\n)\s*|(?<=\s)\s*\n\s*)"
 )
 """Where a sentence may end; it begins with a set of characters, which are found fast."""
-_ABBREVIATION = lazy_regex(r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dr|Mr|Mrs|Ms|St|No|approx|resp|[A-Z])\.$")
+_ABBREVIATION = lazy_regex(
+    r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dra?|Mr|Mrs|Ms|St|Nos?|approx|resp|z\. ?B|d\. ?h|u\. ?a|bzw|ca|Nr|Abs|Art|Prof|Hr|Fr|Sra?|Mme|Fig|pp?|p\. ?ej|[A-Z])\.$"
+)
 _MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d{1,3}[.)]|\[[ xX]\])[ \t]+|>[ \t]*(?![=\d\s]))*")
 _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
@@ -174,6 +178,8 @@ def is_code(sentence: str) -> bool:
     if _JSON_LINE.match(sentence):
         return True
     bare = _INLINE.sub(" ", sentence)
+    if bare.endswith(";") and has_words(bare, PROSE_WORDS):
+        bare = bare[:-1]
     return bool(_CODE_LINE.match(bare)) or len(_SIGNS.findall(bare)) > MOST_SIGNS * len(bare)
 
 
@@ -245,6 +251,8 @@ def trimmed(text: str, start: int, end: int) -> Span | None:
         start = match.end() if match else start
     while end > start and text[end - 1].isspace():
         end -= 1
+    if text.endswith("**", start, end) and text.count("**", start, end) % 2:
+        end -= 2  # it closes what began before
     if end <= start or text[start] == "|":
         return None
     return (start, end) if text[start].isalpha() or any(map(str.isalpha, text[start:end])) else None
