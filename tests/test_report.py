@@ -307,6 +307,7 @@ def test_figures_tell_of_all_that_was_found() -> None:
 
     assert "22 asks · 10 files, +1,221 −214 · 3 commits, last `fd07a0a5` [m195]" in note
     assert "## Asked (6 of 22)\n- " in note
+    assert "`scripts/verify-publish.ts` new, +173 · … 8 more\n" in note
 
 
 def test_a_long_timeline_keeps_its_steps_nested() -> None:
@@ -344,6 +345,11 @@ def test_an_unfinished_session_says_where_it_stopped() -> None:
     )
 
     assert '> [!info] Where it stopped\n> "All pass. … Next come the docs." [m9]\n' in a_note(findings=(outcome,))
+
+
+def test_what_was_not_mended_stands_under_no_such_heading() -> None:
+    """A heading promises nothing that its section does not hold."""
+    assert "## Broke\n- " in a_note(findings=(said("problem", "no such tide", 2),))
 
 
 def test_a_bad_end_is_no_success() -> None:

@@ -85,6 +85,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "title": title,
         "summary": insight.summary,
         "told": told,
+        "files_total": max(int(totals.get("files", 0)), len(lists["files"])),
         "files_root": _root([str(each["text"]) for each in lists["files"][:SHOWN_FILES]]),
         "others": [_item(each) for each in findings if each.kind not in _KNOWN],
         "is_open": bool(lists["todos"] or lists["questions"]),
@@ -135,6 +136,7 @@ def _item(finding: Finding) -> dict[str, Any]:
         "lead": _lead(finding),
         "failed": has_failed(finding),
         "causes": sum(part.kind == "cause" for part in finding.parts),
+        "fixes": sum(part.kind == "fix" for part in finding.parts),
     }
 
 
