@@ -155,12 +155,22 @@ def test_a_document_is_walked_in_a_window(tmp_path: Path) -> None:
     assert document.repaired == 2
 
 
-@pytest.mark.parametrize("data", [b"[1, 2", b"[1 2]", b'{"a" 1}', b'[{"a": 1}', b"[" * 100_000])
-def test_a_broken_document_is_unreadable(tmp_path: Path, data: bytes) -> None:
-    """It says so instead of giving half of it as the whole."""
+@pytest.mark.parametrize(
+    ("data", "state"),
+    [
+        (b"[1, 2", "ends in the middle"),
+        (b'[{"a": 1}, {"b": "c', "ends in the middle"),
+        (b'[{"a": 1}', "ends in the middle"),
+        (b"[" * 100_000, "ends in the middle"),
+        (b"[1 2]", "broken"),
+        (b'{"a" 1}', "broken"),
+    ],
+)
+def test_a_broken_document_is_unreadable(tmp_path: Path, data: bytes, state: str) -> None:
+    """It says so instead of giving half of it as the whole, and tells what was cut from what is damaged."""
     document = Document(open_source(write(tmp_path, data)))
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(Unreadable, match=f"{state}. Export or copy it again"):
         list(document.members(()) if data.startswith(b"{") else document.elements())
 
 

@@ -96,7 +96,7 @@ class Document:
                 raise Unreadable(f"a single value of more than {LONGEST_VALUE_BYTES // 2**20} MB in it is not read")
             if not self._more():
                 break
-        raise Unreadable(self._broken())
+        raise Unreadable(self._broken("it ends in the middle"))
 
     def _try_value(self) -> msgspec.Raw | None:
         """Take the value at the cursor if all of it stands in the window."""
@@ -133,9 +133,10 @@ class Document:
         self.repaired += 1
         return msgspec.Raw(msgspec.json.encode(found[0][0]))
 
-    def _broken(self) -> str:
-        state = "it ends in the middle" if self._ended and self._at >= len(self._window) else "it is broken"
-        return f"{self._source.display} is no whole JSON document: {state}."
+    def _broken(self, state: str = "") -> str:
+        is_at_its_end = self._ended and self._at >= len(self._window)
+        state = state or ("it ends in the middle" if is_at_its_end else "it is broken")
+        return f"{self._source.display} is no whole JSON document: {state}. Export or copy it again."
 
 
 def _name(raw: msgspec.Raw) -> str:
