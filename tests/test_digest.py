@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from markdown_it import MarkdownIt
@@ -218,8 +219,41 @@ def test_a_digest_is_written_once(tmp_path: Path) -> None:
     path.unlink()
     told(rooms.history, "c", yesterday.day, month=yesterday.month, title="Later still", year=yesterday.year)
     assert write_due_digests(rooms) == []
-    assert config.digest_due(home, "off", datetime.now(UTC).date()) is None
+    assert config.digests_due(home, "off", datetime.now(UTC).date()) == []
     rooms.close()
+
+
+def test_periods_that_were_missed_get_their_digests(tmp_path: Path) -> None:
+    """A daemon that did not run for some days makes up for them, but not for the time before its first digest."""
+    home, today = Home.find(tmp_path / "home"), datetime.now(UTC).date()
+    config.set_value(home, "digest.every", "day")
+    config.set_value(home, "digest.folder", str(tmp_path))
+    config.set_value(home, "timezone", "UTC")
+    rooms = open_rooms(home)
+    for ago in (2, 4, 6):
+        day = today - timedelta(ago)
+        told(rooms.history, str(ago), day.day, month=day.month, year=day.year)
+    assert write_due_digests(rooms) == []
+
+    config.digest_done(home, str(today - timedelta(6)), datetime.now(UTC))
+    assert write_due_digests(rooms) == [tmp_path / f"{today - timedelta(ago)}.md" for ago in (4, 2)]
+    assert write_due_digests(rooms) == []
+    rooms.close()
+
+
+def test_a_session_that_goes_on_is_told_as_far_as_the_period_goes(known: History) -> None:
+    """No day of a digest is behind its end, and the day on which the clocks change has 23 hours."""
+    session = Session(
+        "a", "claude_code", project="/p/tide", human_turns=2,
+        started_at=datetime(2026, 3, 28, 9, tzinfo=UTC), ended_at=datetime(2026, 3, 31, 9, tzinfo=UTC),
+    )  # fmt: skip
+    known.record_session(session, b"/a")
+    known.keep_insight("a", "a", Insight(InsightLevel.STANDARD, "Long", "Ended.", (TODO,), "local"))
+
+    note = digest.compose(known, Span.of("day", date(2026, 3, 29)), ZoneInfo("Europe/Berlin"), ours_picousd=0)
+    assert note is not None
+    assert "## tide\n1 session · over 23 h\n\n- 2026-03-29 Long" in note
+    assert "since 2026-03-29, tide" in note
 
 
 def test_a_decision_that_was_a_question_says_its_answer(known: History) -> None:

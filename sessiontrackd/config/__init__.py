@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_due, digest_looked
+from sessiontrackd.config._calendar import PERIODS, Span, digest_done, digest_looked, digests_due
 from sessiontrackd.config._check import LARGEST_FILE_BYTES, parse
 from sessiontrackd.config._document import EXAMPLE, default_text, document
 from sessiontrackd.config._edit import Edit, change
@@ -65,8 +65,8 @@ __all__ = [
     "daemon_pid",
     "default_text",
     "digest_done",
-    "digest_due",
     "digest_looked",
+    "digests_due",
     "document",
     "find_key",
     "format_amount",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
 from sessiontrackd.config._home import Home
 
 PERIODS = ("day", "week", "month")
+MISSED_MOST = 31  # periods that are made up for: a month of days
 _DONE = "digest.last"
 
 
@@ -44,17 +45,26 @@ class Span(Struct, frozen=True):
         return self.first.isoformat() if self.period == "day" else f"{self.first:%Y-%m}"
 
     def bounds(self, zone: tzinfo) -> tuple[datetime, datetime]:
-        """Return its beginning and its end in a zone."""
-        start, end = (datetime.combine(day, time(), zone) for day in (self.first, self.after))
+        """Return the moments at which it begins and ends in a zone; in UTC, in which a day may have 23 hours."""
+        start, end = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (self.first, self.after))
         return start, end
 
 
-def digest_due(home: Home, period: str, today: date) -> Span | None:
-    """Return the last whole period where its digest was not written yet; `period` may be `off`."""
+def digests_due(home: Home, period: str, today: date) -> list[Span]:
+    """Return the whole periods since the last one that has a digest, the earliest first; `period` may be `off`.
+
+    Where none has one, or that was too long ago, it is the last one alone.
+    """
     if period not in PERIODS:
-        return None
+        return []
+    last, missed = _done(home)[0], list[Span]()
     span = Span.of(period, today).before
-    return None if _done(home)[0] == span.key else span
+    while span.key != last:
+        if len(missed) == MISSED_MOST:
+            return missed[:1]
+        missed.append(span)
+        span = span.before
+    return missed[::-1]
 
 
 def digest_done(home: Home, key: str, at: datetime) -> None:

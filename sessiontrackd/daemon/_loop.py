@@ -17,7 +17,7 @@ from sessiontrackd.config import (
     Home,
     Settings,
     condition,
-    digest_due,
+    digests_due,
     key_path,
     load,
     notify,
@@ -200,7 +200,7 @@ class Daemon:
         if self._digest_day == today or self._until_idle or not self._status.is_ready:
             return False
         self._digest_day = today
-        return digest_due(self._home, self._settings.digest_every, today) is not None
+        return bool(digests_due(self._home, self._settings.digest_every, today))
 
     def _due_s(self) -> float:
         due_at = self._queue.next_due()

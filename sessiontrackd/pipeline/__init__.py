@@ -94,15 +94,15 @@ async def move_batches(rooms: Rooms) -> bool:
 
 
 def write_due_digests(rooms: Rooms) -> list[Path]:
-    """Write the digest of the period that ended last, once, and again those for which more was read; return them."""
+    """Write the digests of the periods that ended since the last one, and again those for which more was read; return them."""
     now, every = datetime.now(rooms.settings.zone), rooms.settings.digest_every
-    late = write_late(rooms.home, rooms.history, rooms.budget, rooms.settings, now)
-    span = config.digest_due(rooms.home, every, now.date())
-    path = None if span is None else write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
-    if span is None or path is None:  # its transcripts may be read later
-        return late
-    config.digest_done(rooms.home, span.key, now)
-    return [*late, path]
+    written = write_late(rooms.home, rooms.history, rooms.budget, rooms.settings, now)
+    for span in config.digests_due(rooms.home, every, now.date()):
+        path = write_digest(rooms.home, rooms.history, rooms.budget, rooms.settings, span)
+        if path is not None:  # else its transcripts may be read later
+            config.digest_done(rooms.home, span.key, now)
+            written.append(path)
+    return written
 
 
 def preview(
