@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -34,6 +34,19 @@ class Item(Struct, frozen=True):
     told: Told
 
 
+class _Frame(NamedTuple):
+    """A period as it is told: its bounds, whose days it holds, and the folder that its links start from."""
+
+    start: datetime
+    end: datetime
+    zone: tzinfo
+    base: Path | None
+
+    def day(self, at: datetime) -> str:
+        """Return a day no later than its last: of a session that went on behind it, the period tells no more."""
+        return f"{min(at, self.end - datetime.resolution).astimezone(self.zone):%Y-%m-%d}"
+
+
 def compose(
     history: History,
     span: Span,
@@ -59,14 +72,14 @@ def compose(
     if not inside:
         return None
     items = still_open(told)
-    base = note_path.parent if note_path else None
-    projects = [_project(name, group, span, zone, base) for name, group in _by_project(inside)]
+    frame = _Frame(start, end, zone, note_path.parent if note_path else None)
+    projects = [_project(name, group, frame) for name, group in _by_project(inside)]
     values = {
         "title": _title(span),
         "figures": _figures(inside, start, end),
         "projects": [each for each in projects if each["sessions"] or each["decisions"]],
-        "open": [_shown(item, zone, base) for item in items if item.told.ended_at >= start],
-        "older": [_shown(item, zone, base) for item in items if item.told.ended_at < start],
+        "open": [_shown(item, frame) for item in items if item.told.ended_at >= start],
+        "older": [_shown(item, frame) for item in items if item.told.ended_at < start],
         "money": _money(history, start, end, ours_picousd),
     }
     last = span.after - timedelta(1)
@@ -122,11 +135,10 @@ def _by_project(told: Iterable[Told]) -> list[tuple[str, list[Told]]]:
     return list(groups.items())
 
 
-def _project(name: str, told: Sequence[Told], span: Span, zone: tzinfo, base: Path | None) -> dict[str, Any]:
-    start, end = span.bounds(zone)
+def _project(name: str, told: Sequence[Told], frame: _Frame) -> dict[str, Any]:
     decisions = [
         {
-            **_link(each, zone, base),
+            **_link(each, frame),
             "text": found.quote or found.text,
             "is_quote": found.quote is not None,
             "answer": next((part.quote or part.text for part in found.parts if part.kind == "answer"), ""),
@@ -135,36 +147,36 @@ def _project(name: str, told: Sequence[Told], span: Span, zone: tzinfo, base: Pa
         for each in told
         for found in [one for one in each.insight.findings if one.kind == "decision"][:DECISIONS_EACH]
     ]
-    lines = [_link(each, zone, base) for each in told if each.insight.title or each.insight.summary]
+    lines = [_link(each, frame) for each in told if each.insight.title or each.insight.summary]
     return {
         "name": name,
-        "figures": _done(told, start, end),
+        "figures": _done(told, frame.start, frame.end),
         "sessions": lines[:SESSIONS_MOST],
         "more": lines[SESSIONS_MOST:],
         "decisions": decisions[:DECISIONS_MOST],
     }
 
 
-def _link(each: Told, zone: tzinfo, base: Path | None) -> dict[str, Any]:
+def _link(each: Told, frame: _Frame) -> dict[str, Any]:
     """Return a session's line: its day, title, note, how it ended, and with which tool."""
     return {
-        "day": f"{each.ended_at.astimezone(zone):%Y-%m-%d}",
+        "day": frame.day(each.ended_at),
         "title": each.insight.title or "Untitled",
-        "target": report.address(each.note, base) if each.note else None,
+        "target": report.address(each.note, frame.base) if each.note else None,
         "summary": each.insight.summary,
         "tool": each.format.replace("_", " "),
     }
 
 
-def _shown(item: Item, zone: tzinfo, base: Path | None) -> dict[str, Any]:
+def _shown(item: Item, frame: _Frame) -> dict[str, Any]:
     return {
-        **_link(item.told, zone, base),
+        **_link(item.told, frame),
         "text": item.finding.quote or item.finding.text,
         "is_quote": item.finding.quote is not None,
         "answer": "",
         "is_question": item.finding.kind == "question",
         "messages": list(item.finding.messages),
-        "since": f"{item.since_at.astimezone(zone):%Y-%m-%d}",
+        "since": frame.day(item.since_at),
         "project": item.project,
     }
 
