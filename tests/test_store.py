@@ -277,3 +277,15 @@ def test_a_store_tells_its_process_from_the_dead(tmp_path: Path) -> None:
 
     with Store(tmp_path / "state.db") as later:
         assert not later.is_alive(owner)
+
+
+def test_a_store_that_nobody_holds_any_more_is_closed(tmp_path: Path) -> None:
+    """Whoever forgets to close leaves neither a connection nor a lease behind."""
+    store = open_store(tmp_path / "state.db")
+    connection, lease = store.connection, tmp_path / "workers" / store.owner
+    assert lease.exists()
+    del store
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+    assert not lease.exists()

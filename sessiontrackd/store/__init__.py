@@ -165,6 +165,10 @@ class Store:
         """Close."""
         self.close()
 
+    def __del__(self) -> None:
+        """Close: who makes a `TokenManager` for a moment does not know of us."""
+        self.close()
+
     def _notice_fork(self) -> None:
         """Start anew in a child process: SQLite forbids carrying a connection over a fork."""
         if self._pid != os.getpid():
