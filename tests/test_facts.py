@@ -619,6 +619,9 @@ def test_what_people_take_on_is_open_and_says_who() -> None:
         ("README を最新の手順に更新しました。", "残りの作業:", "英語版の README を更新する"),
         ("我已经更新了安装说明。", "下一步：", "更新英文版的说明"),
         ("The import runs through now.", "## Next steps", "Convert the old rows"),
+        ("The import runs through now.", "To do before Friday:", "Convert the old rows"),
+        ("The import runs through now.", "Two things I did not do, as they are yours:", "Convert the old rows"),
+        ("The import runs through now.", "### What you should look at", "The old rows are of another zone"),
     ],
 )
 def test_a_list_of_what_is_left_is_open_and_no_outcome(done: str, heading: str, left: str) -> None:
@@ -634,6 +637,51 @@ def test_a_list_of_what_is_left_is_open_and_no_outcome(done: str, heading: str, 
     assert texts(facts.of("todo")) == [left]
     assert texts(facts.of("outcome")) == [done]
     assert not facts.of("outcome")[0].parts
+
+
+@pytest.mark.parametrize(
+    ("reply", "left"),
+    [
+        ("The menu closes on Escape now. I haven't tried it in a browser.", "I haven't tried it in a browser."),
+        ("The theme is in place. Print styles are not covered yet.", "Print styles are not covered yet."),
+        ("The plan is empty. The state lives on your laptop. That is out of scope here, but two runs would corrupt it.",
+         "The state lives on your laptop. That is out of scope here, but two runs would corrupt it."),
+        ("Der Import läuft durch. Die alten Zeilen sind noch nicht umgerechnet.", "Die alten Zeilen sind noch nicht umgerechnet."),
+        ("安装说明已经更新。英文版尚未更新，需要再改。", "英文版尚未更新，需要再改。"),
+        ("The race is gone: the file may not exist yet when the folder is seen.", None),
+        ("The file was renamed. I did not change its format.", None),
+    ],
+)  # fmt: skip
+def test_what_a_reply_says_was_not_done_is_open(reply: str, left: str | None) -> None:
+    """With the sentence that it points back at; how a program behaves is no such thing."""
+    facts = Talk().human("please see to it today").model("", edit("a.py", "a", "b")).model(reply).facts()
+
+    assert texts(facts.of("todo")) == ([left] if left else [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Ich sage dem Kunden heute noch Bescheid.",
+        "Vale, yo reservo la sala para el jueves.",
+        "D'accord, je vous envoie le devis demain matin.",
+        "Eu falo com a gráfica sobre os cartazes.",
+        "Va bene, io prenoto il treno per tutti.",
+        "Хорошо, я завтра отправлю договор юристам.",
+        "我明天去联系印刷厂确认价格。",
+        "会場の予約はこちらで確認しておきます。",
+        "Good, then Mrs. Okafor will bring two more quotes.",
+    ],
+)
+def test_what_is_taken_on_is_open_in_other_languages(said: str) -> None:
+    """And what is given to one of those who are there."""
+    facts = talked(
+        ("Mrs. Okafor", "Which of the two halls do we take for the summer fair this year?"),
+        ("Ben", said),
+        ("Carla", "The weather will be fine, and I have been here for years."),
+    )
+
+    assert texts(facts.of("todo")) == [said]
 
 
 def test_key_messages_come_in_order() -> None:

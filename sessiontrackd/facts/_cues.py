@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
+from sessiontrackd.facts import _abroad as abroad
 from sessiontrackd.facts._text import Span
 from sessiontrackd.patterns import lazy_regex
 
@@ -21,7 +22,8 @@ _CAUSE_HINTS = (
 _TODO_HINTS = (
     "follow-up", "follow up", "remaining", "not yet", "still need", "next step", "out of scope", "todo", "to do", "[ ]", "left to do",
     "you'll need to", "you will need to", "you need to", "not implemented", "future work", "later on", "remains to", "left as",
-    "not been tested", "untested", "couldn't verify", "could not verify", "not verified", "still open", "what's left", "left out",
+    "t been tested", "untested", "couldn't verify", "could not verify", "t verified", "still open", "what's left", "left out", "t tested", " yet",
+    "i haven't", "i have not", "i didn't", "i did not", *abroad.LEFT_HINTS,
 )  # fmt: skip
 
 
@@ -98,11 +100,11 @@ _HUMAN_THIN = lazy_regex(
 )
 _TODO = lazy_regex(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
-    r"|not yet|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
+    r"|not yet|\b(?:is|are|was|were|has|have)(?: not|n't) [^.;,:]{1,40}\byet\b|\bi (?:have not|haven't|did not|didn't) (?:\w+ )?(?:run|try|tried|test|tested|verify|verified|check|checked)\b|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
 )
 _TODO_HEADING = lazy_regex(
-    r"\n[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to-?dos?|open (?:items|issues|points|tasks)|"
-    r"what(?:'s| is) left|still (?:to do|open)|left to do|not (?:yet )?done|outstanding(?: items)?|pending(?: items| tasks)?|action items"
+    r"\n[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to[- ]?dos?(?! (?:this|that|so|it|what)\b)|open (?:items|issues|points|tasks)|"
+    r"what(?:'s| is) left|still (?:to do|open)|left to do|not (?:yet )?(?:done|tested|covered|implemented)|(?:\w+ )?(?:things? |what )(?:i (?:did not|didn't|have not|haven't) (?:do|done|touch|touched|test|tested|change|changed)|you (?:should|need to|must|have to) (?:still )?(?:look at|check|verify|test|review|do|decide))|outstanding(?: items)?|pending(?: items| tasks)?|action items"
     r"|(?:noch )?(?:offen|zu (?:tun|erledigen))|offene (?:punkte|aufgaben)|nächste schritte|pr[oó]xim[oa]s (?:pasos|passos|etapas)|pendientes?|por hacer|pendências"
     r"|reste à faire|à faire|prochaines étapes|da fare|prossimi passi|осталось|следующие шаги|残りの?作業|残タスク|次のステップ|今後の作業|下一步|后续步骤|後續步驟|待[办辦](?:事项|事項)?|剩余(?:工作|任务)|남은 작업|다음 단계)(?!\w)[^\n.]{0,40}?[:：]?(?:\*\*)?:?[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
@@ -166,6 +168,10 @@ _WORKS = lazy_regex(
     r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|ask|tell|e-?mail|draft|review|finish|remove|create|book"
     r"|schedule|organi[sz]e|contact|share the|post the|renew|look into|follow up|set up|file|open an? (?:issue|ticket|pr)|merge|deploy|publish|document)\b(?! (?:you|my|what)\b)"
 )
+_GIVEN = lazy_regex(
+    r"\b([^\W\d_]+) (?:will|wird|is going to) (?!be\b|have\b|not\b|probably\b|never\b|haben\b|sein\b)\w"
+)
+"""Who is named and what for: "Priya will write the plan"."""
 _DEADLINE = lazy_regex(
     r"\b(?:(?:by|before|until|till|on) (?:the end of |next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|by (?:noon|eod|the end)|tomorrow|tonight"
     r"|this (?:morning|afternoon|evening|week)|(?:by )?next (?:week|month|sprint)|end of (?:the )?(?:day|week)|after (?:the|this) (?:meeting|call)"
@@ -301,7 +307,7 @@ def is_todo(sentence: str, word_count: int) -> bool:
         4 <= word_count <= 50
         and not low.endswith(("?", ":"))
         and not low.startswith("if you")
-        and bool(_TODO.search(low))
+        and bool(_TODO.search(low) or abroad.is_left(low))
     )
 
 
@@ -311,12 +317,14 @@ def todo_headings(text: str) -> list[Span]:
     return [(match.start(), match.end() - 1) for match in found]
 
 
-def is_promise(sentence: str, word_count: int) -> bool:
-    """Say whether a person takes something on: with a deadline, or by a verb of work."""
+def is_promise(sentence: str, word_count: int, names: Set[str] = frozenset()) -> bool:
+    """Say whether a person takes something on, with a deadline or by a verb of work, or gives it to one of those who are there."""
     low = lowered(sentence)
-    if not 4 <= word_count <= 40 or low.rstrip().endswith("?") or not _PROMISES.match(low):
+    if not 4 <= word_count <= 40 or low.rstrip().endswith(("?", "？")):
         return False
-    return bool(_WORKS.match(low) or _DEADLINE.search(low))
+    if abroad.takes_on(low) or any(match[1] in names for match in _GIVEN.finditer(low)):
+        return True
+    return bool(_PROMISES.match(low) and (_WORKS.match(low) or _DEADLINE.search(low)))
 
 
 def is_agreement(sentence: str) -> bool:

@@ -27,6 +27,7 @@ KINDS: Mapping[InsightLevel, tuple[str, ...]] = {
 }
 """Which kinds of findings a level shows, in the order of a report."""
 
+NAME_CHARS = 3  # of a part of a speaker's name that can be told from a word
 FEW_SPACES = 3  # in a sentence that says too little to be a main point
 SHORT_GREETING = 40  # characters
 SECTION = 7
@@ -267,7 +268,8 @@ class Maker:
         """Return what people among themselves took on."""
         if self.has_model or not self.is_chat:
             return []
-        return [kept for unit, kept in units_of(self._talk.chat) if cues.is_promise(unit.text, words(unit.text))]
+        names = {name for speaker in self._talk.speakers for name in speaker.lower().split() if len(name) >= NAME_CHARS}
+        return [kept for unit, kept in units_of(self._talk.chat) if cues.is_promise(unit.text, words(unit.text), names)]
 
     def _who(self, kept: Clip) -> dict[str, str]:
         """Return who said something where people talk among themselves."""

@@ -39,6 +39,8 @@ OWN_SENTENCES, FIRST_SENTENCES = 12, 4
 COUNTED_CHARS = 800
 """How much of an ask and of its answer is counted for keywords."""
 
+MOST_TOGETHER = 240  # characters of two sentences that are shown as one
+_POINTS_BACK = lazy_regex(r"(?:that|this|it|these|they|das|dies|eso|esto|ça|cela|isso|questo|это)\b", re.IGNORECASE)
 LISTED = 2.0
 """The weight of open work that stands in a list of it, or behind a box."""
 _COMMAND = lazy_regex(r"<command-name>\s*(/?[^\s<]+)")
@@ -282,11 +284,20 @@ def _left(reply: Clip) -> list[Clip]:
         for span in _items(text, at):
             found.setdefault(span[0], clip(text, span, reply.message, LISTED))
     for paragraph in cues.near_todos(text):
+        before: Span | None = None
         for start, end in sentences(text, paragraph):
             sentence = text[start:end]
             if end - start < 500 and cues.is_todo(sentence, words(sentence)):
-                found.setdefault(start, clip(text, (start, end), reply.message, 1.0))
+                first = before[0] if before and _hangs_on(text, before, (start, end)) else start
+                found.setdefault(first, clip(text, (first, end), reply.message, 1.0))
+            before = (start, end)
     return list(found.values())
+
+
+def _hangs_on(text: str, before: Span, span: Span) -> bool:
+    """Say whether a sentence cannot be understood without the one before it."""
+    is_near = span[0] - before[1] <= 2 and span[1] - before[0] <= MOST_TOGETHER
+    return is_near and _POINTS_BACK.match(text, *span) is not None
 
 
 def _items(text: str, at: int) -> list[Span]:
