@@ -347,6 +347,20 @@ def test_an_unfinished_session_says_where_it_stopped() -> None:
     assert '> [!info] Where it stopped\n> "All pass. … Next come the docs." [m9]\n' in a_note(findings=(outcome,))
 
 
+def test_a_cited_message_shows_what_is_quoted_of_it_and_more() -> None:
+    """A long one is cut between words and shows the place of its quote; one that stands in the note whole is left out."""
+    long = " ".join(f"word{n}" for n in range(300))
+    texts = {3: ASKS[0], 4: f"{long}\nThe cause\nis the moon. {long}"}
+    cited = [Message(n, Role.USER, Origin.HUMAN, text) for n, text in texts.items()]
+    findings = (said("segment", ASKS[0], 3), said("cause", "The cause is the moon.", 4))
+    note = a_note(InsightLevel.COMPREHENSIVE, findings, cited=cited)
+
+    assert "> **m3** user" not in note
+    shown = note.partition("> **m4** user")[2]
+    assert re.search(r"> word0 [^…]* word\d+\n> …\n> The cause\n> is the moon\. word0 [^…]* word\d+\n> …\n", shown)
+    assert note.index("[!note]- Receipt") < note.index("[!quote]- Cited messages")
+
+
 def test_what_was_not_mended_stands_under_no_such_heading() -> None:
     """A heading promises nothing that its section does not hold."""
     assert "## Broke\n- " in a_note(findings=(said("problem", "no such tide", 2),))
@@ -399,7 +413,7 @@ def hostile(text: str, level: InsightLevel) -> str:
         Finding("point", text, text, (9,), details={"who": text}),
     )
     insight = an_insight(level, findings, title=text, engine="other", model=text, provenance={"note": text})
-    cited = (Message(3, Role.USER, Origin.HUMAN, text, speaker=text),)
+    cited = (Message(3, Role.USER, Origin.HUMAN, f"{text}\n{text}", speaker=text),)  # a quote of half of it
     name = text.replace("/", "").replace("\0", "") or "x"
     return report.render(
         a_session(title=text),

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from sessiontrackd.model import FLAT_RATE, Finding, Insight, Message, Session
 from sessiontrackd.report import _front
+from sessiontrackd.report._cited import cited
 from sessiontrackd.report._place import FOLDER_SUFFIX
 
 LISTS = {
@@ -44,7 +45,6 @@ _NO_DETAILS: Mapping[str, str | int | bool] = {
     **dict.fromkeys(("new", "done", "fixed", "unfinished", "offer"), False),
 }
 """Defaults of the details that a template may use of every finding."""
-MAX_CITED_CHARS = 600
 SHOWN_FILES, LEAST_FILES, LEAST_ROOT_CHARS = 7, 3, 9
 BRIEF_CHARS = 260
 """A reader decides in five seconds: so much of the outcome comes first."""
@@ -95,7 +95,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "instead": insight.provenance.get("instead", ""),
         "receipt": _receipt(session, insight, extra.zone),
         "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
-        "cited": [_cited(message) for message in extra.cited],
+        "cited": list(cited(extra.cited, findings)),
         "written_by": insight.model if any(each.origin == "model" for each in findings) else None,
     }
 
@@ -251,15 +251,6 @@ def _who(insight: Insight, facts: Mapping[str, Any]) -> list[str]:
         age = facts.get("prices_age_days")
         parts.append(f"priced {priced}" + (f" ({age} days old)" if age else ""))
     return parts
-
-
-def _cited(message: Message) -> dict[str, Any]:
-    """Return a message for the end of a long note, its middle left out."""
-    text = message.text
-    if len(text) > MAX_CITED_CHARS:
-        half = MAX_CITED_CHARS // 2
-        text = f"{text[:half].rstrip()}\n…\n{text[-half:].lstrip()}"
-    return {"index": message.index, "who": message.speaker or message.role.value, "text": text}
 
 
 def counted(number: int, noun: str) -> str:
