@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,12 @@ from sessiontrackd import config
 from sessiontrackd.config import Home
 from sessiontrackd.engines.command import MARK
 from sessiontrackd.pipeline import Rooms, open_rooms
+from sessiontrackd.pricing import usd_text
 from sessiontrackd.tokens import sized
 from sessiontrackd.worker import process_path
 from tests.counterpart import Counterpart, Fault
 from tests.test_insights import KEY, TALK, answer
+from tests.test_notes import talk
 
 CLIFF_TOKENS = 100_000  # of a prompt; one more makes every token five times dearer
 FOUNDED = {"kind": "decision", "text": "SQLite it is.", "quote": "Take SQLite with a nightly export", "messages": [2]}
@@ -97,6 +100,31 @@ def test_with_consent_and_a_budget_the_model_writes_and_the_receipt_says_what_it
     assert "> They take SQLite." in first
     assert "reserved_usd:" in first
     assert rooms.budget.status().spent_picousd == server.billed_picousd
+    rooms.close()
+
+
+def test_spending_is_told_by_the_recorded_project(place: Place, server: Counterpart) -> None:
+    """It counts against the budget of that name; where there is none the ledger has no name that it could not forget."""
+    rooms = place()
+    config.set_project_budget(rooms.home, "tide", "1usd")
+    rooms.close()
+    rooms = place()
+    consent(rooms, server)
+    folder = rooms.settings.folders[0].path
+    for name in ("tide", "ebb"):
+        (folder / f"{name}.jsonl").write_text(talk(f"{name}-1", f"mend the {name}", "and the tests", project=name))
+        asyncio.run(process_path(rooms, folder / f"{name}.jsonl"))
+
+    def costs() -> dict[str | None, Any]:
+        return {row["key"]: (row["sessions"], row["cost_usd"]) for row in rooms.budget.usage("project")["rows"]}
+
+    tide, ebb = (usd_text(charge.cost_picousd) for charge in server.bill)
+    assert costs() == {"tide": (1, tide), "ebb": (1, ebb)}
+    assert usd_text(rooms.budget.status(project="tide").spent_picousd) == tide
+    assert rooms.budget.status(project="ebb").spent_picousd == 0
+
+    rooms.budget.forget(session_id="ebb-1")
+    assert costs() == {"tide": (1, tide), None: (1, ebb)}
     rooms.close()
 
 

@@ -382,7 +382,7 @@ class TokenManager:
         """Return what we spent in a month (this one by default), in the shape of `usage --json`."""
         period = period or self._ledger.period()
         runs = self._ledger.store.read("SELECT * FROM usage WHERE period = ?", (period,))
-        return _usage.table(by, period, runs, self._ledger.attempts(period))
+        return _usage.table(by, period, runs, self._ledger.attempts(period), _usage.projects_of(self._ledger.store))
 
     def spent_on(self, day: date) -> int:
         """Return what was spent on a local day, in pico-USD: the day is that of the reservation."""

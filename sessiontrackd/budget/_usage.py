@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +54,15 @@ class Row(Struct):
         }
 
 
-def table(by: str, period: str | None, runs: list[sqlite3.Row], attempts: list[Attempt]) -> dict[str, Any]:
+def projects_of(store: Store) -> dict[int, str]:
+    """Return the project of each attempt's session, as far as it is known and not forgotten; the ledger has only a budget's."""
+    rows = store.read("SELECT attempt, project FROM purpose JOIN usage USING (session_id) WHERE project IS NOT NULL")
+    return {row["attempt"]: row["project"] for row in rows}
+
+
+def table(
+    by: str, period: str | None, runs: list[sqlite3.Row], attempts: list[Attempt], projects: Mapping[int, str]
+) -> dict[str, Any]:
     """Put sessions that ran and requests that were made into rows.
 
     Args:
@@ -61,6 +70,7 @@ def table(by: str, period: str | None, runs: list[sqlite3.Row], attempts: list[A
         period: for the heading.
         runs: rows of the table usage; they tell which sessions ran.
         attempts: of the ledger; they tell what was spent, to the pico-dollar.
+        projects: of attempts for which the ledger has none.
 
     Raises:
         ValueError: `by` is no column.
@@ -75,7 +85,8 @@ def table(by: str, period: str | None, runs: list[sqlite3.Row], attempts: list[A
         total.sessions.add(run["session_id"])
     for attempt in attempts:
         if attempt.is_spent:
-            rows[getattr(attempt.reserve, by)].add(attempt)
+            key = getattr(attempt.reserve, by)
+            rows[projects.get(attempt.reserve.id) if by == "project" and key is None else key].add(attempt)
             total.add(attempt)
     ordered = sorted(rows.items(), key=lambda item: (item[0] is None, item[0]))
     return {"period": period, "rows": [{"key": key, **row.as_json()} for key, row in ordered], "total": total.as_json()}
@@ -114,5 +125,6 @@ def forget(store: Store, *, source: bytes | None, session_id: str | None) -> Non
             if value is not None:
                 connection.execute(f"DELETE FROM purpose WHERE {column} = ?", (value,))
                 connection.execute(
-                    f"UPDATE usage SET session_id = 'forgotten', source = NULL WHERE {column} = ?", (value,)
+                    f"UPDATE usage SET session_id = 'forgotten', source = NULL, project = NULL WHERE {column} = ?",
+                    (value,),
                 )

@@ -101,7 +101,7 @@ OPTIONS: tuple[Option, ...] = (
         "global",
         "table of project = amount",
         {},
-        "Monthly budget of paid engines for a project, across its folders.",
+        "Monthly budget of paid engines for a project, across folders: their `project`, else the recorded one.",
         _values.project_amounts,
         "project_budgets",
     ),

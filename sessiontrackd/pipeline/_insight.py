@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import structs
 
+from sessiontrackd import report
 from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
 from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, as_allowed, is_begun
 from sessiontrackd.model import Degraded, Insight
@@ -72,7 +73,7 @@ async def stored_or_made(rooms: Rooms, work: Work, generator: AIInsightGenerator
     if stored is not None and not is_begun(stored):
         keep_as_own(rooms, work, reading, stored)
         return stored
-    where = (work.folder_name, work.folder.project)
+    where = (work.folder_name, budgeted_project(rooms, work, reading))
     is_pressed = work.named or rooms.batches.knows(work.path)  # what a person named, or is answered, goes on
     if generator.is_paid and not is_pressed:
         hold_back(rooms.budget, rooms.settings.may_run_ahead, work.degrade, *where)
@@ -149,6 +150,16 @@ async def by_local_engine(
     return insight
 
 
+def budgeted_project(rooms: Rooms, work: Work, reading: Reading) -> str | None:
+    """Return the project whose budget the work counts against: the folder's, else the recorded one if it has a budget.
+
+    The ledger forgets nothing, so no other name from a transcript gets into it.
+    """
+    recorded = report.project_name(reading.session.project)
+    has_budget = any(name == recorded for name, _ in rooms.settings.project_budgets)
+    return work.folder.project or (recorded if has_budget else None)
+
+
 async def made(
     rooms: Rooms, work: Work, generator: AIInsightGenerator, reading: Reading, so_far: Insight | None
 ) -> tuple[Insight, JobError | None]:
@@ -157,7 +168,7 @@ async def made(
     Returns:
         It, and why a long session was not asked about to its end.
     """
-    purpose = Purpose(work.folder_name, work.folder.project, work.path, work.attempts)
+    purpose = Purpose(work.folder_name, budgeted_project(rooms, work, reading), work.path, work.attempts)
     is_whole = work.again or work.in_batch or so_far is not None
     prior = None if is_whole else prior_of(rooms, work, reading.session.session_id)
     insight, reason = await generator.insight_so_far(reading, work.level, purpose, prior, so_far)
@@ -166,7 +177,6 @@ async def made(
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
         if generator.is_paid:
             rooms.batches.forget(generator.batch_name(reading, work.level))
-        rooms.budget.record(
-            reading.session, insight, folder=work.folder_name, project=work.folder.project, source=work.path
-        )
+        project = work.folder.project or report.project_name(reading.session.project)
+        rooms.budget.record(reading.session, insight, folder=work.folder_name, project=project, source=work.path)
     return insight, reason
