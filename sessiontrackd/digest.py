@@ -55,6 +55,7 @@ def compose(
     ours_picousd: int | None,
     note_path: Path | None = None,
     user_dir: Path | None = None,
+    mistakes: list[str] | None = None,
 ) -> str | None:
     """Return the digest of a period; None where nothing was worked on. The clock has no say in it.
 
@@ -65,6 +66,7 @@ def compose(
         ours_picousd: what our own insights cost in it; None where that is unknown.
         note_path: where it will stand, for its links.
         user_dir: the folder of the user's own templates.
+        mistakes: gets what is wrong with the user's template.
     """
     start, end = span.bounds(zone)
     told = history.told(start - LOOK_BACK, end)
@@ -84,7 +86,7 @@ def compose(
     }
     last = span.after - timedelta(1)
     about = {"digest_period": span.key, "digest_from": span.first, "digest_until": last, "sessions": len(inside)}
-    return report.render_digest(values, about, user_dir)
+    return report.render_digest(values, about, user_dir, mistakes)
 
 
 def still_open(told: Sequence[Told]) -> list[Item]:

@@ -10,7 +10,7 @@ from sessiontrackd import config, kernel, pipeline, templates
 from sessiontrackd.doctor._patient import FAILURE, OK, WARNING, Check, Patient, nearest
 from sessiontrackd.engines import engine_class
 from sessiontrackd.errors import SettingsError, UsageError
-from sessiontrackd.model import Folder, InsightLevel
+from sessiontrackd.model import Folder
 
 
 def settings(patient: Patient) -> Iterator[Check]:
@@ -72,22 +72,13 @@ def _folder(folder: Folder) -> tuple[str, str, str | None]:
 
 
 def page_templates(patient: Patient) -> Iterator[Check]:
+    folder = patient.home.templates_dir
     try:
-        number = templates.compiled(patient.home.templates_dir)
-        _tried(patient.home.templates_dir)
+        number = templates.compiled(folder)
+        mistakes = pipeline.mistakes_in(folder) if folder.is_dir() else []  # some show only when a note is made
     except SettingsError as error:
-        remedy = f"Fix what is in {patient.home.templates_dir}, or move it away to use the built-in ones."
-        yield Check("templates", FAILURE, str(error), remedy)
-    else:
+        number, mistakes = 0, [str(error)]
+    for mistake in mistakes:
+        yield Check("templates", FAILURE, mistake, None if mistake.endswith(templates.REMEDY) else templates.REMEDY)
+    if not mistakes:
         yield Check("templates", OK, f"all {number} of them can be used")
-
-
-def _tried(folder: Path) -> None:
-    """Make a note of each level by the user's templates, where there are any: some mistakes show only then."""
-    if not folder.is_dir():
-        return
-    for level in InsightLevel:
-        mistakes: list[str] = []
-        pipeline.preview(pipeline.SAMPLE, level, templates_dir=folder, mistakes=mistakes)
-        if mistakes:
-            raise SettingsError(mistakes[0])

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sessiontrackd import config, notes, report
+from sessiontrackd import config, notes
 from sessiontrackd.errors import Skipped
-from sessiontrackd.insights import AIInsightGenerator, Reading, read_session
-from sessiontrackd.model import InsightLevel, Job
+from sessiontrackd.model import Job
 from sessiontrackd.pipeline._batches import Post, take_back
 from sessiontrackd.pipeline._digests import composed, write_digest, write_late
 from sessiontrackd.pipeline._forget import Forgotten, Memory, forget, memory_of
 from sessiontrackd.pipeline._insight import insight_of, pause_of
 from sessiontrackd.pipeline._plan import Work, deserves_note, generator_of, plan, shelf_of
+from sessiontrackd.pipeline._preview import SAMPLE, mistakes_in, preview
 from sessiontrackd.pipeline._result import Note, as_result
 from sessiontrackd.pipeline._rooms import Rooms, open_rooms
-from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings, sessions_of, skip_what_was_read
+from sessiontrackd.pipeline._sessions import agents_of, keep_words, readings, skip_what_was_read
 from sessiontrackd.pipeline._words import cited
-from sessiontrackd.records import open_source
 
 __all__ = [
     "SAMPLE", "Forgotten", "Memory", "Note", "Rooms", "Work", "as_result", "composed", "forget", "generator_of", "gone", "memory_of",
-    "move_batches", "open_rooms", "plan", "preview", "process_job", "write_digest", "write_due_digests", "write_indexes",
+    "mistakes_in", "move_batches", "open_rooms", "plan", "preview", "process_job", "write_digest", "write_due_digests", "write_indexes",
 ]  # fmt: skip
 
-SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "tide-import.jsonl"  # to try out whether notes can be made
 INDEX_DELAY_S = 60.0  # while work goes on, an index note is written once in so long
 
 
@@ -103,36 +100,3 @@ def write_due_digests(rooms: Rooms) -> list[Path]:
             config.digest_done(rooms.home, span.key, now)
             written.append(path)
     return written
-
-
-def preview(
-    path: Path,
-    level: InsightLevel,
-    zone: tzinfo | None = None,
-    templates_dir: Path | None = None,
-    mistakes: list[str] | None = None,
-) -> str:
-    """Return the note of a transcript's newest session, made by the local engine; nothing is written or kept.
-
-    Raises:
-        JobError: the file holds no session that can be read.
-    """
-    source = open_source(path)
-    found = [read_session(opened, level=level) for opened in sessions_of(source)]
-    newest = max(found, key=_ended)
-    insight = asyncio.run(AIInsightGenerator().insight(newest, level))
-    return report.render(
-        newest.session,
-        insight,
-        source=path,
-        source_sha256=source.sha256,
-        zone=zone,
-        user_dir=templates_dir,
-        mistakes=mistakes,
-    )
-
-
-def _ended(reading: Reading) -> float:
-    """Return when a session ended, for sorting; one without times comes first."""
-    ended_at = reading.session.ended_at
-    return ended_at.timestamp() if ended_at else 0.0

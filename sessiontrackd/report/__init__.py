@@ -180,6 +180,7 @@ def render_index(
     previous: str | None = None,
     zone: tzinfo | None = None,
     user_dir: Path | None = None,
+    mistakes: list[str] | None = None,
 ) -> str:
     """Return the index note of an archive or of a project in a vault, newest session first.
 
@@ -192,6 +193,7 @@ def render_index(
         previous: the index as it is now; what a person added to it is carried over.
         zone: the zone that dates are in.
         user_dir: the folder of the user's own templates.
+        mistakes: gets what is wrong with the user's template.
     """
     ordered = sorted(entries, key=_newest_first)
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -207,20 +209,26 @@ def render_index(
         "tags": ["ai-session-index"],
         "sessions": len(entries),
     }
-    text = _with_front(readable, _body("index", values, user_dir), {})
+    text = _with_front(readable, _body("index", values, user_dir, mistakes), {})
     return _kept.carried_over(previous, text) if previous is not None else text
 
 
-def render_digest(values: Mapping[str, Any], about: Mapping[str, Any], user_dir: Path | None = None) -> str:
+def render_digest(
+    values: Mapping[str, Any],
+    about: Mapping[str, Any],
+    user_dir: Path | None = None,
+    mistakes: list[str] | None = None,
+) -> str:
     """Return the note of a period.
 
     Args:
         values: for the template: plain, nothing escaped yet.
         about: its front matter: digest_period, digest_from, digest_until, sessions.
         user_dir: the folder of the user's own templates.
+        mistakes: gets what is wrong with the user's template.
     """
     readable = {"kind": "digest", **about, "tags": ["ai-session-digest"]}
-    return _with_front(readable, _body("digest", values, user_dir), {})
+    return _with_front(readable, _body("digest", values, user_dir, mistakes), {})
 
 
 def address(path: Path, base: Path | None) -> str:

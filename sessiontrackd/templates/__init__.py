@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import jinja2
 
 __all__ = [
+    "REMEDY",
     "Safe",
     "callout",
     "code",
@@ -59,6 +60,8 @@ MAX_S = 2.0
 """How long one template may run; ours take about a millisecond."""
 OURS = "!base"
 """The prefix under which a user's template reaches the one of ours that it covers."""
+
+REMEDY = "Mend it, or move it away to get ours back."
 
 _MISTAKES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a wrong template may raise while it runs."""
@@ -101,7 +104,7 @@ def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -
     except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
         where, what = place_of(error, f"{name}{SUFFIX}"), str(error).rstrip(".") or type(error).__name__
         what = f"there is no template {error.name}" if isinstance(error, jinja2.TemplateNotFound) else what
-        raise SettingsError(f"{where}: {what}. Mend it, or move it away to get ours back.") from error
+        raise SettingsError(f"{where}: {what}. {REMEDY}") from error
 
 
 def filled(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -> tuple[str, str | None]:
