@@ -231,6 +231,7 @@ def put(folder: Path, name: str, text: str) -> Path:
         "{{ x ~ x }}",
         "{{ 'a'|md ~ x }}",
         "{{ [x, x]|join(', ') }}",
+        "{{ ['a', 'b']|join(x) }}",
         "{% macro m(y) %}{{ y }}{% endmacro %}{{ m(x) }}",
         "{% set y %}{{ x }}{% endset %}{{ y }}",
         "{% autoescape false %}{{ x }}{% endautoescape %}",
@@ -257,6 +258,10 @@ def test_a_forgotten_filter_costs_nothing(tmp_path: Path, template: str) -> None
         "{{ (x|md)[0] }}",
         "{{ 'a' * 1000000000 }}",
         "{{ 9 ** 99999999 }}",
+        "{{ [1]|batch(1000000000, 2)|list }}",
+        "{{ [1]|slice(1000000000)|list }}",
+        "{{ 1|round(1000000000, 'ceil') }}",
+        "{{ [[1], [2]]|sum(start=[]) }}",
         "{{ x.format(x) }}",
         "{{ 'a'.center(1000000000) }}",
         "{{ missing }}",
@@ -275,14 +280,41 @@ def test_what_a_template_may_not_do_is_an_error_with_its_line(tmp_path: Path, te
         templates.render("one", {"x": "text", "items": [1]}, folder)
 
 
-def test_an_endless_template_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loops keep time, although they print nothing."""
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3,
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(99) }}",
+        "{% set n = (n or 99) - 1 %}{% if n %}{% include 'one.md.j2' %}{% include 'one.md.j2' %}{% endif %}",
+    ],
+)
+def test_an_endless_template_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str) -> None:
+    """Loops, macros and inclusions keep time, although they print nothing."""
     monkeypatch.setattr(templates, "MAX_S", 0.05)
-    nested = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
-    folder = put(tmp_path / "mine", "one", nested)
+    folder = put(tmp_path / "mine", "one", template)
 
     with pytest.raises(SettingsError, match="runs too long"):
+        templates.render("one", {"n": 0}, folder)
+
+
+@pytest.mark.parametrize(
+    "doubled", ["[s.x, s.x]", "(s.x, s.x)", "{1: s.x, 2: s.x}", "s.x ~ s.x", "[s.x, s.x]|join", "s.x * s.x"]
+)
+def test_what_doubles_at_each_turn_is_stopped(tmp_path: Path, doubled: str) -> None:
+    """Text, lists and numbers cannot fill the memory in the time that a template has."""
+    loop = f"{{% for a in range(999) %}}{{% set s.x = {doubled} %}}{{% endfor %}}"
+    folder = put(tmp_path / "mine", "one", f"{{% set s = namespace(x=9) %}}\n{loop}\n")
+
+    with pytest.raises(SettingsError, match=r"one\.md\.j2, line 2: (it makes|its numbers)"):
         templates.render("one", {}, folder)
+
+
+def test_a_namespace_does_not_show_what_it_holds(tmp_path: Path) -> None:
+    """Of which there may be no end."""
+    loop = "{% for a in range(99) %}{% set s.x = namespace(a=s.x, b=s.x) %}{% endfor %}{{ s.x }}"
+    folder = put(tmp_path / "mine", "one", f"{{% set s = namespace(x=9) %}}{loop}")
+
+    assert len(templates.render("one", {}, folder)) < 100
 
 
 def test_a_flood_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
