@@ -304,6 +304,46 @@ def test_a_fix_is_named_only_where_it_is_likely() -> None:
     assert [part.details["edited"] for part in work.facts().of("problem")[0].parts] == [False]
 
 
+def test_what_was_edited_before_another_error_did_not_mend_it() -> None:
+    """Nor does the cause of the first explain the second; that the same one came back in another place does not count."""
+    work = (
+        Talk()
+        .human("upgrade it, please")
+        .model("", bash("make test", "error: no name ugettext in line 3", failed=True))
+    )
+    work.model("The root cause is that the name was removed in the fourth version.", edit("models.py", "1", "2"))
+    again = work.messages[:]
+    work.model("", bash("make test", "error: the page answers 403 instead", failed=True)).model(
+        "", edit("settings.py", "1", "2")
+    )
+    facts = work.model("", bash("make test", "done")).model("The tests pass again now.").facts()
+    work.messages = again
+    work.model("", bash("make test", "error: no name ugettext in line 7", failed=True)).model(
+        "", edit("forms.py", "1", "2")
+    )
+    same = work.model("", bash("make test", "done")).model("The tests pass again now.").facts()
+
+    assert [[part.text for part in problem.parts] for problem in facts.of("problem")] == [["settings.py"]]
+    assert [part.text for problem in same.of("problem") for part in problem.parts if part.kind == "fix"] == [
+        "forms.py, models.py"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ("/src/Menu.vue\n  12:3  error  'open' is never reassigned  prefer-const\n\n✖ 1 problem (1 error, 0 warnings)", "12:3 error 'open' is never reassigned prefer-const"),
+        ("--- FAIL: TestBurst (0.02s)\n    limit_test.go:48: got 11 allowed, want 10\nFAIL\texample.com/limit\t0.2s", "limit_test.go:48: got 11 allowed, want 10"),
+        ("Value '/usr/lib/jvm' given for java.home is invalid\nBUILD FAILED in 1s", "Value '/usr/lib/jvm' given for java.home is invalid"),
+    ],
+)  # fmt: skip
+def test_an_error_is_told_by_what_was_wrong(result: str, line: str) -> None:
+    """Not by how many there were or that it failed."""
+    facts = Talk().human("mend it, please").model("", bash("make lint", result, failed=True)).model("It fails.").facts()
+
+    assert texts(facts.of("problem")) == [line]
+
+
 def test_the_same_error_of_two_commands_is_one_problem() -> None:
     """`build` and `check` that fail alike broke once."""
     work = Talk().human("make the build pass again").model("", bash("make build", "error: no x here", failed=True))
@@ -699,6 +739,25 @@ def test_an_empty_session_has_no_facts() -> None:
 
     assert [finding.kind for finding in facts.findings] == ["figures"]
     assert facts.title == ""
+
+
+def test_keywords_name_a_subject() -> None:
+    """Neither the day or the hour nor the endings of Japanese words do."""
+    english = (
+        Talk()
+        .human("the tide import stops every Monday morning again")
+        .model("The tide import waits for another day of tides, as it has on Monday.")
+    )
+    japanese = (
+        Talk()
+        .human("納期が遅れることを伝えるメールを書いてください。")
+        .model("納期が遅れております。納期は来週となります。ご迷惑をおかけしております。")
+    )
+
+    assert not {"monday", "morning", "day", "another", "every"} & {*english.facts().keywords}
+    assert {"tide", "import"} <= {*english.facts().keywords}
+    assert "納期" in japanese.facts().keywords
+    assert not {"ます", "てお", "おり", "りま"} & {*japanese.facts().keywords}
 
 
 def test_keywords_are_never_a_hidden_word() -> None:

@@ -28,7 +28,7 @@ _TAKES_ON = lazy_regex(
 
 def is_left(low: str) -> bool:
     """Say whether a lowered sentence names work that is left."""
-    return _LEFT.search(low) is not None
+    return any(hint in low for hint in LEFT_HINTS) and _LEFT.search(low) is not None
 
 
 def takes_on(low: str) -> bool:

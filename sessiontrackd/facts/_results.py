@@ -22,13 +22,13 @@ _ERROR = lazy_regex(
     re.IGNORECASE,
 )
 _SPECIFIC = lazy_regex(
-    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d+)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|No such file|not found|denied|undefined:",
+    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d+)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|_test\.go:\d+: |^\s*\d+:\d+\s+error\s|No such file|not found|denied|undefined:",
     re.IGNORECASE,
 )
 _DULL = lazy_regex(
     r"^\s*(?:exit code:? \d+|process exited with code.*|wall time.*|chunk id.*|original token count.*|output:|total output lines.*|"
     r"make(?:\[\d+\])?: \*\*\* .*|error: (?:recipe|task|command|script) .*(?:failed|exited).*|npm err! (?:code|errno|path|command|lifecycle).*|"
-    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|\$ .*|\[[\w:-]+\] (?:ERROR )?(?:task|command|script)?\s*(?:failed|\$).*|FAIL\s+\S+(?:\s+(?:\[build failed\]|[\d.]+m?s))?|[\d\s+·.-]*[│┃|].*|[├└╰╭─].*|coverage: .*|(?:test suites|snapshots|time|duration|start at|ran all test suites):? .*)\s*$",
+    r"ELIFECYCLE.*|\s*at .*|-+|=+|FAIL|error|\[mise\].*|exit status \d+|.*exited with code \d+\.?|\{.*\}|~+|\^+|Found \d+ errors?.*|.*a complete log of this run.*|npm err(?:or|!) command.*|waiting for the debugger.*|debugger attached.*|command exited.*|> .*|.*[━─]{5}.*|Found \d+ (?:warnings?|infos?).*|Checked \d+ files.*|npm err(?:or|!) lifecycle.*|× (?:some errors|formatter would|file content differs) .*|npm err(?:or|!) (?:code|path|workspace|location|command).*|\$ .*|\[[\w:-]+\] (?:ERROR )?(?:task|command|script)?\s*(?:failed|\$).*|FAIL\s+\S+(?:\s+(?:\[build failed\]|[\d.]+m?s))?|[\d\s+·.-]*[│┃|].*|[├└╰╭─].*|coverage: .*|BUILD FAILED.*|[✖✗×] \d+ problems? .*|done\. pass=.*|(?:test suites|snapshots|time|duration|start at|ran all test suites):? .*)\s*$",
     re.IGNORECASE,
 )
 _HINTS = (

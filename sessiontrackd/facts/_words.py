@@ -26,10 +26,15 @@ NO_KEYWORD = _set(
     add added check code create created fix fixed file files make made need new now one please run set sure test
     tests update updated use used using want work works also first second like look good great thanks two way
     instead still already done yes maybe kind sort actually basically something thing things guess mean bit lot stuff
-    alright talk said say people point idea question questions okay um uh yeah hmm mmm sorry thank anything everything
+    alright talk said say says people point idea question questions okay um uh yeah hmm mmm sorry thank anything everything
+    day days week weeks today tomorrow yesterday morning afternoon evening tonight next last back away another every
+    always never around whole much many whats i've i'd
     """
 )
 """Words of every working session, which say nothing about this one."""
+
+WEEKDAYS = _set("monday tuesday wednesday thursday friday saturday sunday")
+"""No keywords, but a name may hold one: Black Friday."""
 
 FOREIGN = _set(
     """
@@ -60,13 +65,17 @@ NO_TERM = STOP_WORDS | NO_KEYWORD | FOREIGN
 _TOKEN = lazy_regex(r"[^\W_]+(?:['’][^\W_]+)*")
 _SPACED = bytes(code if chr(code).isalnum() or chr(code) == "'" else 32 for code in range(128)).ljust(256)
 _WIDE_RUN = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+_ENDING = lazy_regex(r"[\u3040-\u309f]{1,2}|.[\u3040-\u309f]|[\u3040-\u309f].")
+"""A pair of characters with one that Japanese writes endings with."""
 _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
 
 
 def may_be_keyword(term: str) -> bool:
-    """Say whether a term may name a subject; of a script without spaces a pair of characters may."""
+    """Say whether a term may name a subject; of a script without spaces a pair of characters may, unless it is an ending."""
     least = 3 if term.isascii() or not _WIDE_RUN.match(term) else 2
-    return len(term) >= least and term not in NO_TERM and not term.isdigit() and "'" not in term
+    if len(term) < least or term in NO_TERM or term in WEEKDAYS or term.isdigit() or "'" in term:
+        return False
+    return term.isascii() or not _ENDING.fullmatch(term)
 
 
 def stem(word: str) -> str:

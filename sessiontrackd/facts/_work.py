@@ -29,6 +29,7 @@ _REFUSED = (
     "user aborted", "request interrupted", "command aborted", "aborted by", "hook blocked", "hook denied",
 )  # fmt: skip
 """How a tool says that a command was not run."""
+_FIGURES = lazy_regex(r"[\d\W_]+")
 _SHA_TASK = lazy_regex(r"#?(\d+)")
 
 
@@ -223,6 +224,9 @@ class Work:
         if known:
             self._open[command.key] = known
             known.times += 1
+            if known.edited and _unlike(known.line.raw, found.raw):  # what was edited so far mended another error
+                known.edited.clear()
+                known.cause = None
             known.line = found
             return
         problem = Problem(found, command, shown, index)
@@ -321,6 +325,11 @@ class Work:
             end = result.find('"', start)
             if len(self.answers) < 50 and end > start:
                 self.answers.append((shown, clip(result, (start, end), index)))
+
+
+def _unlike(one: str, two: str) -> bool:
+    """Say whether two error lines differ in more than figures and space."""
+    return _FIGURES.sub("", one) != _FIGURES.sub("", two)
 
 
 def _test_line(call: ToolCall, index: int) -> Clip | None:
