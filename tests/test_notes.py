@@ -110,6 +110,17 @@ def test_a_vault_has_names_for_people_and_an_index_a_project(desk: Callable[...,
     assert "88bb" not in index
 
 
+def test_a_session_of_commands_that_steer_the_tool_gets_no_note(desk: Callable[..., Desk]) -> None:
+    """However many they are, there is nothing to tell; the index counts it."""
+    at = desk()
+    record = {"type": "user", "sessionId": SESSION, "cwd": "/home/p/tide", "timestamp": "2026-03-14T09:00:00Z"}
+    said = [record | {"uuid": f"u{n}", "message": {"role": "user", "content": text}} for n, text in enumerate("..")]
+    at.drop("a.jsonl", "".join(json.dumps(each) + "\n" for each in said))
+
+    assert at.notes() == []
+    assert "1 session without a title" in (at.vault / "tide" / "tide.md").read_text()
+
+
 def test_a_short_session_gets_its_note_when_a_person_names_it(desk: Callable[..., Desk]) -> None:
     """The index then leads to it."""
     at = desk()

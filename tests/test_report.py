@@ -837,18 +837,27 @@ def entries(folder: Path) -> Iterator[report.IndexEntry]:
     )
     yield report.IndexEntry("c", "Hello", datetime(2026, 3, 15, tzinfo=UTC))
     yield report.IndexEntry("d", "When?", None)
+    yield from (report.IndexEntry(f"e{n}", "", datetime(2025, 12, 2, tzinfo=UTC)) for n in range(2))
 
 
 def test_an_index_lists_every_session(tmp_path: Path) -> None:
-    """Newest first, by month; a link where there is a note, a line where there is none."""
+    """Newest first, by month; a link where there is a note, a line where there is none, a number of those without a title."""
     text = report.render_index(list(entries(tmp_path)), title="conversations.json", index_path=tmp_path / "index.md")
 
     assert body_of(text) == (
-        "# `conversations.json`\n\n4 sessions · 2 open\n\n"
+        "# `conversations.json`\n\n6 sessions · 2 open\n\n"
         "## 2026-03\n- 2026-03-15 Hello\n- 2026-03-14 [New one](2026-03-14%20New%20one%20%28bbbb%29.md) · 2 open\n\n"
-        "## 2025-12\n- 2025-12-01 [Old &lt;b>one&lt;/b>](2025-12-01%20Old%20%28aaaa%29.md) – done (m1)\n\n"
+        "## 2025-12\n- 2025-12-01 [Old &lt;b>one&lt;/b>](2025-12-01%20Old%20%28aaaa%29.md) – done (m1)\n"
+        "- … 2 more without a title\n\n"
         "## Undated\n- When?\n"
     )
+
+
+def test_a_note_without_a_title_is_linked_by_the_name_that_heads_it() -> None:
+    """Not as "Untitled", under which nobody knows it."""
+    note = a_note(earlier=("", Path("/talks/tide.jsonl.insights.md")))
+
+    assert note.endswith("\nEarlier: [`tide.jsonl`](tide.jsonl.insights.md)\n")
 
 
 def test_an_index_does_not_depend_on_order(tmp_path: Path) -> None:

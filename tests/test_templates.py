@@ -330,7 +330,7 @@ def test_a_user_covers_one_block(tmp_path: Path) -> None:
     """A user's template extends ours under `!base` and changes what it names; a change on disk counts at once."""
     text = '{% extends "!base/index.md.j2" %}{% block title %}# Mine: {{ title }}\n{% endblock %}'
     folder = put(tmp_path / "mine", "index", text)
-    values = {"title": "a <b>", "count": 0, "open_items": 0, "groups": {}}
+    values = {"title": "a <b>", "figures": ["0 sessions"], "groups": {}}
 
     first = templates.render("index", values, folder)
     put(folder, "index", text.replace("Mine", "Yours, and longer"))

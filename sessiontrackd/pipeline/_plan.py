@@ -137,8 +137,8 @@ def shelf_of(rooms: Rooms, work: Work, is_archive: bool) -> notes.Shelf:
 def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     """Say whether a session gets a note and an engine's time.
 
-    A sub-agent is a line in its parent's note; a short session of an archive is a line in the index, and so is one in
-    a vault or a tool's folder, unless a person named it.
+    A sub-agent is a line in its parent's note; a short session of an archive, or one of nothing but commands that steer
+    a tool, is a line in the index, and so is one in a vault or a tool's folder, unless a person named it.
 
     Raises:
         Skipped: the transcript is a sub-agent's, and nobody named it.
@@ -147,7 +147,8 @@ def deserves_note(work: Work, reading: Reading, is_one_of_many: bool) -> bool:
     if session.details.get("subagent") and not work.named:
         raise counts_under(session.parent_id)
     of_many = is_one_of_many or (not work.named and bool(work.folder.preset or report.is_vault(work.folder.output)))
-    return not of_many or session.human_turns >= LEAST_ASKS or bool(reading.facts.of("file"))
+    says = any(finding.kind != "figures" for finding in reading.facts.findings)
+    return not of_many or (session.human_turns >= LEAST_ASKS and says) or bool(reading.facts.of("file"))
 
 
 def counts_under(parent_id: str | None) -> Skipped:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -195,13 +196,20 @@ def render_index(
         user_dir: the folder of the user's own templates.
         mistakes: gets what is wrong with the user's template.
     """
-    ordered = sorted(entries, key=_newest_first)
     groups: dict[str, list[dict[str, Any]]] = {}
-    for entry in ordered:
+    nameless: Counter[str] = Counter()
+    for entry in sorted(entries, key=_newest_first):
         at = local(entry.started_at, zone) if entry.started_at else None
-        groups.setdefault(f"{at:%Y-%m}" if at else "Undated", []).append(_line(entry, at, index_path.parent))
+        lines = groups.setdefault(month := f"{at:%Y-%m}" if at else "Undated", [])
+        if entry.title or entry.path:
+            lines.append(_line(entry, at, index_path.parent))
+        else:
+            nameless[month] += 1
+    for month, count in nameless.items():
+        groups[month].append(_line(IndexEntry("", _without_title(count, bool(groups[month])), None), None, index_path))
     open_items = sum(entry.open_items for entry in entries)
-    values = {"title": title, "groups": groups, "count": len(entries), "open_items": open_items}
+    figures = [counted(len(entries), "session"), *([f"{open_items:,} open"] if open_items else [])]
+    values = {"title": title, "groups": groups, "figures": figures}
     readable = {
         "source": display(source.name) if source else None,
         "kind": "index",
@@ -367,6 +375,11 @@ def _tidy(body: str) -> str:
 def _newest_first(entry: IndexEntry) -> tuple[float, str, str]:
     """Return what an index is sorted by."""
     return -(entry.started_at.timestamp() if entry.started_at else 0.0), entry.title, entry.session_id
+
+
+def _without_title(count: int, is_rest: bool) -> str:
+    """Return how a month's sessions without a title and a note are told: there is nothing else to say of them."""
+    return f"… {count:,} more without a title" if is_rest else f"{counted(count, 'session')} without a title"
 
 
 def _line(entry: IndexEntry, at: datetime | None, base: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sessiontrackd import templates
 from sessiontrackd.report import _front, _kept, _write
+from sessiontrackd.report._place import FOLDER_SUFFIX
 from sessiontrackd.report._view import relative
 
 MARKDOWN, WIKILINKS, NO_LINKS = "markdown", "wikilinks", "none"
@@ -43,7 +44,8 @@ def with_link(text: str, title: str, note: Path, base: Path, links: str) -> str 
     if links == WIKILINKS and is_plain:  # any other name does something in some renderer
         shown = f"[[{note.stem}]]"
     else:
-        shown = templates.link(templates.short(title or "Untitled", MAX_TITLE_CHARS), relative(note, base))
+        named = title or note.stem.removesuffix(FOLDER_SUFFIX)
+        shown = templates.link(templates.short(named, MAX_TITLE_CHARS), relative(note, base))
     return _with_line(text, f"{_kept.EARLIER}{shown}")
 
 
