@@ -315,6 +315,21 @@ def test_a_new_export_writes_only_what_changed(desk: Callable[..., Desk], tmp_pa
     assert stamps(folder) == after
 
 
+def test_a_note_tells_of_the_newer_export_when_the_older_one_is_deleted(desk: Callable[..., Desk]) -> None:
+    """In a vault it has one note; a conversation that the newer one does not hold says that its transcript is gone."""
+    at = desk()
+    alder, birch = (conversation(name, "what is it?", "why?") for name in ("alder", "birch"))
+    old = at.drop("conversations.json", json.dumps([alder, birch, conversation("cedar", "what?", "why?")]))
+    at.drop("conversations (1).json", json.dumps([alder, birch]))
+    old.unlink()
+    at.process("conversations.json")
+    at.process("conversations (1).json")
+
+    texts = {name: at.notes(f"About {name}")[0].read_text() for name in ("alder", "birch", "cedar")}
+    assert {name for name, text in texts.items() if "no longer where it was" in text} == {"cedar"}
+    assert {name for name, text in texts.items() if 'source: "conversations (1).json"' in text} == {"alder", "birch"}
+
+
 def test_a_conversation_that_was_renamed_has_its_new_title(desk: Callable[..., Desk]) -> None:
     """In its note, in the index and in the digest; the note keeps its name, and no other note is touched."""
     at = desk("beside")

@@ -80,6 +80,16 @@ class Reports:
         """Return the notes of a transcript, in the order in which they were first written."""
         return self._found("WHERE source = ? ORDER BY rowid", source)
 
+    def held_elsewhere(self, source: bytes) -> list[bytes]:
+        """Return the transcripts that hold sessions of this one's notes, and have no note of these themselves."""
+        rows = self._store.read(
+            "SELECT DISTINCT other.source FROM report JOIN session AS other USING (session_id) "
+            "WHERE report.source = ? AND NOT report.is_deleted AND other.source != report.source AND NOT EXISTS "
+            "(SELECT 1 FROM report AS own WHERE (own.session_id, own.source) = (other.session_id, other.source))",
+            (source,),
+        )
+        return [row[0] for row in rows]
+
     def at(self, path: bytes) -> Report | None:
         """Return the note at this place."""
         return next(iter(self._found("WHERE path = ?", path)), None)

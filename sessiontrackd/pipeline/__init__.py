@@ -66,10 +66,12 @@ async def process_job(rooms: Rooms, job: Job) -> list[Note]:
 
 
 def gone(rooms: Rooms, path: bytes) -> bool:
-    """Say whether a transcript is no longer there; its notes stay and say so."""
+    """Say whether a transcript is no longer there; its notes stay and say so, or tell of another one that holds the same."""
     if os.path.lexists(path):
         return False
     notes.say_gone(rooms.history, path)
+    for other in filter(os.path.lexists, rooms.history.notes.held_elsewhere(path)):
+        rooms.queue.look_again(other)
     return True
 
 

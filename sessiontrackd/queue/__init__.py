@@ -336,6 +336,15 @@ class Queue:
                 {"path": path, "before": before, "held_only": held_only, "now": ms_of(self._now())},
             ).rowcount
 
+    def look_again(self, path: bytes) -> None:
+        """Let a transcript that is done wait again, although it has not changed."""
+        with self._store.immediate() as connection:
+            connection.execute(
+                "UPDATE job SET state = 'waiting', attempts = 0, not_before_at = 0, waiting_at = ? "
+                "WHERE path = ? AND state = 'done'",
+                (ms_of(self._now()), path),
+            )
+
     def leave(self, path: bytes, reason: str) -> None:
         """Leave a transcript alone until it changes or a person names it."""
         with self._store.immediate() as connection:
