@@ -494,6 +494,16 @@ def test_vault_names_are_for_people() -> None:
     assert report.index_place(first.parent, output="vault:/vault") == Path("/vault/agentv/agentv.md")
 
 
+@pytest.mark.parametrize(
+    ("project", "folder"), [("CON", "_CON"), ("aux.h", "_aux.h"), ("Com1", "_Com1"), ("console", "console")]
+)
+def test_a_vault_can_be_synced_to_windows(project: str, folder: str) -> None:
+    """Where no folder may be called like a device."""
+    path = report.place(Path("/t/a.jsonl"), a_session(), output="vault:/vault", many=False, project=project)
+
+    assert path.parent.name == folder
+
+
 def test_an_archive_gets_a_folder() -> None:
     """A transcript with many sessions gets a folder with a note a session and an index."""
     path = report.place(Path("/t/conversations.json"), a_session(), output="beside", many=True, title="A better one")

@@ -25,6 +25,8 @@ ROOM_BYTES = len(".99.md") - len(".md")
 MAX_TITLE_CHARS = 80
 _UNFIT = re.compile(r"[/\\:*?\"<>|#^\[\]%\x00-\x1f\x7f]+")
 """What a file system, a sync service or a wiki link does not take in a name."""
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+"""Names of devices on Windows, to which a vault may be synced: with any extension no file can be called so there."""
 
 _VERSION = re.compile(r"(?:(?<=\.insights)|(?<=\)))\.(\d{1,2})\.md$")
 
@@ -106,7 +108,8 @@ def version(path: Path) -> int:
 def safe_name(text: str) -> str:
     """Make a file name of any text: one visible line without separators, dots at its ends or what sync services refuse."""
     name = " ".join(_UNFIT.sub(" ", one_line(text)).split())
-    return _cut_name(name.strip(". "), "", limit_bytes=MAX_NAME_BYTES - 40)
+    name = name.strip(". ")
+    return _cut_name(f"_{name}" if _RESERVED.match(name) else name, "", limit_bytes=MAX_NAME_BYTES - 40)
 
 
 def project_name(directory: str | None) -> str | None:
