@@ -661,6 +661,16 @@ def test_an_editor_may_lay_the_front_matter_out_anew(path: Path) -> None:
     assert path.read_text("utf-8") == text
 
 
+def test_a_formatter_may_space_the_lines_anew(path: Path) -> None:
+    """Empty lines around headings and lists are no edit, and no reason to write."""
+    report.write(path, a_note())
+    text = edited(path, ("## Decided\n", "## Decided\n\n"), ("---\n\n#", "---\n#"), ("\n\n## Files", "\n\n\n## Files"))
+
+    assert report.write(path, a_note()).outcome == report.UNCHANGED
+    assert path.read_text("utf-8") == text
+    assert report.write(path, a_note(InsightLevel.MINIMAL)) == report.Written(path, report.WRITTEN)
+
+
 @pytest.mark.parametrize(
     "change",
     [

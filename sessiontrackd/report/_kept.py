@@ -1,4 +1,4 @@
-"""What a person did to a note and what of it counts: ticked boxes, added properties and the part under `## Notes` do not.
+"""What a person did to a note and what of it counts: ticked boxes, added properties, empty lines and the part under `## Notes` do not.
 
 Nor does the last line, which links the note before this one: an editor changes it when it moves or renames that note.
 """
@@ -25,7 +25,10 @@ _EARLIER = lazy_regex(rf"^{EARLIER}\[.*[\])]$")
 
 
 class Kept(Struct, frozen=True):
-    """A note taken apart: its front matter, its body as this program would have written it, and what a person added."""
+    """A note taken apart: its front matter, its body as this program wrote it but for empty lines, and what a person added.
+
+    Formatters put empty lines around headings and lists, and take others away.
+    """
 
     front: str
     body: str
@@ -52,7 +55,7 @@ def taken_apart(text: str) -> Kept | None:
     body, notes = _without_notes(parts[1], _front.recorded_sha256(parts[0]))
     body, earlier = _without_earlier(body)
     ticks: list[tuple[str, str, str]] = []
-    lines = [_unticked(line.rstrip(), ticks) for line in body.strip("\n").split("\n")]
+    lines = [_unticked(line.rstrip(), ticks) for line in body.split("\n") if line.strip()]
     return Kept(parts[0], "\n".join(lines) + "\n", tuple(ticks), notes, earlier)
 
 
