@@ -344,6 +344,15 @@ def test_an_error_is_told_by_what_was_wrong(result: str, line: str) -> None:
     assert texts(facts.of("problem")) == [line]
 
 
+def test_what_is_asked_again_is_told_once() -> None:
+    """A person who takes an answer back and asks anew says nothing new; the steps stay two."""
+    ask, answer = "Please sort the tide tables by month.", "They are sorted by month now, the oldest first."
+    facts = Talk().human(ask).model(answer).human("And by year?").model("Yes, I did.").human(ask).model(answer).facts()
+
+    assert [(finding.text, finding.messages) for finding in facts.of("ask")] == [(ask, (1, 5)), ("And by year?", (3,))]
+    assert [finding.text for finding in facts.of("segment")].count(ask) == 2
+
+
 def test_the_same_error_of_two_commands_is_one_problem() -> None:
     """`build` and `check` that fail alike broke once."""
     work = Talk().human("make the build pass again").model("", bash("make build", "error: no x here", failed=True))

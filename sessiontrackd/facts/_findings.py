@@ -114,8 +114,13 @@ class Maker:
             return
         segments = [segment for segment in self._talk.segments.top(TIMELINE) if not segment.again]
         said = [segment for segment in segments if not segment.thin] or segments[:1]
+        asked: dict[str, Finding] = {}
         for segment in said:
-            yield _also(self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number), segment)
+            ask = _also(self._quote("ask", segment.ask, SHORT_CHARS, number=segment.number), segment)
+            first = asked.setdefault(ask.text.lower(), ask)
+            if first is not ask:  # the same was asked again, and is told once
+                asked[ask.text.lower()] = structs.replace(first, messages=(*first.messages, *ask.messages))
+        yield from asked.values()
 
     def _outcome(self) -> Iterator[Finding]:
         reply = self.outcome_reply()

@@ -161,8 +161,8 @@ def link(text: object, target: object) -> Safe:
 
 
 def references(messages: Iterable[object]) -> Safe:
-    """Return ` [m3] [m5]`, with the space in front; nothing where there are none."""
-    return Safe("".join(f" [m{int(str(message))}]" for message in messages))
+    """Return ` [m3] [m5]`, in order and with the space in front; nothing where there are none."""
+    return Safe("".join(f" [m{number}]" for number in sorted({int(str(message)) for message in messages})))
 
 
 def callout(value: Safe) -> Safe:
