@@ -313,8 +313,12 @@ def _tells_of_another(history: History, shelf: Shelf, known: Report, insight: In
     """Say whether the note in the vault tells of another transcript that is still there and holds as much."""
     if known.source in (b"", shelf.path) or not os.path.lexists(known.source) or not os.path.lexists(known.path):
         return False
-    theirs, mine = (history.extent_of(known.session_id, source) for source in (known.source, shelf.path))
-    return (*theirs, LEVELS.index(known.level)) >= (*mine, LEVELS.index(insight.level.value))
+    extents = (history.extent_of(known.session_id, source) for source in (known.source, shelf.path))
+    levels = (LEVELS.index(level) for level in (known.level, insight.level.value))
+    theirs, mine = zip(extents, levels, strict=True)
+    if theirs == mine and known.title != insight.title:  # it was renamed: the later file has its present name
+        return os.stat(known.source).st_mtime_ns >= os.stat(shelf.path).st_mtime_ns
+    return theirs >= mine
 
 
 def _standing(history: History, shelf: Shelf, known: Report | None) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -347,6 +348,21 @@ def test_a_conversation_that_was_renamed_has_its_new_title(desk: Callable[..., D
     assert "# The white tree" in note.read_text()
     assert "[The white tree](" in (folder / "index.md").read_text()
     assert [each.insight.title for each in told] == ["About alder", "The white tree"]
+
+
+def test_the_later_export_names_a_conversation(desk: Callable[..., Desk]) -> None:
+    """Also while the earlier one is still there, which does not take the name back; other notes are not touched."""
+    at = desk()
+    alder, birch = (conversation(name, "what is it?", "why?") for name in ("alder", "birch"))
+    os.utime(at.drop("conversations.json", json.dumps([alder, birch])), (1_770_000_000,) * 2)
+    before = stamps(at.vault)
+    at.drop("conversations (1).json", json.dumps([alder, {**birch, "title": "The white tree"}]))
+    at.process("conversations.json", by_name=True)
+
+    after = stamps(at.vault)
+    (note,) = at.notes("About birch")
+    assert "# The white tree" in note.read_text()
+    assert {name for name in after if after[name] != before.get(name)} == {note.name, "No project.md"}
 
 
 def test_the_same_words_in_two_sessions_are_two_sessions(desk: Callable[..., Desk]) -> None:
