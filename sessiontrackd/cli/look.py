@@ -93,16 +93,18 @@ def show(place: str, session_id: str | None, around: int, as_json: bool) -> None
     transcript = readers.read(existing(wanted.path))
     if not transcript.is_conversation:
         raise NotAConversation(f"{wanted.path} is not a conversation, so there is nothing to show.")
-    found = []
+    found, is_there = [], False
     for opened in transcript.sessions:
         messages = list(_near(opened, wanted.message, around))
         session = opened.close()  # its id and title are known at its end only
-        if messages and session.session_id.startswith(session_id or ""):
+        is_wanted = session.session_id.startswith(session_id or "")
+        is_there |= is_wanted
+        if messages and is_wanted:
             found.append(_session_document(session, messages))
             if not as_json:
                 _print_session(session, messages, wanted.message)
     if not found:
-        raise UsageError(_not_found(wanted, session_id))
+        raise UsageError(_not_found(wanted, session_id, is_there))
     if as_json:
         print_json({"path": str(wanted.path), "sessions": found})
 
@@ -130,7 +132,11 @@ def _of_note(wanted: Place, session_id: str | None) -> tuple[Place, str | None]:
     return Place(Path(os.fsdecode(source)), wanted.message), session_id or about
 
 
-def _not_found(wanted: Place, session_id: str | None) -> str:
+def _not_found(wanted: Place, session_id: str | None, is_there: bool) -> str:
+    if session_id and not is_there:
+        return (
+            f"{wanted.path} holds no session {session_id}, or no longer; `sessiontrackd inspect` lists what there is."
+        )
     what = f"message m{wanted.message}" if wanted.message else "message"
     where = f"session {session_id}" if session_id else str(wanted.path)
     return f"There is no {what} in {where}; `sessiontrackd inspect` lists what there is."

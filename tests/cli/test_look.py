@@ -90,6 +90,13 @@ def test_a_message_that_is_not_there_is_wrong_usage(capsys: pytest.CaptureFixtur
     assert "no message m999" in capsys.readouterr().err
 
 
+def test_a_session_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A later export may have lost it, so it is not the message that is missing."""
+    assert main(["show", f"{TIDE}#m2", "--session", "5f0c"]) == 2
+
+    assert f"{TIDE} holds no session 5f0c, or no longer" in capsys.readouterr().err
+
+
 def test_what_a_transcript_says_cannot_drive_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences and bidi marks of a transcript reach no terminal."""
     said = "look at this \x1b]0;owned\x07 now \u202e\x9b2J"
