@@ -210,7 +210,10 @@ def _with_usage(
 
 
 def _keep_line(history: History, shelf: Shelf, content: Content, path: Path | None) -> None:
-    """Keep the line for the index note of the session's vault or archive, where there is one."""
+    """Keep the line for the index note of the session's vault or archive, where there is one.
+
+    Who deleted a note has closed what was open in it.
+    """
     session, insight = content.session, content.insight
     folder = shelf.folder_of(session)
     if folder is None:
@@ -224,7 +227,7 @@ def _keep_line(history: History, shelf: Shelf, content: Content, path: Path | No
         title=insight.title if insight else content.title,
         started_at=session.started_at,
         summary=insight.summary if insight else "",
-        open_items=len(report.open_items(insight.findings, done)) if insight else 0,
+        open_items=len(report.open_items(insight.findings, done)) if insight and path else 0,
         note=os.fsencode(path) if path else None,
         mode=shelf.mode,
     )

@@ -160,15 +160,18 @@ def test_a_moved_note_is_found_again(desk: Callable[..., Desk]) -> None:
 
 
 def test_a_deleted_note_stays_deleted_until_it_is_asked_for(desk: Callable[..., Desk]) -> None:
-    """Neither a longer session nor a copy brings it back; `process` does."""
-    at = desk()
-    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    """Neither a longer session nor a copy brings it back; `process` does. What was open in it is closed."""
+    at, left = desk(), (" the README still", "\\n\\n- [ ] the README still")
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS).replace(*left))
+    assert "1 open" in (at.vault / "tide" / "tide.md").read_text()
     at.notes()[0].unlink()
 
-    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
-    at.drop("copy.jsonl", talk(SESSION, *TWO_ASKS, "and the docs"))
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS, "and the docs").replace(*left))
+    at.drop("copy.jsonl", talk(SESSION, *TWO_ASKS, "and the docs").replace(*left))
     assert at.notes() == []
-    assert "Mend the tide import" in (at.vault / "tide" / "tide.md").read_text()
+    index = (at.vault / "tide" / "tide.md").read_text()
+    assert "Mend the tide import" in index
+    assert " open" not in index
 
     at.process("a.jsonl", by_name=True)
     assert len(at.notes("5f0c")) == 1
