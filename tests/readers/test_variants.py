@@ -194,6 +194,25 @@ def test_subtitles_are_utf8_only_if_they_are_to_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("my harbour walk<00:00:03.200><c> starts</c>", "my harbour walk my harbour walk starts"),
+        ("my harbour walk\nstarts<00:00:03.200><c> here</c>", "my harbour walk starts here"),
+        ("my harbour walk\nstarts here", "my harbour walk my harbour walk starts here"),
+    ],
+)
+def test_captions_that_roll_say_each_line_once(tmp_path: Path, second: str, said: str) -> None:
+    """Where words have times of their own a cue repeats the line before it; elsewhere a person did."""
+    path = tmp_path / "walk.vtt"
+    path.write_text(
+        f"WEBVTT\n\n00:00:01.000 --> 00:00:03.000\nmy harbour walk\n\n00:00:03.000 --> 00:00:05.000\n{second}\n"
+    )
+
+    ((message,),) = (list(opened) for opened in readers.read(path).sessions)
+    assert message.text == said
+
+
+@pytest.mark.parametrize(
     "record",
     [
         {"id": "ses_1", "version": "1.2.24", "projectID": "p", "directory": "/w", "title": "T", "time": {"created": 1}},
