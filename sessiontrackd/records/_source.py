@@ -25,7 +25,7 @@ from sessiontrackd.records._shape import Shape, shape_of
 HEAD_BYTES = 64 * 1024
 BEGINNING_BYTES = 128  # of a transcript: enough to tell two apart, and what is shorter seldom grows
 BUFFER_BYTES = 64 * 1024  # a small file is opened three times: for its head, its shape and its records
-HASH_BYTES = 1024 * 1024
+PART_BYTES = 1024 * 1024
 BEFORE_BYTES = 64 * 1024  # so many tell whether what was read still stands before the place
 UNPACKED_LIMIT_BYTES = 4 * 1024**3
 RATIO_LIMIT = 200  # logs pack 5 to 40 times
@@ -131,11 +131,8 @@ class Source:
     @cached_property
     def sha256(self) -> str:
         """The hash of the file's own bytes, as hex."""
-        digest = hashlib.sha256()
         with self._raw() as raw:
-            for part in iter(lambda: raw.read(HASH_BYTES), b""):
-                digest.update(part)
-        return digest.hexdigest()
+            return hashlib.file_digest(raw, "sha256").hexdigest()
 
     def of_member(self, name: str) -> Source:
         """Return one file of the archive as a source of its own."""
@@ -188,7 +185,7 @@ class Source:
         """Yield the lines of a text file, split on LF, without CR and LF; what is no UTF-8 is guessed at."""
         encoding = _encoding_of(self.head)
         with self.open() as file:
-            for line in iter(lambda: file.readline(HASH_BYTES), b""):
+            for line in iter(lambda: file.readline(PART_BYTES), b""):
                 yield line.rstrip(b"\r\n").decode(encoding, "replace").replace("\0", "")
 
     @property
@@ -207,21 +204,21 @@ class Source:
         decoder = codecs.getincrementaldecoder("utf-8")("strict")
         with self._content() as file:
             try:
-                for part in iter(lambda: file.read(HASH_BYTES), b""):
+                for part in iter(lambda: file.read(PART_BYTES), b""):
                     decoder.decode(part)
                 decoder.decode(b"", final=True)
             except UnicodeDecodeError:
                 return False
         return True
 
-    def _raw(self) -> BinaryIO:
+    def _raw(self) -> io.BufferedReader:
         """Open the file itself, and make sure that it still is the one that was looked at."""
         descriptor = _open(self.path)
         found = os.fstat(descriptor)
         if (found.st_dev, found.st_ino) != (self.fingerprint.device, self.fingerprint.inode):
             os.close(descriptor)
             raise NotStable(f"{self.display} was replaced while it was read.")
-        return open(descriptor, "rb", buffering=BUFFER_BYTES)
+        return io.BufferedReader(io.FileIO(descriptor), BUFFER_BYTES)
 
 
 def open_source(path: Path) -> Source:
