@@ -48,12 +48,16 @@ class FileChange(Struct):
 class Run(Struct):
     """All runs of one command: how often, and how the last one ended."""
 
-    shown: Clip
     command: actions.Command
     last: int
     times: int = 0
     failures: int = 0
     failed: bool = False
+
+    @property
+    def shown(self) -> Clip:
+        """What acts in it; of all its runs only the last one is shown."""
+        return _shown(self.command, self.last)
 
 
 class Problem(Struct):
@@ -73,12 +77,17 @@ class Problem(Struct):
 class TestRun(Struct):
     """The last result of one test command."""
 
-    typed: Clip
+    command: actions.Command
     call: ToolCall
     at: int
     passed: bool
     times: int = 1
     failed_at: int | None = None
+
+    @property
+    def typed(self) -> Clip:
+        """What acts in the command."""
+        return _shown(self.command, self.at)
 
     @property
     def line(self) -> Clip | None:
@@ -188,35 +197,34 @@ class Work:
         if not command.acts and not command.failed:
             return
         if self._searches:
-            shown = _shown(command, index)
             if command.acts:
-                self._count(command, shown, index)
+                self._count(command, index)
             if command.failed:
-                self._broke(call, command, shown, index)
+                self._broke(call, command, index)
             else:
-                self._mended(command, shown, index)
+                self._mended(command, index)
         if not command.failed:
             self._passed(call, command, index)
         if command.tests:
             self._tested(call, command, index)
 
-    def _count(self, command: actions.Command, shown: Clip, index: int) -> None:
+    def _count(self, command: actions.Command, index: int) -> None:
         run = self.runs.get(command.key)
         if run is None:
             if len(self.runs) >= MAX_COMMANDS:
                 return
-            run = self.runs[command.key] = Run(shown, command, index)
-        run.shown, run.command, run.last = shown, command, index
+            run = self.runs[command.key] = Run(command, index)
+        run.command, run.last = command, index
         run.times += 1
         run.failed = command.failed and not command.is_quiet_failure
         run.failures += run.failed
 
-    def _broke(self, call: ToolCall, command: actions.Command, shown: Clip, index: int) -> None:
+    def _broke(self, call: ToolCall, command: actions.Command, index: int) -> None:
         head = (call.result or "")[:600].lower()
         if command.only_looks or command.is_quiet_failure or any(said in head for said in _REFUSED):
             return
         self.failures += 1
-        line = error_line(call)
+        line, shown = error_line(call), _shown(command, index)
         found = clip(line[0], line[1], index) if line else shown
         known = self._open.get(command.key) or next(
             (one for one in self._open.values() if one.line.raw == found.raw), None
@@ -234,11 +242,11 @@ class Work:
             self.problems.append(problem)
             self._open[command.key] = problem
 
-    def _mended(self, command: actions.Command, shown: Clip, index: int) -> None:
+    def _mended(self, command: actions.Command, index: int) -> None:
         problem = self._open.pop(command.key, None)
         if problem and problem.fixed_at is None:
             problem.fixed_at = index
-            problem.fixed_by = shown
+            problem.fixed_by = _shown(command, index)
             self._open = {key: one for key, one in self._open.items() if one is not problem}
 
     def _passed(self, call: ToolCall, command: actions.Command, index: int) -> None:
@@ -263,9 +271,8 @@ class Work:
         before = self.tests.pop(command.key, None)
         failed_at = before.failed_at if before else None
         failed_at = failed_at if passed else index
-        self.tests[command.key] = TestRun(
-            _shown(command, index), call, index, passed, before.times + 1 if before else 1, failed_at
-        )
+        times = before.times + 1 if before else 1
+        self.tests[command.key] = TestRun(command, call, index, passed, times, failed_at)
         while len(self.tests) > MAX_TESTS:
             del self.tests[next(iter(self.tests))]
 
