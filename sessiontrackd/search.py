@@ -217,7 +217,7 @@ class Search:
         redactor = Redactor(personal=personal)
         rows: list[tuple[int, str, str]] = [(TITLE, "", _plain(_found_text(title, insight)))]
         texts = _redacted(heard.kept, redactor)
-        rows += [(one.index, one.role.value, text) for one, text in zip(heard.kept, texts, strict=True)]
+        rows += [(one.index, one.role, text) for one, text in zip(heard.kept, texts, strict=True)]
         started_at = None if session.started_at is None else (session.started_at - _EPOCH) // timedelta(milliseconds=1)
         body = pack(msgspec.json.encode(rows))
         names = (session.format, None if project is None else _plain(project), _plain(title))

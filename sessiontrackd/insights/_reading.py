@@ -88,9 +88,9 @@ def _followed(
 ) -> Iterator[Message]:
     """Pass the messages on while their content goes into a digest that container and path do not change."""
     for message in messages:
-        update(f"\x1e{message.role}\x1f{message.origin}\x1f{message.text}".encode("utf-8", "replace"))
-        for call in message.tool_calls:
-            update(f"\x1d{call.name}\x1f{call.arguments}\x1f{call.result}".encode("utf-8", "replace"))
+        calls = [f"\x1d{call.name}\x1f{call.arguments}\x1f{call.result}" for call in message.tool_calls]
+        said = f"\x1e{message.role}\x1f{message.origin}\x1f{message.text}"
+        update("".join((said, *calls)).encode("utf-8", "replace"))
         for condenser in condensers:
             condenser.take(message)
         yield message
