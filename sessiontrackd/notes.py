@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct, structs
 
 from sessiontrackd import report
-from sessiontrackd.errors import JobError, SettingsError
+from sessiontrackd.errors import JobError, SettingsError, Waiting
 from sessiontrackd.history import History, Line, Report
 from sessiontrackd.model import Insight, InsightLevel, Message, Session
 from sessiontrackd.records import Source
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 LEVELS = tuple(level.value for level in InsightLevel)
 NOWHERE_YET = Path()
+AWAY_DELAY_S = 300.0  # until a vault that was not there is looked for again
 
 
 class Shelf(Struct, frozen=True):
@@ -99,7 +100,12 @@ def write_note(history: History, shelf: Shelf, content: Content) -> Path | None:
 
     Returns:
         The note; None where it is too short for one, or the user deleted it and did not ask for it by name.
+
+    Raises:
+        Waiting: the vault is not there.
     """
+    if shelf.in_vault:
+        require_vault(history, shelf.root)
     insight, path = content.insight, None
     if insight is not None:
         known = _known(history, shelf, content.session.session_id)
@@ -110,6 +116,19 @@ def write_note(history: History, shelf: Shelf, content: Content) -> Path | None:
             path = _written(history, shelf, content, insight, path)
     _keep_line(history, shelf, content, path)
     return path
+
+
+def require_vault(history: History, root: Path) -> None:
+    """Let work wait while the folder of a vault is missing that had notes: these are not deleted, nor is it ours to make anew.
+
+    Raises:
+        Waiting: it is.
+    """
+    if not root.is_dir() and history.notes.is_any_below(os.path.join(os.fsencode(root), b"")):
+        raise Waiting(
+            f"the vault {root} is not there, so its notes wait. Mount it, or move it back; if you deleted it, make the folder anew.",
+            AWAY_DELAY_S,
+        )
 
 
 def _written(history: History, shelf: Shelf, content: Content, insight: Insight, path: Path) -> Path:
@@ -267,6 +286,8 @@ def write_index(history: History, folder: bytes, zone: tzinfo, templates_dir: Pa
         _remove_index(place)
     if lines:
         in_vault = lines[0].root != folder
+        if in_vault:
+            require_vault(history, Path(os.fsdecode(lines[0].root)))
         index_path = report.index_place(place, output=report.VAULT if in_vault else report.BESIDE_SOURCE)
         source = Path(os.fsdecode(lines[0].source))
         text = report.render_index(

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import pytest
 from msgspec import structs
 
 from sessiontrackd import config
-from sessiontrackd.config import Home
-from sessiontrackd.pipeline import Rooms, forget, memory_of, open_rooms, write_indexes
+from sessiontrackd.config import Home, Span
+from sessiontrackd.errors import Waiting
+from sessiontrackd.pipeline import Rooms, forget, memory_of, open_rooms, write_digest, write_indexes
 from sessiontrackd.worker import process_path
 
+MARCH = Span.of("month", date(2026, 3, 1))
 SESSION = "5f0c2d1e-0000-4000-8000-000000000001"
 
 
@@ -204,6 +206,29 @@ def test_a_session_has_one_note_in_a_vault(desk: Callable[..., Desk]) -> None:
     at.process("renamed.jsonl")
     assert at.notes() == [note]
     assert 'source: "renamed.jsonl"' in note.read_text()
+
+
+def test_a_vault_that_is_not_there_is_waited_for(desk: Callable[..., Desk]) -> None:
+    """None of its notes counts as deleted then, and nothing is written where it is missing."""
+    at = desk()
+    at.drop("a.jsonl", talk(SESSION, *TWO_ASKS))
+    (note,) = at.notes()
+    away = at.vault.rename(at.vault.with_name("away"))
+
+    (at.folder / "a.jsonl").write_text(talk(SESSION, *TWO_ASKS, "and the docs"))
+    (at.folder / "b.jsonl").write_text(talk("77aa0000-1", *TWO_ASKS))
+    for name in ("a.jsonl", "b.jsonl"):
+        result = at.process(name)
+        assert (result["state"], f"the vault {at.vault} is not there" in result["reason"]) == ("waiting", True)
+    with pytest.raises(Waiting):
+        write_digest(at.rooms.home, at.rooms.history, at.rooms.budget, at.rooms.settings, MARCH)
+    assert not at.vault.exists()
+
+    away.rename(at.vault)
+    for name in ("a.jsonl", "b.jsonl"):
+        assert at.process(name, by_name=True)["state"] == "done"
+    assert [each.name for each in at.notes()] == [note.name, "2026-03-14 Mend the tide import (77aa).md"]
+    assert "and the docs" in note.read_text()
 
 
 def test_two_sessions_never_share_a_name(desk: Callable[..., Desk]) -> None:

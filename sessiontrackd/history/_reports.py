@@ -121,6 +121,10 @@ ORDER BY other.started_at {order}, other.session_id {order}, report.at LIMIT {NE
             )
         ]
 
+    def is_any_below(self, folder: bytes) -> bool:
+        """Say whether there is a note below a folder that the user did not delete."""
+        return bool(self._found("WHERE NOT is_deleted AND substr(path, 1, length(?)) = ? LIMIT 1", folder, folder))
+
     def versions(self) -> list[Report]:
         """Return the notes that were written beside one that a person edited: `….insights.2.md`, `… (5f0c).3.md`."""
         return self._found(

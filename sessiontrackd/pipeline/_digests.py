@@ -36,8 +36,13 @@ def composed(
 
 
 def write_digest(home: Home, history: History, money: TokenManager, settings: Settings, span: Span) -> Path | None:
-    """Write the digest of a period and return where it stands; None where nothing was worked on."""
+    """Write the digest of a period and return where it stands; None where nothing was worked on.
+
+    Raises:
+        Waiting: its vault is not there.
+    """
     path = digest_place(home, settings, span)
+    notes.require_vault(history, path.parent.parent)
     text = composed(home, history, money, settings, span, note_path=path)
     return report.write(path, text, mode=0o600).path if text else None
 
