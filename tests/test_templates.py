@@ -202,6 +202,22 @@ def test_prose_stays_readable(text: str, shown: str | None) -> None:
     assert templates.inline(text) == (text if shown is None else shown)
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None),  # Persian: I want
+        ("\u0915\u094d\u200d\u0937", None),  # Devanagari
+        ("\U0001f469\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f\u200d\U0001f525", None),
+        ("pay\u200dpal \u200c<\u200cb>", "paypal &lt;b>"),
+        ("\u0645\u200c\u200c\u200d\u0645", "\u0645\u0645"),
+        ("\u202eabc\u200b", "abc"),
+    ],
+)
+def test_a_joiner_stays_where_it_spells_a_word_or_an_emoji(text: str, shown: str | None) -> None:
+    """Elsewhere it is as invisible as the rest, and is left out."""
+    assert templates.inline(text) == (text if shown is None else shown)
+
+
 def test_code_holds_anything() -> None:
     """Code gets marks longer than any run of backticks in it, and a bar stands outside so that it ends no table cell."""
     assert templates.code("a `b` c") == "``a `b` c``"

@@ -12,9 +12,12 @@ from urllib.parse import quote as percent_encode
 
 from sessiontrackd.patterns import lazy_regex
 
+_JOINED = "[\u0600-\u109f\u1780-\u18af\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
+"""What a joiner belongs between: letters from Arabic to Mongolian, whose words it spells, and the parts of an emoji."""
 _UNSEEN = lazy_regex(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e007f]"
+    f"|(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
 )
 """Control, bidirectional and invisible characters: they forge what a reader sees."""
 _SURROGATE = lazy_regex("[\ud800-\udfff]")
