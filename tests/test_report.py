@@ -250,6 +250,15 @@ def test_any_name_survives_in_front_matter(name: str) -> None:
     assert front["source"].isprintable()
 
 
+def test_a_keyword_that_looks_like_a_number_is_text() -> None:
+    """To the readers of YAML, too, that take more for a number than others."""
+    text = report.render(
+        a_session(), an_insight(keywords=("12e5", "0x1f", "tide")), source=Path("/x/a"), source_sha256=SHA
+    )
+
+    assert '\nkeywords: ["12e5", "0x1f", tide]\n' in text
+
+
 @pytest.mark.parametrize("level", list(InsightLevel))
 def test_nothing_found_makes_no_empty_section(level: InsightLevel) -> None:
     """A section without content is left out."""

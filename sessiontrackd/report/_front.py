@@ -87,9 +87,10 @@ def _dumper() -> Any:
         def represent_mapping(self, *arguments: Any, **options: Any) -> Any:
             node = super().represent_mapping(*arguments, **options)
             for key, value in node.value:
-                is_text = value.tag == "tag:yaml.org,2002:str"
-                if is_text and (key.value in _ALWAYS_QUOTED or _ODD_NUMBER.fullmatch(value.value)):
-                    value.style = '"'
+                for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    is_text = each.tag == "tag:yaml.org,2002:str"
+                    if is_text and (key.value in _ALWAYS_QUOTED or _ODD_NUMBER.fullmatch(each.value)):
+                        each.style = '"'
             return node
 
     def a_time(dumper: Any, value: datetime) -> Any:
