@@ -443,6 +443,7 @@ def test_hostile_text_is_inert_everywhere(shared: Path) -> None:
     """Title, messages, quotes, cells, file names and a model's words make no tag that a plain word does not make."""
     lines = (shared / "hostile" / "injection.jsonl").read_text("utf-8").splitlines()
     texts = [text for line in lines[::12] if (text := str(json.loads(line)["text"])).strip()]
+    texts += ["- x", "+", "> x", "# x", "1. x", "2) x", "- [ ] x", "~~~", "---", "=", ": x"]
     renderers = (
         MarkdownIt("gfm-like").render,
         mistune.create_markdown(escape=False, plugins=["table", "url"]),
@@ -865,7 +866,7 @@ def entries(folder: Path) -> Iterator[report.IndexEntry]:
         "b", "New one", datetime(2026, 3, 14, tzinfo=UTC), "", folder / "2026-03-14 New one (bbbb).md", 2
     )
     yield report.IndexEntry("c", "Hello", datetime(2026, 3, 15, tzinfo=UTC))
-    yield report.IndexEntry("d", "When?", None)
+    yield report.IndexEntry("d", "> When?", None)
     yield from (report.IndexEntry(f"e{n}", "", datetime(2025, 12, 2, tzinfo=UTC)) for n in range(2))
 
 
@@ -878,7 +879,7 @@ def test_an_index_lists_every_session(tmp_path: Path) -> None:
         "## 2026-03\n- 2026-03-15 Hello\n- 2026-03-14 [New one](2026-03-14%20New%20one%20%28bbbb%29.md) · 2 open\n\n"
         "## 2025-12\n- 2025-12-01 [Old &lt;b>one&lt;/b>](2025-12-01%20Old%20%28aaaa%29.md) – done (m1)\n"
         "- … 2 more without a title\n\n"
-        "## Undated\n- When?\n"
+        "## Undated\n- \\> When?\n"
     )
 
 
