@@ -1,5 +1,6 @@
 """A note says what the insight holds, stands where it belongs, and never costs a person their words."""
 
+import hashlib
 import json
 import os
 import re
@@ -678,6 +679,15 @@ def test_a_formatter_may_space_the_lines_anew(path: Path) -> None:
 
     assert report.write(path, a_note()).outcome == report.UNCHANGED
     assert path.read_text("utf-8") == text
+    assert report.write(path, a_note(InsightLevel.MINIMAL)) == report.Written(path, report.WRITTEN)
+
+
+def test_a_note_whose_empty_lines_were_counted_is_not_edited(path: Path) -> None:
+    """As they were in the digests of the first notes."""
+    text = a_note()
+    counted = hashlib.sha256(body_of(text).lstrip("\n").encode()).hexdigest()
+    path.write_text(re.sub(r'(?<=body_sha256: ")\w+', counted, text), "utf-8")
+
     assert report.write(path, a_note(InsightLevel.MINIMAL)) == report.Written(path, report.WRITTEN)
 
 

@@ -35,6 +35,7 @@ class Kept(Struct, frozen=True):
     ticks: tuple[tuple[str, str, str], ...]  # text, mark, what a plug-in wrote behind it
     notes: str
     earlier: str  # the line that links the note before this one
+    spaced: str  # the body with its empty lines, which counted when this program began
 
     @property
     def is_ours(self) -> bool:
@@ -44,7 +45,8 @@ class Kept(Struct, frozen=True):
     @property
     def is_edited(self) -> bool:
         """Whether a person changed more than what is carried over."""
-        return _front.recorded_sha256(self.front) != _front.digest(self.body)
+        recorded = _front.recorded_sha256(self.front)
+        return recorded != _front.digest(self.body) and recorded != _front.digest(self.spaced)
 
 
 def taken_apart(text: str) -> Kept | None:
@@ -55,8 +57,9 @@ def taken_apart(text: str) -> Kept | None:
     body, notes = _without_notes(parts[1], _front.recorded_sha256(parts[0]))
     body, earlier = _without_earlier(body)
     ticks: list[tuple[str, str, str]] = []
-    lines = [_unticked(line.rstrip(), ticks) for line in body.split("\n") if line.strip()]
-    return Kept(parts[0], "\n".join(lines) + "\n", tuple(ticks), notes, earlier)
+    lines = [_unticked(line.rstrip(), ticks) for line in body.strip("\n").split("\n")]
+    own, spaced = ("\n".join(each) + "\n" for each in (filter(None, lines), lines))
+    return Kept(parts[0], own, tuple(ticks), notes, earlier, spaced)
 
 
 def sha256_of(body: str) -> str:
