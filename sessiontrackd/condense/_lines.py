@@ -20,7 +20,7 @@ TEST = lazy_regex(
     re.MULTILINE,
 )
 COMMIT = lazy_regex(r"^\[[^\]\n]{1,200} [0-9a-f]{7,40}\] \S", re.MULTILINE)
-_FAILED_TEST = lazy_regex(r"^\s*(?:--- FAIL|FAILED|✕|✗|×) ?\S", re.MULTILINE)
+_FAILED_TEST = lazy_regex(r"^[^\S\n]*(?:--- FAIL|FAILED|✕|✗|×) ?\S", re.MULTILINE)
 _HEADER = lazy_regex(r"(?:Chunk ID|Wall time|Process exited|Exit code|Command:)[^\n]*\n(?:[^\n]*\n){0,6}?Output:\n")
 _NAMED = lazy_regex(r"`[^`\n]{2,80}`|(?<![\w&])#\d{1,6}\b|https?://[^\s<>()\"'`\]]{8,200}")
 _WHY = lazy_regex(
@@ -50,12 +50,12 @@ def front(text: str, spans: list[tuple[int, int]], size: int) -> Iterator[tuple[
 
 def reach(text: str, start: int, end: int, size: int) -> int:
     """Return where `size` characters from `start` end, white space counted as one."""
-    at = min(end, start + size)
-    while at < end:
-        missing = size - len(_SPACE.sub(" ", text[start:at]))
-        if missing <= 0:
-            break
-        at = min(end, at + missing)
+    at = start
+    while size > 0 and at < end:
+        piece = text[at : min(end, at + size)]
+        goes_on = at > start and text[at - 1].isspace() and piece[0].isspace()
+        size -= len(_SPACE.sub(" ", piece)) - goes_on
+        at += len(piece)
     return at
 
 

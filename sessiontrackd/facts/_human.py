@@ -113,7 +113,7 @@ _NAME = lazy_regex(r"[\w./-]*[./_-]\w|\w+[A-Z]")
 """How a file or an identifier begins a title: it keeps its small letter."""
 _UNDERLINED = lazy_regex(r"(?<![\w/.])_([^\s_](?:[^_\n]*[^\s_])?)_(?![\w/.])")
 _NO_TITLE = lazy_regex(
-    r"\W*(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*)*"
+    r"\W*+(?:(?:untitled|new|no title|chat|conversation|session|thread)\b\W*+)*"
     r"(?:[\d:TZ./_+\s-]++|(?:utc|gmt|[ap]m)\b)*+\W*$",
     re.IGNORECASE,
 )

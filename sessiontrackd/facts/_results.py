@@ -59,7 +59,7 @@ def error_line(call: ToolCall) -> tuple[str, Span] | None:
             low = line.lower()
             if (
                 (short or any(hint in low for hint in _HINTS))
-                and not _DULL.match(line)
+                and not _DULL.match(line.strip())
                 and any(char.isalpha() for char in line)
             ):
                 span = _stripped(text, line_start, at)

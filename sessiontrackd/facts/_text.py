@@ -35,7 +35,9 @@ _CODE_LINE = lazy_regex(
 _FRAMES = frozenset("│┃█╭╰├└")
 _JSON_LINE = lazy_regex(r"\s*\"[\w-]+\"\s*:")
 _SIGNS = lazy_regex(r"[{}()\[\]<>=;|$\\\"#@&*+^~]")
-_INLINE = lazy_regex(r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|\*\*|[“”\"]")
+_INLINE = lazy_regex(
+    r"`[^`\n]*`|\{\{\w+\}\}|\([^()\n]{0,60}\)|!?\[[^\]\n]{0,200}\]\([^)\s]{0,500}\)|https?://\S+|\*\*|[“”\"]"
+)
 MOST_SIGNS = 0.12
 """Of its characters; prose has fewer."""
 PROSE_WORDS = 7
@@ -44,9 +46,9 @@ _FENCE = lazy_regex(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTI
 _BREAK = lazy_regex(
     r"[.!?…。！？\s](?:(?<=[.!?…])([\"'”’)\]*_`]{0,3})[ \t]+(?=[^a-z\s])"
     r"|(?<=[。！？])[”’」』）]?(?=\S)"
-    r"|(?<=\n)\s*|(?<=\s)\s*\n\s*)"
+    r"|(?<=\n)\s*|(?<!\s\s)(?<=\s)\s*\n\s*)"
 )
-"""Where a sentence may end; it begins with a set of characters, which are found fast."""
+"""Where a sentence may end; it begins with a set of characters, which are found fast. Of spaces only the first is tried."""
 _ABBREVIATION = lazy_regex(
     r"(?:^|[\s(])(?:e\.g|i\.e|etc|vs|cf|Dra?|Mr|Mrs|Ms|St|Nos?|approx|resp|z\. ?B|d\. ?h|u\. ?a|bzw|ca|Nr|Abs|Art|Prof|Hr|Fr|Sra?|Mme|Fig|pp?|p\. ?ej|[A-Z])\.$"
 )
@@ -55,7 +57,7 @@ _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
 _LOOSE_BREAK = lazy_regex(r"[.!?](?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
-_CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]*\]\([^)\s]*\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
+_CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]{0,200}\]\([^)\s]{0,500}\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
 
 class Cutter(Protocol):
@@ -180,7 +182,7 @@ def is_code(sentence: str) -> bool:
     bare = _INLINE.sub(" ", sentence)
     if bare.endswith(";") and has_words(bare, PROSE_WORDS):
         bare = bare[:-1]
-    return bool(_CODE_LINE.match(bare)) or len(_SIGNS.findall(bare)) > MOST_SIGNS * len(bare)
+    return bool(_CODE_LINE.match(bare.strip())) or len(_SIGNS.findall(bare)) > MOST_SIGNS * len(bare)
 
 
 def outside(text: str, holes: list[Span]) -> Iterator[Span]:
@@ -209,13 +211,15 @@ def sentences(text: str, region: Span | None = None) -> Iterator[Span]:
 def sentences_of_text(text: str, region: Span) -> Iterator[Span]:
     """Yield the spans of a region's sentences, fenced or not."""
     start, end = region
-    at = start
+    at = counted = start
+    ticks = 0  # between these two
     for match in _BREAK.finditer(text, start, end):
         stop, after = match.span()
         if text[stop].isspace():
             joins = _is_wrapped(text, at, stop, after)
         else:
-            joins = _goes_on(text, at, stop + 1, after)
+            ticks, counted = (ticks if counted > at else 0) + text.count("`", max(at, counted), after), after
+            joins = _goes_on(text, at, stop + 1, after, is_code=ticks % 2 == 1)
             stop = max(stop + 1, match.end(1))
         if joins:
             continue
@@ -228,9 +232,9 @@ def sentences_of_text(text: str, region: Span) -> Iterator[Span]:
         yield span
 
 
-def _goes_on(text: str, at: int, stop: int, after: int) -> bool:
+def _goes_on(text: str, at: int, stop: int, after: int, *, is_code: bool) -> bool:
     """Say whether what looks like the end of a sentence stands inside a code span, or ends an abbreviation."""
-    if text.count("`", at, after) % 2 and text.find("`", after, after + LONGEST_CODE) >= 0:
+    if is_code and text.find("`", after, after + LONGEST_CODE) >= 0:
         return True
     return bool(_ABBREVIATION.search(text, max(at, stop - 8), stop))
 

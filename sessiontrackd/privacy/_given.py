@@ -6,7 +6,7 @@ Each rule is an anchor that is looked for in lower case and a bounded pattern th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 
 from sessiontrackd.patterns import lazy_regex
@@ -111,6 +111,7 @@ _RANDOM_RULES = (
 _AT_SERVER = lazy_regex(rb"[A-Za-z0-9_.-]{1,40}:(?P<value>[^\s\"'`/\0]{2,100})$")
 _TABLE_HEAD = lazy_regex(rb"[^\n]{0,200}[,|\t;\"' ]passw(?:or)?d[^\n]{0,200}|passw(?:or)?d[,|\t;][^\n]{0,200}")
 _TABLE_ROWS = 200
+_Place = tuple[bytes, int, int]  # of a column: what stands between cells, which of them it is, of how many
 _AROUND = b" \t\r\"'`"
 _COLUMNS = frozenset((b"password", b"passwd", b"pass", b"pwd", b"passwort", b"user_password", b"passphrase"))
 _INSERT = lazy_regex(
@@ -137,38 +138,42 @@ def _rule(pattern: str, check: Check) -> Callable[[bytes, int, int, bytes], Foun
 
 def tables(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield the passwords of a table whose head names such a column, separated by commas, bars, tabs or semicolons."""
-    at = low.find(b"passw")
+    at, done = low.find(b"passw"), dict[_Place, int]()
     while at >= 0:
         end = low.find(b"\n", at)
         end = len(low) if end < 0 else end
         head = _TABLE_HEAD.fullmatch(low, low.rfind(b"\n", 0, at) + 1, end)
         if head is not None:
-            yield from _below(data, head.group(), end + 1)
+            yield from _below(data, head.group(), end + 1, done)
         at = low.find(b"passw", end)
 
 
-def _below(data: bytes, head: bytes, at: int) -> Iterator[Found]:
-    """Yield the passwords in the rows from `at` on, where the head has a column of them."""
+def _below(data: bytes, head: bytes, at: int, done: dict[_Place, int]) -> Iterator[Found]:
+    """Yield the passwords in the rows from `at` on, where the head has a column of them; `done` says which rows were read."""
     mark = max(b",|\t;", key=head.count)
     names = [name.strip(b" \t\"'`*") for name in head.split(bytes([mark]))]
     column = next((at for at, name in enumerate(names) if name in _COLUMNS), None)
     if column is not None and len(names) > 1:
-        yield from _column(data, at, bytes([mark]), (column, len(names)))
+        place = bytes([mark]), column, len(names)
+        done[place] = yield from _column(data, max(at, done.get(place, 0)), place)
 
 
-def _column(data: bytes, at: int, mark: bytes, place: tuple[int, int]) -> Iterator[Found]:
+def _column(data: bytes, at: int, place: _Place) -> Generator[Found, None, int]:
+    """Yield the passwords of a column; return where the rows after those that were read begin."""
+    mark, column, columns = place
     for _ in range(_TABLE_ROWS):
         end = data.find(b"\n", at)
         end = len(data) if end < 0 else end
         cells = data[at:end].split(mark)
-        if len(cells) != place[1]:
-            return
-        cell = cells[place[0]]
-        first = at + sum(len(one) + 1 for one in cells[: place[0]]) + len(cell) - len(cell.lstrip(_AROUND))
+        if len(cells) != columns:
+            break
+        cell = cells[column]
+        first = at + sum(len(one) + 1 for one in cells[:column]) + len(cell) - len(cell.lstrip(_AROUND))
         value = cell.strip(_AROUND)
         if len(value) >= 4 and b" " not in value and value.strip(b"-: ") and not is_no_value(value):
             yield first, first + len(value), "password"
         at = end + 1
+    return at
 
 
 def _inserted(data: bytes, start: int, _end: int, _word: bytes) -> Found | None:

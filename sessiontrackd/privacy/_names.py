@@ -10,6 +10,8 @@ from sessiontrackd.privacy._values import looks_like_password, looks_mixed, look
 
 KINDS = ("password", "token", "secret", "api-key")
 Found = tuple[int, int, str]
+_JUDGED = 300  # bytes of a value without quotes, by which it is judged
+LONGEST_OPERATOR = 400  # bytes, at most, from a telling word to the value it is given
 
 _WEIGHT = (
     dict.fromkeys(WEAK_WORDS.encode().split(), "w")
@@ -31,14 +33,16 @@ _OPERATOR = (
     rb"[ \t]{1,4}(?:is|was|to|as|are)[ \t]{0,3}:?[ \t]|[ \t]{1,4}\|(?=[ \t])|</key>[ \t\r\n]{0,40}<string>|[ \t][a-z:-]{2,20}=\"[^\"<>\n\0]{0,40}\">|"
     rb":?[ \t]{0,4}(?=\r?\n[ \t]{0,20}(?:```[a-z]{0,10}\r?\n)?[^\s`]{8,200}[ \t]{0,4}(?:\r?\n|\Z)))"
 )
+_BARE = rb"[^\s\"'`<>,;\\\0]"
 _VALUE = (
     rb"(?:\*\*)?[ \t]{0,20}(?:\r?\n[ \t]{0,40}(?:```[a-z]{0,10}\r?\n)?)?(?:"
     rb'[bruBRUF@$]{0,2}"(?P<double>(?:[^"\\\n\0]|\\[^\n\0]){1,1000})"|'
     rb"[bruBRUF@$]{0,2}'(?P<single>(?:[^'\\\n\0]|\\[^\n\0]){1,1000})'|"
     rb"`(?P<tick>[^`\n\0]{1,1000})`|"
     rb"\\{1,3}[\"'](?P<escaped>[^\"'\\\n\0]{1,1000})\\{1,3}[\"']|"
-    rb"[\"']?(?P<bare>[^\s\"'`<>,;\\\0]{1,1000}))"
+    rb"[\"']?(?P<bare>" + _BARE + rb"{1,300}))"
 )
+_BARE_REST = lazy_regex(_BARE + rb"{0,700}")
 # Behind the rest of the name no part of a name goes on, which the pattern says before it tries every operator at every letter of it.
 _ASSIGNED = lazy_regex(
     rb"(?P<rest>[A-Za-z0-9_.-]{0,40})(?![A-Za-z0-9_])(?:\\{0,3}[\"'`]|\]|\)|\*\*){0,3}" + _OPERATOR + _VALUE
@@ -60,7 +64,17 @@ def words() -> tuple[bytes, ...]:
 
 
 def assigned(data: bytes, start: int, end: int, word: bytes) -> Found | None:
-    """Return the credential that the name around the word at [start, end) is given."""
+    """Return the credential that the name around the word at [start, end) is given; a long one is judged by its beginning."""
+    found = _assigned(data, start, end, word)
+    if found is None or found[1] - found[0] < _JUDGED:
+        return found
+    rest = _BARE_REST.match(data, found[1])
+    if rest is None or not rest.group():
+        return found
+    return found[0], found[0] + len(_trimmed(data[found[0] : rest.end()])), found[2]
+
+
+def _assigned(data: bytes, start: int, end: int, word: bytes) -> Found | None:
     match = _ASSIGNED.match(data, end)
     if match is not None:
         return _given(data, start, match, word)

@@ -7,6 +7,7 @@ whole text is an alternation of plain words; google-re2 runs it where it is inst
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -50,6 +51,8 @@ _SECRET_WORD = lazy_regex(
     rb"passw|pwd|secret|token|api.?key|access.?key|auth|credential|private|bearer|key\b|apikey|webhook|\bpat\b"
 )
 _SECRET_KIND = lazy_regex(rb"kind[\"']?:[ \t]{0,4}[\"']?secret\b")
+_SECRET_REACH = 20_000  # bytes around the kind of a Kubernetes object within which its data stand
+_SECRET_BORDER = lazy_regex(rb"\n---|" + re.escape(_END_OF_TEXT))
 _SECRET_DATA = lazy_regex(rb"(?m)^[ \t0-9+>|]{0,16}(?:stringData|data):[ \t]{0,4}\r?$")
 _SECRET_ENTRY = lazy_regex(
     rb"(?m)^[ \t0-9+>|]{1,24}(?:-[ \t])?(?P<entry>[A-Za-z0-9_.\"'-]{1,80}:[ \t]{0,4}(?:[>|][+-]?[ \t]{0,4}\r?\n[ \t]{1,20})?[\"']?[A-Za-z0-9+/]{4,20000}={0,2}[\"']?)"
@@ -189,10 +192,14 @@ def find(data: bytes) -> list[Found]:
         *_loose(data, low),
         *_given.tables(data, low),
     ]
+    done = 0  # well inside a value that was found, the names of credentials are part of it
     for at, anchor, rule in _telling().hits(low):
+        if rule is _names.assigned and at + _names.LONGEST_OPERATOR < done:
+            continue
         hit = rule(data, at, at + len(anchor.rstrip()), anchor)
         if hit:
             found.append(hit)
+            done = max(done, hit[1])
     return united(found)
 
 
@@ -277,12 +284,13 @@ def _end_of_run(data: bytes, at: int) -> int:
 
 
 def _pem(data: bytes) -> Iterator[Found]:
-    at = 0
-    while b"PRIVATE KEY" in data or b"PuTTY-User-Key-File" in data:
-        begin = _PEM_BEGIN.search(data, at)
-        if begin is None:
-            return
-        finish = _PEM_END.search(data, begin.end(), begin.end() + 40_000)
+    is_there = b"PRIVATE KEY" in data or b"PuTTY-User-Key-File" in data
+    begin = _PEM_BEGIN.search(data) if is_there else None
+    while begin is not None:
+        following = _PEM_BEGIN.search(data, begin.end())
+        finish = _PEM_END.search(
+            data, begin.end(), min(begin.end() + 40_000, following.start() if following else len(data))
+        )
         if finish is not None and b"-----BEGIN" not in data[begin.end() : finish.start()]:
             at = finish.end()
         else:
@@ -290,6 +298,7 @@ def _pem(data: bytes) -> Iterator[Found]:
             at = begin.end() + len(rest.group().rstrip()) if rest else begin.end()
         if at > begin.end():
             yield begin.start(), at, "private-key"
+        begin = _PEM_BEGIN.search(data, at)
 
 
 def _pem_end_only(data: bytes) -> Iterator[Found]:
@@ -311,11 +320,19 @@ def _pem_end_only(data: bytes) -> Iterator[Found]:
 
 def _kubernetes(data: bytes, low: bytes) -> Iterator[Found]:
     """Yield the entries of Kubernetes secrets whole: their values are base64 and need no other sign."""
-    for secret in _SECRET_KIND.finditer(low):
-        at, end = secret.span()
-        first = max(data.rfind(b"\n---", 0, at), data.rfind(_END_OF_TEXT, 0, at), at - 20_000, 0)
-        ends = (data.find(mark, end, end + 20_000) for mark in (b"\n---", _END_OF_TEXT))
-        last = min((place for place in ends if place >= 0), default=min(len(data), end + 20_000))
-        for part in _SECRET_DATA.finditer(data, first, last):
-            for entry in _SECRET_ENTRY.finditer(data, part.end(), last):
+    secrets = [secret.span() for secret in _SECRET_KIND.finditer(low)]
+    parts, borders = (
+        [match.span() for match in pattern.finditer(data)] if secrets else []
+        for pattern in (_SECRET_DATA, _SECRET_BORDER)
+    )
+    done = 0  # what was looked at for the secret before is not looked at again
+    for at, end in secrets:
+        border = bisect_left(borders, (at, at))
+        first = max(at - _SECRET_REACH, borders[border - 1][0] if border else 0)
+        last = min(end + _SECRET_REACH, borders[border][0] if border < len(borders) else len(data))
+        place = bisect_left(parts, (first, first))
+        if place < len(parts) and parts[place][1] <= last:
+            begin = max(parts[place][1], data.rfind(b"\n", 0, done) + 1)
+            for entry in _SECRET_ENTRY.finditer(data, begin, last):
                 yield *entry.span("entry"), "kubernetes-secret"
+            done = max(done, last)

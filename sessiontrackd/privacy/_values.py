@@ -40,7 +40,7 @@ _CODE = lazy_regex(
     rb"[A-Za-z_]*[a-z_][0-9]{1,2}|[0-9.]+[a-zA-Z%]{0,3}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[A-Za-z_]+[0-9]{0,2}[,;]?"
 )
 _LONG_WORD = lazy_regex(rb"[A-Za-z]{7}")
-_BRACKETS = lazy_regex(rb"[()\[\]{}]")
+_BRACKETS = (b"(", b")", b"[", b"]", b"{", b"}")
 _DOTTED = lazy_regex(rb"[A-Za-z_][A-Za-z0-9_]*(?:(?:\.|->|::)[A-Za-z_][A-Za-z0-9_]*)+")
 
 
@@ -72,7 +72,11 @@ def looks_mixed(value: bytes) -> bool:
     """Say whether `value` could be a credential where its name says so: letters and digits, no path, name or call."""
     if _REFERENCE.match(value) or _HASHED.match(value) or _DOTTED.fullmatch(value) or _CODE.fullmatch(value):
         return False
-    return len(_DIGIT.findall(value)) >= 2 and len(_SWITCH.findall(value)) >= 2 and not _BRACKETS.search(value)
+    return len(_DIGIT.findall(value)) >= 2 and len(_SWITCH.findall(value)) >= 2 and not _has_bracket(value)
+
+
+def _has_bracket(value: bytes) -> bool:
+    return any(mark in value for mark in _BRACKETS)  # plain searches, which are fast
 
 
 def _share_of_common_pairs(value: bytes) -> float:
@@ -114,7 +118,7 @@ def looks_like_password(value: bytes, *, quoted: bool, setting: bool = False) ->
         return b" " not in value and not (
             len(value) > 12 and not digits and (_LABEL.fullmatch(value) or b"passw" in low)
         )
-    if _BRACKETS.search(value) and not looks_random(value):
+    if _has_bracket(value) and not looks_random(value):
         return False
     if digits:
         return not _NUMERIC.fullmatch(value)
@@ -133,7 +137,9 @@ _NUMERIC = lazy_regex(
     rb"[0-9.,:/-]{1,5}[a-zA-Z%]{0,3}|[0-9.]+[a-zA-Z%]{1,2}|0x[0-9a-fA-F]{1,8}|v[0-9.]+|[a-z]{1,4}[0-9]|[A-Za-z_.]+\.[A-Za-z_0-9]+"
 )
 _LABEL = lazy_regex(rb"[A-Za-z]+(?:[_ .:/][A-Za-z]+)+[.?!:]?")
-_SPECIAL = lazy_regex(rb"[A-Za-z0-9][!@#$%^&*+~].*[A-Za-z0-9]|[A-Za-z][!#$%^*]+$")
+_SPECIAL = lazy_regex(  # behind a letter or digit; it begins with a set of characters, which are found fast
+    rb"[!@#$%^&*+~](?:(?<=[A-Za-z0-9].).*[A-Za-z0-9]|(?<=[A-Za-z][!#$%^*])[!#$%^*]*$)"
+)
 _TYPES = frozenset(
     b"string str bytes text number integer boolean bool object any none null nil undefined true false required optional invalid wrong "
     b"incorrect missing empty unset unknown yes no on off hidden enabled disabled varchar char self this password passwd secret token "

@@ -9,6 +9,7 @@ from collections import Counter
 from msgspec import Struct
 
 LONGEST_MESSAGE_CHARS = 100_000
+LONGEST_HEAD_CHARS = 400  # of a line up to what is said: a message of a chat may name many whom it is for
 LONGEST_NAME_WORDS = 4
 FEWEST_TURNS = 4
 FEWEST_CHANGES = 3  # from one speaker to another
@@ -18,10 +19,10 @@ SENTENCE_SHARE = 0.4  # of the turns that end like a sentence
 CLOCK = r"(?:\d{1,2}:)?\d{1,2}:\d{2}(?:[.,]\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
 NAME = r"[^\W\d_][^\W_]*(?:[.'’\-][^\W_]+)*\.?(?:[ ][(]?[^\W_]+(?:[.'’\-][^\W_]+)*[).]?)*"
 _TURN = re.compile(
-    rf"^(?:[\[(]?{CLOCK}[\])]?\s*[-–—]?\s*)?(?:\*\*|__)?(?P<name>{NAME})"
-    rf"(?:\s*[\[(]{CLOCK}[\])])?(?:\*\*|__)?:(?:\*\*|__)?(?:[ \t]+(?P<text>\S.*)|[ \t]*)$"
+    rf"^(?:[\[(]?{CLOCK}[\])]?\s*+[-–—]?\s*+)?(?:\*\*|__)?(?P<name>{NAME})"
+    rf"(?:\s*[\[(]{CLOCK}[\])])?(?:\*\*|__)?:(?:\*\*|__)?(?=[ \t]|$)"
 )
-_CHAT = re.compile(rf"^{CLOCK}\s+From\s+(?P<name>{NAME}?)(?:\s+to\s+[^:]+)?\s*:(?:\s+(?P<text>\S.*)|\s*)$")  # Zoom's
+_CHAT = re.compile(rf"^{CLOCK}\s+From\s+(?P<name>{NAME}?)(?:\s+to\s[^:]++|\s*+):(?=\s|$)")  # Zoom's
 MODELS = {"assistant", "ai", "chatgpt", "gpt", "claude", "gemini", "copilot", "bot", "model", "bard", "llm", "cursor"}
 _ASKERS = {"user", "human", "you", "me"}
 FIELDS = frozenset(
@@ -216,8 +217,10 @@ class Turn(Struct):
 
 def turn_of(line: str, number: int = 0) -> Turn | None:
     """Read `Name: text`, `**Name:** text`, `[00:01:02] Name: text`, `Name (00:01:02): text`; None for another line."""
-    found = (_CHAT.match(line) or _TURN.match(line)) if ":" in line[:120] else None
-    return Turn(found["name"], found["text"] or "", number) if found is not None and is_name(found["name"]) else None
+    if ":" not in line[:120]:
+        return None
+    found = _CHAT.match(line, 0, LONGEST_HEAD_CHARS) or _TURN.match(line, 0, LONGEST_HEAD_CHARS)
+    return Turn(found["name"], line[found.end() :].lstrip(), number) if found and is_name(found["name"]) else None
 
 
 def is_name(name: str) -> bool:
