@@ -216,7 +216,7 @@ def _done(told: Sequence[Told], start: datetime, end: datetime) -> list[str]:
 def _took(told: Sequence[Told], start: datetime, end: datetime) -> list[str]:
     covered = _covered([(max(each.started_at, start), min(each.ended_at, end)) for each in told])
     took = report.duration(start, start + covered)
-    return [f"over {took}"] if took else []
+    return [took] if took else []
 
 
 def _covered(spans: Sequence[tuple[datetime, datetime]]) -> timedelta:

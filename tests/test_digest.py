@@ -67,11 +67,11 @@ def test_a_period_is_told_by_project(known: History, tmp_path: Path) -> None:
 
     text = composed(known, note_path=tmp_path / "Digests" / "2026-W11.md")
     assert "# Week 11 of 2026: 2026-03-09 to 2026-03-15\n" in text
-    assert "> [!info] 2 sessions · 2 projects · 2 tools · over 1 h\n" in text
+    assert "> [!info] 2 sessions · 2 projects · 2 tools · 1 h\n" in text
     assert "digest_period: 2026-W11\ndigest_from: 2026-03-09\ndigest_until: 2026-03-15\nsessions: 2\n" in text
-    assert "## tide\n1 session · over 1 h\n\n- 2026-03-10 About a – Ended a. (claude code)\n" in text
+    assert "## tide\n1 session · 1 h\n\n- 2026-03-10 About a – Ended a. (claude code)\n" in text
     assert '- "SQLite, because the phones are offline" [m4] – About a\n' in text
-    assert "## other\n1 session · over 1 h\n\n- 2026-03-10 About b" in text
+    assert "## other\n1 session · 1 h\n\n- 2026-03-10 About b" in text
     assert "About c" not in text
 
     (tmp_path / "tide").mkdir()
@@ -252,7 +252,7 @@ def test_a_session_that_goes_on_is_told_as_far_as_the_period_goes(known: History
 
     note = digest.compose(known, Span.of("day", date(2026, 3, 29)), ZoneInfo("Europe/Berlin"), ours_picousd=0)
     assert note is not None
-    assert "## tide\n1 session · over 23 h\n\n- 2026-03-29 Long" in note
+    assert "## tide\n1 session · 23 h\n\n- 2026-03-29 Long" in note
     assert "since 2026-03-29, tide" in note
 
 
@@ -266,4 +266,4 @@ def test_a_decision_that_was_a_question_says_its_answer(known: History) -> None:
 
     note = composed(known)
     assert '- "Shared or copied?" → "Standalone copy" [m12] – ' in note
-    assert "## tide\n1 session · over 1 h · 2 commits · +1,240 −19 lines\n" in note
+    assert "## tide\n1 session · 1 h · 2 commits · +1,240 −19 lines\n" in note
