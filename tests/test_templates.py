@@ -218,6 +218,13 @@ def test_a_joiner_stays_where_it_spells_a_word_or_an_emoji(text: str, shown: str
     assert templates.inline(text) == (text if shown is None else shown)
 
 
+def test_a_quote_of_a_quote_has_two_kinds_of_marks() -> None:
+    """Two marks in a row would look like a mistake."""
+    assert templates.quoted("it says so") == '"it says so"'
+    assert templates.quoted('"so", it says') == '“"so", it says”'
+    assert templates.quoted('it says "so"') == '“it says "so"”'
+
+
 def test_code_holds_anything() -> None:
     """Code gets marks longer than any run of backticks in it, and a bar stands outside so that it ends no table cell."""
     assert templates.code("a `b` c") == "``a `b` c``"

@@ -130,8 +130,10 @@ def inner(value: object) -> Safe:
 
 
 def quoted(value: object) -> Safe:
-    """Return a verbatim quote, inert and in quotation marks."""
-    return Safe(f'"{inner(value)}"')
+    """Return a verbatim quote, inert and in quotation marks: curved ones where it has its own at an end."""
+    text = one_line(value)
+    opening, closing = "“”" if '"' in (text[:1], text[-1:]) else '""'
+    return Safe(f"{opening}{inner(value)}{closing}")
 
 
 def code(value: object) -> Safe:
