@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import commonmark
 import mistune
@@ -363,13 +365,27 @@ def test_a_user_covers_one_block(tmp_path: Path) -> None:
     assert templates.render("index", values, folder).startswith("# Yours, and longer: a &lt;b>")
 
 
-def test_a_folder_others_may_write_is_refused(tmp_path: Path) -> None:
-    """Templates are programs of a kind: only the user may write them."""
+@pytest.mark.parametrize(
+    ("mode", "group", "members", "is_used"),
+    [
+        (0o777, "me", [], False),
+        (0o775, "me", [], True),
+        (0o775, "me", ["me"], True),
+        (0o775, "me", ["you"], False),
+        (0o775, "staff", [], False),
+    ],
+)
+def test_a_folder_others_may_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, group: str, members: list[str], is_used: bool
+) -> None:
+    """Templates are programs of a kind: only the user may write them, or the group that is the user's alone."""
     folder = put(tmp_path / "mine", "one", "x")
-    folder.chmod(0o777)
+    folder.chmod(mode)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name="me"))
+    monkeypatch.setattr("grp.getgrgid", lambda gid: SimpleNamespace(gr_name=group, gr_mem=members))
 
-    with pytest.raises(SettingsError, match="chmod go-w"):
-        templates.render("one", {}, folder)
+    with nullcontext() if is_used else pytest.raises(SettingsError, match="chmod go-w"):
+        assert templates.render("one", {}, folder) == "x"
 
 
 def test_compiled_templates_are_kept(tmp_path: Path) -> None:

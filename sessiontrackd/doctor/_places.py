@@ -79,6 +79,6 @@ def page_templates(patient: Patient) -> Iterator[Check]:
     except SettingsError as error:
         number, mistakes = 0, [str(error)]
     for mistake in mistakes:
-        yield Check("templates", FAILURE, mistake, None if mistake.endswith(templates.REMEDY) else templates.REMEDY)
+        yield Check("templates", FAILURE, mistake, None)  # it says itself what to do
     if not mistakes:
         yield Check("templates", OK, f"all {number} of them can be used")

@@ -5,7 +5,9 @@ Whatever a template prints is escaped (`Safe` text is Markdown already), so that
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Mapping
 from functools import lru_cache
@@ -131,7 +133,7 @@ def compiled(user_dir: Path | None = None) -> int:
         try:
             chosen.get_template(name)
         except (jinja2.TemplateError, ValueError) as error:
-            raise SettingsError(f"{place_of(error, name)}: {str(error).rstrip('.')}.") from error
+            raise SettingsError(f"{place_of(error, name)}: {str(error).rstrip('.')}. {REMEDY}") from error
     return len(names)
 
 
@@ -222,7 +224,17 @@ OUR_FILTERS: dict[str, Any] = {
 def _refuse_writable(folder: Path) -> None:
     """Refuse a folder of templates that others may write."""
     state = os.stat(folder)
-    if state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or state.st_uid not in (0, os.geteuid()):
+    others = stat.S_IWOTH if _is_of_one(state.st_gid) else stat.S_IWOTH | stat.S_IWGRP
+    if state.st_mode & others or state.st_uid not in (0, os.geteuid()):
         raise SettingsError(
             f"{folder} may be written by others, so its templates are not used. Type: chmod go-w '{folder}'"
         )
+
+
+def _is_of_one(group_id: int) -> bool:
+    """Say whether a group is the user's own, as many systems have one for each and let it write by default."""
+    try:
+        group, user = grp.getgrgid(group_id), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
