@@ -309,6 +309,19 @@ def test_a_template_that_fails_on_a_note_fails(place: Home, name: str) -> None:
     assert found(place, "templates").state == OK
 
 
+def test_a_template_that_covers_nothing_is_a_warning(place: Home) -> None:
+    """A name with a slip in it would do nothing and say nothing; one that another template of the user's names is used."""
+    place.templates_dir.mkdir(parents=True)
+    wrong, mine, part = (place.templates_dir / name for name in ("Standart.md.j2", "minimal.md.j2", "mine.md.j2"))
+    for path, text in ((wrong, "x"), (mine, '{% include "mine.md.j2" %}'), (part, "y")):
+        path.write_text(text)
+
+    check = found(place, "templates")
+    assert (check.state, check.text.startswith(f"{wrong} is used for nothing")) == (WARNING, True)
+    wrong.unlink()
+    assert found(place, "templates").state == OK
+
+
 def test_months_of_another_zone_are_a_warning(place: Home) -> None:
     """A budget would turn at another midnight than the user's."""
     assert found(place, "time zone").state == OK

@@ -76,9 +76,13 @@ def page_templates(patient: Patient) -> Iterator[Check]:
     try:
         number = templates.compiled(folder)
         mistakes = pipeline.mistakes_in(folder) if folder.is_dir() else []  # some show only when a note is made
+        unused = templates.unused(folder) if folder.is_dir() else []
     except SettingsError as error:
-        number, mistakes = 0, [str(error)]
+        number, mistakes, unused = 0, [str(error)], []
+    for name in unused:
+        text = f"{folder / name} is used for nothing: there is none of that name to cover"
+        yield Check("templates", WARNING, text, "Name it like the one that it is to cover, such as standard.md.j2.")
     for mistake in mistakes:
         yield Check("templates", FAILURE, mistake, None)  # it says itself what to do
-    if not mistakes:
+    if not mistakes and not unused:
         yield Check("templates", OK, f"all {number} of them can be used")

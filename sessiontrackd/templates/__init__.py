@@ -52,6 +52,7 @@ __all__ = [
     "render",
     "shipped_dir",
     "short",
+    "unused",
     "visible",
 ]
 
@@ -135,6 +136,19 @@ def compiled(user_dir: Path | None = None) -> int:
         except (jinja2.TemplateError, ValueError) as error:
             raise SettingsError(f"{place_of(error, name)}: {str(error).rstrip('.')}. {REMEDY}") from error
     return len(names)
+
+
+def unused(user_dir: Path) -> list[str]:
+    """Return the names of the user's templates that cover none of ours and are named by none of theirs."""
+    files = (path for path in user_dir.rglob("[!.]*[!~]") if path.is_file())  # without what editors and desktops leave
+    theirs = {path.relative_to(user_dir).as_posix(): path for path in files}
+    texts = {name: path.read_text("utf-8", "replace") for name, path in theirs.items()}
+    return sorted(
+        name
+        for name in theirs
+        if not (shipped_dir() / name).is_file()
+        and not any(name in text for other, text in texts.items() if other != name)
+    )
 
 
 def _bounded(chosen: jinja2.Environment, name: str, values: Mapping[str, Any]) -> str:
