@@ -262,11 +262,11 @@ def test_a_keyword_that_looks_like_a_number_is_text() -> None:
 
 @pytest.mark.parametrize("level", list(InsightLevel))
 def test_nothing_found_makes_no_empty_section(level: InsightLevel) -> None:
-    """A section without content is left out."""
+    """A section without content is left out; the first block says so."""
     note = body_of(report.render(Session("s", "text"), an_insight(level, ()), source=Path("a.txt"), source_sha256=SHA))
 
     assert "##" not in note
-    assert note.startswith("# publish to npm failed\n\n> [!note]- Receipt\n")
+    assert note.startswith("# publish to npm failed\n\n> [!info] Nothing to sum up\n\n> [!note]- Receipt\n")
 
 
 def flood(size: int) -> tuple[Finding, ...]:

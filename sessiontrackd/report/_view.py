@@ -77,6 +77,8 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     if (outcome := ones["outcome"]) is not None:
         outcome["more"] = [part for part in outcome["parts"] if part["text"]]
         outcome["whole"] = _brief([str(each["quote"] or each["text"]) for each in (outcome, *outcome["more"])])
+    is_empty = not insight.summary and all(each.kind == "figures" for each in findings)
+    nothing = [{"text": "Nothing to sum up"}] if is_empty else []
     base = extra.note_path.parent if extra.note_path else extra.source.parent
     return {
         **lists,
@@ -91,7 +93,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
         "is_open": bool(lists["todos"] or lists["questions"]),
         "went_wrong": _went_wrong(lists["tests"], ones["outcome"]),
         "asks_total": max(int(totals.get("asks", 0)), len(lists["asks"])),
-        "figures": _figures(session, lists, totals),
+        "figures": [*nothing, *_figures(session, lists, totals)],
         "instead": insight.provenance.get("instead", ""),
         "receipt": _receipt(session, insight, extra.zone),
         "source": {"name": display(extra.source.name), "target": target(extra.source, base)},
