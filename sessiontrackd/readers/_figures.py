@@ -51,7 +51,8 @@ class Figures(Struct):
         trail: Trail | None = None,
     ) -> Session:
         """Return the session with these figures, without messages."""
-        usage = self.usage or total(record.usage for record in self.usage_records)
+        models = by_model(self.usage_records)
+        usage = self.usage or total(models.values())
         if usage is not None and self.incomplete:
             usage = structs.replace(usage, complete=False)
         return Session(
@@ -63,7 +64,7 @@ class Figures(Struct):
             ended_at=self.ended_at,
             models=tuple(self.models),
             usage=usage,
-            usage_by_model=by_model(self.usage_records),
+            usage_by_model=models,
             parent_id=parent_id,
             human_turns=self.human_turns,
             assistant_turns=self.assistant_turns,
