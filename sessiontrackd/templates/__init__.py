@@ -140,8 +140,7 @@ def compiled(user_dir: Path | None = None) -> int:
 
 def unused(user_dir: Path) -> list[str]:
     """Return the names of the user's templates that cover none of ours and are named by none of theirs."""
-    files = (path for path in user_dir.rglob("[!.]*[!~]") if path.is_file())  # without what editors and desktops leave
-    theirs = {path.relative_to(user_dir).as_posix(): path for path in files}
+    theirs = {path.relative_to(user_dir).as_posix(): path for path in user_dir.rglob("*.j2") if path.is_file()}
     texts = {name: path.read_text("utf-8", "replace") for name, path in theirs.items()}
     return sorted(
         name
