@@ -61,6 +61,14 @@ def known_engine(_: click.Context, __: click.Parameter, value: str | None) -> st
     return value
 
 
+def whole_place(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Take a vault's folder from where the command is typed, as every other folder."""
+    kind, _, folder = (value or "").partition(":")
+    if kind == "vault" and folder and not folder.startswith("~"):
+        return f"vault:{os.path.abspath(folder)}"
+    return value
+
+
 def check_options(**chosen: str | None) -> None:
     """Refuse a wrong value by the option's own rule, before anything is counted or asked."""
     known = config.options("folder")

@@ -23,6 +23,7 @@ from sessiontrackd.cli._command import (
     json_option,
     known_engine,
     subcommand,
+    whole_place,
 )
 from sessiontrackd.cli._consent import obtain
 from sessiontrackd.cli._screen import cut_path, print_json, print_table, safe
@@ -62,7 +63,7 @@ def watch() -> None:
     help="When a paid engine is asked: 'now', in a 'batch' at half the price, or in a batch for the 'backlog' only.",
 )
 @click.option("--budget", metavar="AMOUNT", help="Monthly budget of paid engines for this folder, such as 5usd.")
-@click.option("--output", metavar="PLACE", help="'beside' or 'vault:DIR'.")
+@click.option("--output", metavar="PLACE", callback=whole_place, help="'beside' or 'vault:DIR'.")
 @click.option("--since", metavar="WHEN", help="How far back to go: 30d, a date, all or now.")
 @click.option(
     "--archive",

@@ -14,7 +14,7 @@ import click
 
 from sessiontrackd import channels, config, doctor, survey
 from sessiontrackd import service as services
-from sessiontrackd.cli._command import check_options, command, current_home, json_option
+from sessiontrackd.cli._command import check_options, command, current_home, json_option, whole_place
 from sessiontrackd.cli._progress import Progress
 from sessiontrackd.cli._screen import count, print_json, safe
 from sessiontrackd.cli._since import ask_since, since_of
@@ -29,7 +29,12 @@ LEVELS = [level.value for level in InsightLevel]
 
 @command("setup", example="sessiontrackd setup\nsessiontrackd setup --yes --output vault:~/notes --no-service")
 @click.option("--level", type=click.Choice(LEVELS), help="Depth of the insights; you are asked if it is omitted.")
-@click.option("--output", metavar="PLACE", help="Where notes go, 'vault:DIR'; you are asked if it is omitted.")
+@click.option(
+    "--output",
+    metavar="PLACE",
+    callback=whole_place,
+    help="Where notes go, 'vault:DIR'; you are asked if it is omitted.",
+)
 @click.option(
     "--since", metavar="WHEN", help="How far back to go: 30d, a date, all or now; you are asked if it is omitted."
 )

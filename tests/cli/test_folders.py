@@ -47,6 +47,15 @@ def test_add_says_what_is_there_and_writes_the_settings(
     assert (folder.path, folder.level, folder.since) == (talks, "minimal", None)
 
 
+def test_a_vault_is_named_from_where_one_is(home: Path, talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like the folder itself; the settings hold whole paths."""
+    monkeypatch.chdir(talks.parent)
+    assert main(["watch", "add", "talks", "--output", "vault:notes", "--yes"]) == 0
+
+    (folder,) = config.load(Home.find(home)).folders
+    assert folder.output == f"vault:{talks.parent / 'notes'}"
+
+
 def test_without_a_terminal_history_goes_back_thirty_days(home: Path, talks: Path) -> None:
     """Nothing is asked, and nobody wanted all of it."""
     assert main(["watch", "add", str(talks)]) == 0
