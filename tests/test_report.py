@@ -389,7 +389,10 @@ def test_a_model_signs_its_words() -> None:
     facts = {"priced_at": "2026-11-22", "quotes_checked": 3, "quotes_kept": 3}
     note = a_note(
         InsightLevel.MINIMAL,
-        (Finding("outcome", "SQLite with a nightly export.", "we take SQLite", (31,), "model"),),
+        (
+            Finding("outcome", "SQLite with a nightly export.", "we take SQLite", (31,), "model"),
+            Finding("question", "Who exports?", "And who exports it?", (27,), "model"),
+        ),
         engine="claude",
         model="claude-haiku-5-5",
         usage=Usage(1_311, 148),
@@ -399,6 +402,7 @@ def test_a_model_signs_its_words() -> None:
         provenance=facts,
     )
 
+    assert '- [ ] Unanswered: Who exports? – "And who exports it?" [m27]\n' in note
     assert "> SQLite with a nightly export. [m31]\n" in note
     assert (
         "> claude-haiku-5-5 · 1,311 in, 148 out · $0.000205 of $0.00048 reserved · priced 2026-11-22 · 0 secrets redacted"
