@@ -296,14 +296,14 @@ def test_a_template_that_does_not_compile_fails(place: Home, tmp_path: Path, mon
 
 @pytest.mark.parametrize("name", ["minimal", "comprehensive", "index", "digest"])
 def test_a_template_that_fails_on_a_note_fails(place: Home, name: str) -> None:
-    """Whichever note it is for: it is named with its line, and how to get ours back."""
+    """Whichever note it is for: it is named with its line, what may be meant, and how to get ours back."""
     place.templates_dir.mkdir(parents=True)
     mine = place.templates_dir / f"{name}.md.j2"
     mine.write_text(f'{{% extends "!base/{name}.md.j2" %}}\n{{% block title %}}\n{{{{ titel }}}}\n{{% endblock %}}\n')
 
     check = found(place, "templates")
     assert check.state == FAILURE
-    assert check.text == f"template {mine}, line 3: 'titel' is undefined. {templates.REMEDY}"
+    assert check.text == f"template {mine}, line 3: 'titel' is undefined. Did you mean 'title'? {templates.REMEDY}"
 
     mine.write_text(f'{{% extends "!base/{name}.md.j2" %}}\n{{% block title %}}\n# Mine\n{{% endblock %}}\n')
     assert found(place, "templates").state == OK

@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import stat
 from collections.abc import Mapping
 from functools import lru_cache
@@ -107,7 +108,16 @@ def render(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -
     except (jinja2.TemplateError, Stopped, *_MISTAKES) as error:
         where, what = place_of(error, f"{name}{SUFFIX}"), str(error).rstrip(".") or type(error).__name__
         what = f"there is no template {error.name}" if isinstance(error, jinja2.TemplateNotFound) else what
-        raise SettingsError(f"{where}: {what}. {REMEDY}") from error
+        raise SettingsError(f"{where}: {what}.{_meant(what, values)} {REMEDY}") from error
+
+
+def _meant(what: str, values: Mapping[str, Any]) -> str:
+    """Return a question that names the value which a wrong name looks like."""
+    import difflib
+
+    name = re.match(r"'(\w+)' is undefined", what)
+    near = difflib.get_close_matches(name[1], values, 1) if name else []
+    return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def filled(name: str, values: Mapping[str, Any], user_dir: Path | None = None) -> tuple[str, str | None]:
