@@ -177,6 +177,7 @@ def _shown(item: Item, frame: _Frame) -> dict[str, Any]:
         "is_quote": item.finding.quote is not None,
         "answer": "",
         "is_question": item.finding.kind == "question",
+        "is_offer": bool(item.finding.details.get("offer")),
         "messages": list(item.finding.messages),
         "since": frame.day(item.since_at),
         "project": item.project,

@@ -256,6 +256,16 @@ def test_a_session_that_goes_on_is_told_as_far_as_the_period_goes(known: History
     assert "since 2026-03-29, tide" in note
 
 
+def test_an_offer_is_called_one_as_in_its_note(known: History) -> None:
+    """A question that the agent ends with is another thing than one that waits for an answer."""
+    offer = Finding("question", "Shall I push it?", "Shall I push it?", (8,), details={"offer": True})
+    told(known, "a", 10, offer, Finding("question", "Who pays?", "Who pays?", (9,)))
+
+    text = composed(known)
+    assert '- Offered: "Shall I push it?" [m8] – since' in text
+    assert '- Unanswered: "Who pays?" [m9] – since' in text
+
+
 def test_a_decision_that_was_a_question_says_its_answer(known: History) -> None:
     """What was asked alone is no decision; what was done in a project stands under its name."""
     answer = Finding("answer", "Standalone copy", "Standalone copy", (12,))
