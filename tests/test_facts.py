@@ -254,6 +254,47 @@ def test_advice_and_behaviour_are_no_decisions(sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "forget the second format, the old one stays.",
+        "we are not moving the page after all.",
+        "we go to the island by train, not by car",
+        "keep the old flag as an alias until the third version",
+        "the second picture for now, Mira draws a better one",
+        "Die Strafe lassen wir doch weg, das schreckt nur ab.",
+        "Nimm lieber die zweite Fassung des Briefs.",
+        "mejor con un volumen que con la carpeta.",
+        "garde plutôt le premier titre de la page.",
+        "лучше оставь первый вариант письма.",
+        "那我就用旧路由器，不买新的了。",
+        "表ではなく箇条書きでお願いします。",
+    ],
+)
+def test_what_a_person_settles_is_a_decision(said: str) -> None:
+    """In other languages too."""
+    facts = Talk().human("please help me with this today").model("There are two ways to do it.").human(said)
+
+    assert texts(facts.model("It is done that way now.").facts().of("decision")) == [said]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "thanks, that's all for now",
+        "the page shows a list, not a table",
+        "forget what I said about the page before",
+        "wo steht, wie viele Zeilen das sind",
+        "还有什么就告诉我吧，谢谢你",
+    ],
+)
+def test_what_a_person_only_says_is_no_decision(said: str) -> None:
+    """It reports, closes or asks."""
+    facts = Talk().human("please help me with this today").model("There are two ways to do it.").human(said)
+
+    assert not facts.model("It is done that way now.").facts().of("decision")
+
+
+@pytest.mark.parametrize(
     ("reply", "asked"),
     [
         ("Both ways work. Which of the two do you want to keep?", ["Which of the two do you want to keep?"]),
@@ -706,6 +747,31 @@ def test_what_a_reply_says_was_not_done_is_open(reply: str, left: str | None) ->
     facts = Talk().human("please see to it today").model("", edit("a.py", "a", "b")).model(reply).facts()
 
     assert texts(facts.of("todo")) == ([left] if left else [])
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        "The motion is carried, the bus will go to the new estate.",
+        "Okay, then we freeze all releases until Monday.",
+        "Gut, dann verschieben wir das Fest auf den zwölften.",
+        "Vale, entonces quedamos en que imprimimos doscientos.",
+        "Bon, c'est décidé, on garde la salle du bas.",
+        "Então fica decidido que a reunião passa para junho.",
+        "Хорошо, договорились, что встреча будет в среду.",
+        "好，那我们就用第二个方案来做。",
+        "では、会議は六月に延期することにします。",
+    ],
+)
+def test_what_a_meeting_settles_is_a_decision(settled: str) -> None:
+    """In other languages too; that somebody prefers something settles nothing yet."""
+    facts = talked(
+        ("Anna", "Ich nehme lieber den Zug als das Auto."),
+        ("Ben", settled),
+        ("Carla", "We keep the papers in the cellar, as you know."),
+    )
+
+    assert texts(facts.of("decision")) == [settled]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,37 @@
-"""Cue words of other languages than English: what people take on, and what is left."""
+"""Cue words of other languages than English: what is settled, what people take on, and what is left."""
 
 from __future__ import annotations
 
+from sessiontrackd.facts._words import tokens, word_set
 from sessiontrackd.patterns import lazy_regex
 
 LEFT_HINTS = (
     "noch nicht", "fehlt noch", "steht noch", "stehen noch", "muss noch", "pendiente", "falta ", "queda por", "il reste", "pas encore", "ainda ", "ancora ",
     "ещё не", "осталось", "尚未", "还没", "還沒", "还需要", "まだ", "未対応", "未実装",
 )  # fmt: skip
+_SETTLING = word_set(
+    """
+    wir beschlossen vereinbart entschieden abgemacht statt stattdessen anstatt anstelle lieber decidimos acordamos quedamos decidido acordado aprobado decide
+    acuerda aprueba prefiero mejor vez lugar décidé décide décidons acté part reste garde reporte prend lieu plutôt combinado acertado combinamos decidiu então
+    prefiro deciso decidiamo prendiamo teniamo rimandiamo usiamo invece preferisco решили решено договорились тогда вместо лучше
+    """
+)
+"""A sentence without one of these words, or signs where no spaces part the words, is not searched further."""
+_SETTLING_WIDE = ("决定", "決定", "就", "而不是", "改用", "还是用", "にし", "に決", "きましょう", "ではなく", "代わり", "ほうがいい")  # fmt: skip
+_SETTLES = lazy_regex(
+    r"\b(?:dann|also|ok(?:ay)?|gut|ja|nein|und)\W+(?:\w+\W+){0,2}?(?:nehmen|machen|verschieben|lassen|bleiben|nutzen|verwenden|behalten|streichen|vertagen|stellen|kaufen|bestellen|wechseln) wir\b|\blassen wir\b[^.]{0,30}\bweg\b"
+    r"|\b(?:ist|wird|wurde|haben) (?:\w+ ){0,3}?(?:beschlossen|vereinbart|entschieden|abgemacht)\b"
+    r"|\b(?:decidimos|acordamos|quedamos en|hemos (?:decidido|acordado)|(?:se|queda) (?:decide|acuerda|aprueba|decidido|acordado|aprobado))\b"
+    r"|\b(?:on a décidé|on décide|nous (?:avons décidé|décidons)|c'est (?:décidé|acté)|il (?:est|a été) décidé|(?:donc|alors|ok|d'accord|bon),? on (?:part sur|reste sur|garde|reporte|prend))\b"
+    r"|\b(?:fic(?:a|ou) (?:decidido|combinado|acertado)|combinamos|decidiu-se|(?:então|ok),? vamos (?:usar|manter|adiar|ficar com))\b"
+    r"|\b(?:abbiamo deciso|è stato deciso|decidiamo|si decide|(?:allora|ok|bene),? (?:prendiamo|teniamo|rimandiamo|usiamo))\b"
+    r"|\b(?:мы решили|решено|договорились|тогда (?:берём|берем|оставляем|переносим|используем))\b"
+    r"|(?:决定|決定)(?:了|用|先|把|不|采用|使用)|就(?:这么|這麼)定|那(?:我们|我們|我)?就(?:用|选|選|先|按|改|不)|(?:こと|の)に(?:します|しました|決め|決まり)|に(?:決定|決め)(?:し|まし|た)|で[行い]きましょう|にしましょう"
+)
+_PREFERS = lazy_regex(
+    r"\b(?:statt|stattdessen|anstatt|anstelle|lieber)\b|\ben (?:lugar|vez) de\b|\bprefiero\b|\bmejor (?:con|usa\w*|dej\w+|que)\b|\bau lieu d|\bplutôt\b|\bem vez de\b|\bprefiro\b|\binvece di\b|\bpreferisco\b"
+    r"|\b(?:вместо|лучше)\b|而不是|改用|还是用|ではなく|の代わりに|ほうがいい"
+)
 _LEFT = lazy_regex(
     r"\b(?:ist|sind|wurden?|habe|haben)\b[^.;:]{0,60}\bnoch nicht\b|\b(?:fehlt|fehlen|steht|stehen) noch\b|\bmuss noch\b|\b(?:queda|está|están) pendientes?\b|\b(?:falta|queda)n? por \w+r\b|\btodavía (?:no|falta)|\baún (?:no|falta)"
     r"|\bil reste (?:à|encore)\b|\b(?:est|sont|a|ont|ai) pas encore\b|\bainda (?:não|falta)|\b(?:non (?:è|sono|ho|abbiamo) ancora|manca ancora)\b|\bещё не\b|\bосталось\b|尚未|还没有?|還沒有?|还需要|まだ[^。]{1,30}(?:ていません|ておりません|ていない)|未対応|未実装"
@@ -24,6 +48,22 @@ _TAKES_ON = lazy_regex(
     r"|[^。，]{0,6}我(?:明天|今天|下午|这周|本周|下周|周[一二三四五])?(?:来|來|去|会|會|负责|負責)(?![说說讲講])[^。]*(?:[发發写寫做查问問联联系系订訂买買准準备備整]|确认|確認|处理|處理|安排)"
     r"|[^。]*(?:て|で)おきます|[^。]*(?:担当|手配|連絡|確認|作成|用意|送付)します"
 )
+
+
+def settles(low: str) -> bool:
+    """Say whether a lowered sentence settles something among people."""
+    return _may_settle(low) and _SETTLES.search(low) is not None
+
+
+def chooses(low: str) -> bool:
+    """Say whether a lowered sentence of a person settles something or prefers one thing to another."""
+    return _may_settle(low) and (_SETTLES.search(low) or _PREFERS.search(low)) is not None
+
+
+def _may_settle(low: str) -> bool:
+    if not _SETTLING.isdisjoint(tokens(low)):
+        return True
+    return not low.isascii() and any(sign in low for sign in _SETTLING_WIDE)
 
 
 def is_left(low: str) -> bool:

@@ -76,7 +76,8 @@ _EMPTY_CAUSE = lazy_regex(
     r"\b(?:issue|problem|bug) is (?:more fundamental|clear|now clear|obvious|simple|fixed|resolved|solved|gone)\b"
 )
 _AGREED = lazy_regex(
-    r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say|leave|drop|skip|postpone)|wir haben (?:beschlossen|entschieden)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude)\b"
+    r"\b(?:(?:we|have|has|i) (?:have |all )?(?:decided|agreed)|decision is|let's (?:go|use|keep|make it|have|stick|say|leave|drop|skip|postpone|defer|delay|cancel|freeze)|we(?:'ll| will) go (?:for|with)|so we're going (?:to|with)|in conclusion|to conclude|(?:motion|proposal|amendment|budget) (?:is|was|has been|are) (?:hereby )?(?:carried|passed|approved|adopted|accepted|rejected))\b"
+    r"|^(?:\W*(?:ok(?:ay)?|yes|yeah|yep|no|so|then|right|good|great|fine|agreed|alright|and)\W+){1,3}we (?:keep|freeze|defer|postpone|drop|skip|stay with|stick|go with|go for|move|ship|cancel|delay|leave|wait)\b"
 )
 _NARRATION = lazy_regex(
     r"(?:now,? |next,? |first,? |then,? |ok(?:ay)?,? |good,? |great,? |perfect[,!.]? |so,? |and |but |also,? )*(?:let me|let's (?:check|see|look|run|verify|test|try|first|start)|"
@@ -86,14 +87,19 @@ _NARRATION = lazy_regex(
 )
 _HUMAN_DECISION = lazy_regex(
     r"(?:ok(?:ay)?|yes|yeah|yep|no|nope|sure|right|hmm|well|and|but|so|also|i think|actually|please)?[,.!]*\s*(?:(?:no|yes|yeah|just|then|please),?\s+)?"
-    r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never|always|stick|make it|leave|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
+    r"(?:let's|lets|we should|we(?:'ll| will)|i(?:'d| would) rather|i prefer|go with|use|keep|don't|do not|dont|remove|drop|never(?! ?mind)|always|stick|make it|leave|forget(?! (?:to|it|what|all|everything|about it)\b)|scrap|ditch|do nothing|no need|(?:i|we) (?:would )?(?:only |really |still |do not |don't )?want(?! (?:you|to (?:know|see|understand|ask|check|discuss))))\b"
     r"(?! (?:in mind|try|see|check|look|discuss|talk|test|run|add|write|create|fix|update|analy[sz]e|review|commit|push|merge|build|verify|investigate|search|find|hesitate|worry|forget|think|know|have|understand|get|start|begin|say|go (?:over|through)|continue|proceed))"
 )
 _WANTS = lazy_regex(r"(?:\w+[,.!]* ){0,2}(?:i|we) (?:would )?(?:only |really |still )?want\b")
 _HUMAN_IMPERATIVE = lazy_regex(r"(?:please |and |also )?(?:use|keep(?! in mind)|drop|remove|make it|stick)\b")
-_HUMAN_FIRM = lazy_regex(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|everywhere|as is)\b")
+_HUMAN_FIRM = lazy_regex(r"\b(?:instead|not|only|rather|always|never|don't|but|for now|until|everywhere|as is)\b")
 _HUMAN_CHOICE = lazy_regex(
-    r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have)\b"
+    r"\b(?:use|keep|store|go with|not|stick|leave|skip|drop|remove|avoid|instead|rather|never|always|prefer|no|don't|nothing|only|have|forget|scrap|ditch)\b"
+)
+_CONTRAST_HINTS = ("after all", "for now", ", not ", ", and not ")
+_HUMAN_CONTRAST = lazy_regex(
+    r"\b(?:not|won't|keep|stay)\b[^.]{0,60}\bafter all\b|(?<!that's )(?<!it )(?<!enough )(?<!all )(?<!good )(?<!fine )(?<!ok )(?<!thanks )\bfor now\b"
+    r"|^(?:\w+[:,.]? ){0,3}?(?:we (?:go|do|take|use|keep|stay|want)|use|do|make|put|show|call|name|take|write|store|return|send|restart|only|just)\b[^?]*, (?:and )?not (?!sure\b|yet\b|only\b|just\b|because\b|even\b)\w"
 )
 _HUMAN_THIN = lazy_regex(
     r".{0,14}\b(?:let's|lets|we should|we'll|we will|please) (?:do|doe|implement|fix|add|go|commit|try|merge|push|use|keep) (?:this|that|it|them|so|ahead|both|all)?[\s.!]*(?:please|now|then|too)?[\s.!]*$"
@@ -258,7 +264,7 @@ def decision_weight(low: str, word_count: int) -> float:
 
 def human_decision_weight(sentence: str, word_count: int) -> float:
     """Say how surely a person's sentence settles something."""
-    if not 3 <= word_count <= 45 or sentence.rstrip().endswith("?"):
+    if not 3 <= word_count <= 45 or sentence.rstrip().endswith(("?", "？")):
         return 0.0
     low = lowered(sentence)
     if _HUMAN_IMPERATIVE.match(low):
@@ -270,13 +276,17 @@ def human_decision_weight(sentence: str, word_count: int) -> float:
     if _HUMAN_THIN.match(low):
         return 0.0
     compares = "instead" in low.split() or "instead of" in low or "rather than" in low
+    compares = compares or (any(hint in low for hint in _CONTRAST_HINTS) and _HUMAN_CONTRAST.search(low) is not None)
+    compares = compares or abroad.chooses(low)
     return 2.0 if compares and " if " not in f" {low}" else 0.0
 
 
 def spoken_decision_weight(sentence: str, word_count: int) -> float:
     """Say how surely a sentence of a talk between people settles something."""
-    settles = 5 <= word_count <= 60 and not sentence.rstrip().endswith("?") and _AGREED.search(lowered(sentence))
-    return 2.0 if settles else 0.0
+    if not 5 <= word_count <= 60 or sentence.rstrip().endswith(("?", "？")):
+        return 0.0
+    low = lowered(sentence)
+    return 2.0 if _AGREED.search(low) or abroad.settles(low) else 0.0
 
 
 def is_cause(low: str, word_count: int) -> bool:

@@ -56,7 +56,7 @@ _MARKER = lazy_regex(r"\s*(?:(?:[-*+•–◦▪✓✔✅❌⚠]️?|#{1,6}|>|\d
 _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
-_LOOSE_BREAK = lazy_regex(r"[.!?](?<=[^\W\d_]{3}[.!?])\s+(?=[a-z])")
+_LOOSE_BREAK = lazy_regex(r"[.!?](?:(?<=[^\W\d_]{3}[.!?])|(?<=[^\W\d_]['\")`][.!?]))\s+(?=[a-z])")
 _CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]{0,200}\]\([^)\s]{0,500}\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
 
 

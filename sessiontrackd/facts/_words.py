@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from sessiontrackd.patterns import lazy_regex
 
 
-def _set(words: str) -> frozenset[str]:
+def word_set(words: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(words.split())
 
 
-STOP_WORDS = _set(
+STOP_WORDS = word_set(
     """
     a about after again all also am an and any are as at be because been before being but by can could did do does
     doing don't down each even few for from further get go going got had has have having he her here hers him his
@@ -21,7 +22,7 @@ STOP_WORDS = _set(
     when where which while who whom why will with would yeah yes you your
     """
 )
-NO_KEYWORD = _set(
+NO_KEYWORD = word_set(
     """
     add added check code create created fix fixed file files make made need new now one please run set sure test
     tests update updated use used using want work works also first second like look good great thanks two way
@@ -33,10 +34,10 @@ NO_KEYWORD = _set(
 )
 """Words of every working session, which say nothing about this one."""
 
-WEEKDAYS = _set("monday tuesday wednesday thursday friday saturday sunday")
+WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 """No keywords, but a name may hold one: Black Friday."""
 
-FOREIGN = _set(
+FOREIGN = word_set(
     """
     der die das den dem des ein eine einen einem einer und oder aber ist sind war waren wird werden wurde hat haben hatte
     kann können soll sollen muss ich du er sie es wir ihr mich mir dich dir uns euch sein ihre ihren nicht kein keine auch
