@@ -817,7 +817,7 @@ def test_an_empty_session_has_no_facts() -> None:
 
 
 def test_keywords_name_a_subject() -> None:
-    """Neither the day or the hour nor the endings of Japanese words do."""
+    """Neither the day or the hour nor the endings of Japanese words do; a word in katakana is not cut to pieces."""
     english = (
         Talk()
         .human("the tide import stops every Monday morning again")
@@ -826,13 +826,17 @@ def test_keywords_name_a_subject() -> None:
     japanese = (
         Talk()
         .human("納期が遅れることを伝えるメールを書いてください。")
-        .model("納期が遅れております。納期は来週となります。ご迷惑をおかけしております。")
+        .model("納期が遅れております。納期は来週となります。メールでご迷惑をおかけしております。")
     )
+    chinese = Talk().human("幫我檢查一下資料庫的版本，可以嗎？").model("資料庫的版本已經檢查過了，版本是最新的。")
 
     assert not {"monday", "morning", "day", "another", "every"} & {*english.facts().keywords}
     assert {"tide", "import"} <= {*english.facts().keywords}
     assert "納期" in japanese.facts().keywords
-    assert not {"ます", "てお", "おり", "りま"} & {*japanese.facts().keywords}
+    assert "メール" in japanese.facts().keywords
+    assert not {"ます", "てお", "おり", "りま", "メー", "ール"} & {*japanese.facts().keywords}
+    assert "版本" in chinese.facts().keywords
+    assert not {"幫我", "一下", "可以", "已經"} & {*chinese.facts().keywords}
 
 
 def test_keywords_are_never_a_hidden_word() -> None:

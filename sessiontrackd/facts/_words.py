@@ -57,15 +57,20 @@ FOREIGN = word_set(
     essa obrigado bem
     het een en maar zijn was waren heeft hebben ik jij hij zij wij jullie mijn jouw zijn hun dat dit deze die wie wat waar
     niet geen ook nog al dan als omdat met zonder voor door van naar uit op over onder bij
+    一下 可以 幫我 帮我 請幫 请帮 我們 我们 你們 你们 他們 他们 這個 这个 那個 那个 什麼 什么 怎麼 怎么 如何 為何 为何 希望 然後 然后
+    沒有 没有 不要 不是 需要 使用 因為 因为 所以 但是 如果 就是 還是 还是 或者 已經 已经 現在 现在 謝謝 谢谢 一個 一个 哪邊 哪里
     """
 )
-"""Words without a meaning of their own in German, French, Spanish, Italian, Portuguese and Dutch."""
+"""Words without a meaning of their own in German, French, Spanish, Italian, Portuguese, Dutch and Chinese."""
 
 NO_TERM = STOP_WORDS | NO_KEYWORD | FOREIGN
 
 _TOKEN = lazy_regex(r"[^\W_]+(?:['’][^\W_]+)*")
 _SPACED = bytes(code if chr(code).isalnum() or chr(code) == "'" else 32 for code in range(128)).ljust(256)
-_WIDE_RUN = lazy_regex(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f]+")
+_WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
+_WIDE_RUN = lazy_regex(rf"[{_WIDE}]+")
+_PIECE = lazy_regex(rf"[\u30a1-\u30ff]{{2,}}|(?P<pairs>(?:(?![\u30a1-\u30ff]{{2}})[{_WIDE}])+)|[^{_WIDE}]+")
+"""Katakana, which write a foreign word; another run of a script without spaces; anything else."""
 _ENDING = lazy_regex(r"[\u3040-\u309f]{1,2}|.[\u3040-\u309f]|[\u3040-\u309f].")
 """A pair of characters with one that Japanese writes endings with."""
 _ENDINGS = ("ing", "ies", "ed", "es", "ly", "s")
@@ -88,7 +93,7 @@ def stem(word: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Return the lower-case words; a run of a script without spaces gives its pairs of characters."""
+    """Return the lower-case words; a run of a script without spaces gives its pairs of characters, of katakana itself."""
     low = text.lower().replace("’", "'")
     if low.isascii():  # four times faster than the pattern
         found = low.encode().translate(_SPACED).decode().split()
@@ -99,7 +104,8 @@ def tokens(text: str) -> list[str]:
     spread: list[str] = []
     for word in found:
         if _WIDE_RUN.search(word):
-            spread += _pairs(word)
+            for piece in _PIECE.finditer(word):
+                spread += _pairs(piece[0]) if piece["pairs"] else [piece[0]]
         else:
             spread.append(word)
     return spread
