@@ -70,9 +70,20 @@ def test_show_prints_all_messages_with_their_tools(capsys: pytest.CaptureFixture
     assert main(["show", TIDE]) == 0
 
     out = capsys.readouterr().out
+    assert out.startswith("── Tide import an hour late since the clocks changed  (7d1c4b52-")
     assert "[m1] user" in out
     assert "⚙ Bash ✗" in out
     assert "1 failed, 3 passed" in out
+
+
+def test_a_session_without_a_recorded_title_goes_by_its_id(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its note has a title all the same, so that it is not called untitled."""
+    path = tmp_path / "talk.jsonl"
+    lines = Path(TIDE).read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "title" not in json.loads(line)["type"].casefold()), "utf-8")
+    assert main(["show", str(path)]) == 0
+
+    assert capsys.readouterr().out.startswith("── 7d1c4b52-")
 
 
 def test_show_with_a_number_prints_that_message_and_its_neighbours(capsys: pytest.CaptureFixture[str]) -> None:
