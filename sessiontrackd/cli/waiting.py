@@ -28,11 +28,13 @@ ABANDONED = "the process that worked on it is gone; the next one takes it up"
 @json_option
 def queue(everything: bool, limit: int, as_json: bool) -> None:
     """List waiting, running, held and failed transcripts with reasons, and degraded ones with the cost of an upgrade."""
-    found, total, less = _look(None if everything else LISTED, limit)
+    found, total, less, is_paused = _look(None if everything else LISTED, limit)
     if as_json:
         print_json({"jobs": [_document(job) for job in found], "degraded": [_less(*each) for each in less]})
         return
     _print_jobs(found, total)
+    if any(job.state is JobState.WAITING for job in found):
+        _print_standstill(is_paused)
     if less:
         _print_degraded(less, limit)
 
@@ -47,6 +49,14 @@ def _print_jobs(found: list[Job], total: int) -> None:
         click.echo(f"… {total - len(found):,} more; --limit {total} shows all.")
     if any(job.state in (JobState.HELD, JobState.FAILED) for job in found):
         click.echo("\nTry again with: sessiontrackd retry [PATH]")
+
+
+def _print_standstill(is_paused: bool) -> None:
+    """Print why nothing that waits goes on, if so."""
+    if is_paused:
+        click.echo("\nPaused: what waits goes on after: sessiontrackd resume")
+    elif config.heard(current_home()) is None:
+        click.echo("\nThe daemon is not running, so nothing goes on; start it with: sessiontrackd run")
 
 
 def _print_degraded(less: list[tuple[Job, Degraded]], limit: int) -> None:
@@ -69,15 +79,16 @@ def _print_degraded(less: list[tuple[Job, Degraded]], limit: int) -> None:
     click.echo("\nUpgrade them, as far as the budget goes: sessiontrackd retry --upgrade [PATH]")
 
 
-def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], int, list[tuple[Job, Degraded]]]:
-    """Return the jobs in these states, how many there are without the limit, and what was degraded."""
+def _look(states: tuple[JobState, ...] | None, limit: int) -> tuple[list[Job], int, list[tuple[Job, Degraded]], bool]:
+    """Return the jobs in these states, how many there are without the limit, what was degraded, and whether work is paused."""
     with existing_store(jobs.SCHEMA) as store:
         if store is None:
-            return [], 0, []
+            return [], 0, [], False
         known = jobs.Queue(store)
         counts, abandoned = known.counts(), known.abandoned()
         found = [_as_it_is(job) if job.id in abandoned else job for job in known.jobs(states, limit)]
-        return found, sum(counts[state] for state in states or JobState), known.degraded()
+        total = sum(counts[state] for state in states or JobState)
+        return found, total, known.degraded(), known.is_on("paused")
 
 
 def _as_it_is(job: Job) -> Job:

@@ -57,6 +57,17 @@ def test_a_short_list_says_how_many_are_left_out(home: Path, capsys: pytest.Capt
     assert "2 more" in capsys.readouterr().out
 
 
+def test_the_listing_says_why_nothing_goes_on(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No daemon runs, or work is paused."""
+    fill(home)
+
+    assert main(["queue"]) == 0
+    assert "not running, so nothing goes on; start it with: sessiontrackd run\n" in capsys.readouterr().out
+    assert main(["pause"]) == 0
+    assert main(["queue"]) == 0
+    assert "what waits goes on after: sessiontrackd resume\n" in capsys.readouterr().out
+
+
 def test_work_of_a_killed_process_waits_and_looking_changes_nothing(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
