@@ -96,6 +96,8 @@ def print_table(
 ) -> None:
     """Print aligned columns; on a terminal the last one is cut to what is left of the line.
 
+    Where that one holds figures, which are never cut, the first stands on a line of its own in a terminal too narrow.
+
     Args:
         headers: one a column.
         rows: cells are made harmless here.
@@ -107,12 +109,15 @@ def print_table(
     indent = sum(widths[:-1]) + 2 * (len(widths) - 1)
     spare = terminal_width() - indent
     to_the_right = set(right)
+    is_stacked = len(widths) - 1 in to_the_right and indent + widths[-1] > terminal_width()
     for number, line in enumerate(lines):
         if wraps and number:
             line[-1], *below = _sentence(line[-1], indent, spare)
         else:
-            line[-1], below = cut(line[-1], max(spare, 10)), []
+            line[-1], below = line[-1] if is_stacked else cut(line[-1], max(spare, 10)), []
         parts = [_pad(cell, widths[at], at in to_the_right) for at, cell in enumerate(line)]
+        if is_stacked:
+            parts[0] = f"{line[0]}\n"
         text = "  ".join(parts).rstrip()
         click.echo("\n".join([click.style(text, bold=True) if number == 0 else text, *below]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import click
 import pytest
 
 from sessiontrackd.cli import _screen
@@ -121,6 +122,18 @@ def test_a_sentence_in_a_table_is_never_cut(
     assert narrow[2].startswith("    the budget")
     assert max(map(len, [*wide, *narrow])) <= 64
     assert " ".join(" ".join(wide).split()) == " ".join(" ".join(narrow).split())
+
+
+def test_figures_in_a_table_are_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where they do not fit beside their names they stand below them."""
+    on_a_terminal(monkeypatch, 24)
+
+    _screen.print_table(("model", "calls", "cost"), [("a-model-with-a-name", "7", "$1,204.50+")], right=(1, 2))
+
+    assert click.unstyle(capsys.readouterr().out).splitlines() == [
+        *("model", "  calls        cost"),
+        *("a-model-with-a-name", "      7  $1,204.50+"),
+    ]
 
 
 def test_json_is_one_document_with_exact_text(capsys: pytest.CaptureFixture[str]) -> None:
