@@ -69,11 +69,7 @@ class _Kept(msgspec.Struct, gc=False):
     speaker: str | None
     text: str
     calls: str
-
-    @property
-    def most_chars(self) -> int:
-        """How much of its text is kept."""
-        return min(len(self.text), KEPT_CHARS.get(self.role, 0))
+    most_chars: int  # so much of its text is kept
 
 
 def _redacted(kept: Sequence[_Kept], redactor: Redactor) -> list[str]:
@@ -109,12 +105,14 @@ class Heard(Struct):
         return opened.close()
 
     def _keep(self, message: Message) -> None:
-        text = message.text[: KEPT_CHARS.get(message.role, 0) + MARGIN_CHARS].strip()
+        most_chars = KEPT_CHARS.get(message.role, 0)
+        text = message.text[: most_chars + MARGIN_CHARS].strip()
         calls = [line for call in message.tool_calls if (line := _call_line(call))]
         if text or calls:
-            kept = _Kept(message.index, message.role, message.origin, message.speaker, text, "\n".join(calls))
-            self.kept.append(kept)
-            self.chars += kept.most_chars + sum([min(len(line), CALL_CHARS) for line in calls])
+            kept_chars = min(len(text), most_chars)
+            about = (message.index, message.role, message.origin, message.speaker)
+            self.kept.append(_Kept(*about, text, "\n".join(calls), kept_chars))
+            self.chars += kept_chars + sum([min(len(line), CALL_CHARS) for line in calls])
 
     def cited(self, insight: Insight, redactor: Redactor, most: int) -> list[Message]:
         """Return the messages that an insight rests on, redacted, in their order; not more than so many."""
