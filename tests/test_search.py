@@ -164,6 +164,18 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     words.close()
 
 
+def test_words_stay_where_they_are_while_sessions_come(words: Search) -> None:
+    """Many sessions are put together at once and not a few at a time, and before and after it all of them are found."""
+    pieces = []
+    for number in range(70):
+        keep(words, session("mend the tide", f"word{number}", session_id=f"s{number}"), b"/%d.jsonl" % number)
+        pieces.append(len(words._store.read("SELECT DISTINCT segid FROM said_idx")))
+
+    assert max(pieces) == 63
+    assert pieces[-1] < 10
+    assert [numbers(words, f"word{number}") for number in (0, 69)] == [[("s0", [2])], [("s69", [2])]]
+
+
 def test_a_file_of_an_older_version_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it holds, deflated, is still found, grows and goes."""
     older = Search(open_store(tmp_path / search.FILE, Schema("search", search.SCHEMA.migrations[:1])))
