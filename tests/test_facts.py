@@ -253,6 +253,34 @@ def test_advice_and_behaviour_are_no_decisions(sentence: str) -> None:
     assert not facts.of("cause")
 
 
+def test_a_question_that_was_answered_is_not_open() -> None:
+    """Whoever spoke after it answered it, even if the model said nothing more."""
+    asked = Talk().human("move the sessions, please").model("They are moved. Soll ich auch den Cache verschieben?")
+
+    assert asked.facts().of("question")
+    assert not asked.human("nein, der bleibt vorerst im Dateisystem").facts().of("question")
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("cause", "Die Ursache ist, dass die Erweiterung im Abbild fehlt, das geladen wird."),
+        ("cause", "El problema es que la carpeta la creó una versión anterior del servidor."),
+        ("cause", "Le problème vient de l'ordre des instructions, qui invalide le cache à chaque fois."),
+        ("cause", "Проблема в том, что старая версия сервера не умеет читать эти данные."),
+        ("cause", "根本原因是旧版本的服务器不能读取新的数据格式，所以启动失败。"),
+        ("decision", "Ich nehme die kleine Bibliothek statt der Erweiterung, damit das Abbild gleich bleibt."),
+        ("decision", "Je garde le premier format au lieu du nouveau pour que les anciens fichiers restent lisibles."),
+        ("decision", "我改用小的库而不是扩展，这样镜像可以保持不变，部署也更简单。"),
+    ],
+)
+def test_causes_and_choices_are_told_in_other_languages(kind: str, sentence: str) -> None:
+    """As an agent says them."""
+    work = Talk().human("please see to it today").model(sentence, edit("a.py", "a", "b")).model("It runs again now.")
+
+    assert texts(work.facts().of(kind)) == [sentence]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -303,6 +331,7 @@ def test_what_a_person_only_says_is_no_decision(said: str) -> None:
         ("It is done. Or do you have any questions about it?", []),
         ("It is done. Would you like me to make any further changes or improvements to it?", []),
         ("Hallo! Comment puis-je vous aider aujourd'hui ?", []),
+        ("Dear Ms. Lund,\n\nthank you for the letter. Could you please send me the list of costs?\n\nKind regards", []),
         ("Why did the frog cross? " + "It wanted to see the other side of the pond. " * 12, []),
     ],
 )
@@ -505,6 +534,10 @@ def test_a_good_bye_is_no_outcome(reply: str) -> None:
          ["find out why the shop stopped sending it (see above);"]),
         ("**1. The key is looked up twice (cache.py:31).** Two threads load it at the same time, and each of them counts it against the quota.",
          "The key is looked up twice (cache.py:31).", ["Two threads load it at the same time, and each of them counts it against the quota."]),
+        ("Renamed. Scripts that pass the old flag will break with an error about a flag that nobody knows.",
+         "Renamed. Scripts that pass the old flag will break with an error about a flag that nobody knows.", []),
+        ("Dear Mr. Harms,\n\nthe protocol notes the usual traces of use on all of the walls, and nothing else was found in any of the rooms.",
+         "the protocol notes the usual traces of use on all of the walls, and nothing else was found in any of the rooms.", []),
         ("§ 2 Nr. 1 verlangt angemessene Maßnahmen zum Schutz der Geheimnisse auf beiden Seiten des Vertrags.",
          "§ 2 Nr. 1 verlangt angemessene Maßnahmen zum Schutz der Geheimnisse auf beiden Seiten des Vertrags.", []),
     ],
@@ -740,6 +773,7 @@ def test_a_list_of_what_is_left_is_open_and_no_outcome(done: str, heading: str, 
         ("安装说明已经更新。英文版尚未更新，需要再改。", "英文版尚未更新，需要再改。"),
         ("The race is gone: the file may not exist yet when the folder is seen.", None),
         ("The file was renamed. I did not change its format.", None),
+        ("The last part is retried too, five times. I did not add a test for it.", "I did not add a test for it."),
     ],
 )  # fmt: skip
 def test_what_a_reply_says_was_not_done_is_open(reply: str, left: str | None) -> None:

@@ -9,6 +9,17 @@ LEFT_HINTS = (
     "noch nicht", "fehlt noch", "steht noch", "stehen noch", "muss noch", "pendiente", "falta ", "queda por", "il reste", "pas encore", "ainda ", "ancora ",
     "ещё не", "осталось", "尚未", "还没", "還沒", "还需要", "まだ", "未対応", "未実装",
 )  # fmt: skip
+CAUSE_HINTS = ("ursache", "problem ist", "problem war", "problem liegt", "liegt daran", "fehler liegt", "la cause", "problème", "problema", "la causa", "причина", "проблема в", "原因", "问题在", "問題は")  # fmt: skip
+CHOICE_HINTS = (" statt ", "en lugar de", "en vez de", "au lieu d", "plutôt", "em vez de", "invece di", "вместо", "而不是", "ではなく")  # fmt: skip
+_EXPLAINS = lazy_regex(
+    r"\b(?:die|der|das) (?:\w+ )?(?:ursache|grund|problem|fehler) (?:ist|war|liegt|lag|kam|kommt)\b|\b(?:liegt|lag) (?:es )?daran, dass\b|\b(?:la cause|le problème|l'erreur) (?:est|était|vient|venait)\b"
+    r"|\bel (?:problema|error) (?:es|era|está|viene)\b|\bla causa (?:es|era|è)\b|\bo (?:problema|erro) (?:é|era|está|vem)\b|\ba causa (?:é|era)\b|\bil (?:problema|errore) (?:è|era)\b"
+    r"|\b(?:причина|проблема) (?:в том|была|оказалась|[—-])|(?:原因|问题)(?:是|在于)|(?:原因|問題)は"
+)
+_AGENT_CHOICE = lazy_regex(
+    r"\W*(?:(?:also|deshalb|daher|darum|so|por eso|así que|donc|por isso|quindi|поэтому|所以|因此),? ?)?(?:ich (?:nehme|verwende|nutze|habe|lasse|behalte|setze|speichere)|(?:uso|usé|usaré|voy a usar|he (?:usado|puesto|cambiado|dejado))\b|je (?:passe|garde|utilise|prends|vais utiliser)|j'(?:ai|utilise)"
+    r"|(?:usei|vou usar|mantive)\b|(?:ho usato|userò)\b|я (?:использую|использовал|оставил|взял|сделал)|我(?:用|改用|采用|使用|选)|(?:[^。]*(?:ではなく)[^。]*(?:しました|使い|使用し|にし)))"
+)
 _SETTLING = word_set(
     """
     wir beschlossen vereinbart entschieden abgemacht statt stattdessen anstatt anstelle lieber decidimos acordamos quedamos decidido acordado aprobado decide
@@ -38,7 +49,7 @@ _LEFT = lazy_regex(
 )
 _TAKES_ON = lazy_regex(
     r"\W*(?:(?:ok|vale|sí|perfecto|bueno|entonces|y|oui|d'accord|alors|et|moi|bon|sim|tá|beleza|então|e|va bene|sì|allora|да|хорошо|тогда|а|gut|dann|ja|und|also)\W+)*(?:"
-    r"(?:ich )?(?:schreibe|schicke|sende|kläre|frage|prüfe|erstelle|buche|reserviere|melde|rufe|organisiere|übernehme|bestelle|bereite|besorge) (?:ich |das |es |die |den |dem |der |dir |euch |ihnen |mal )?(?!hier\b|seit\b)\w"
+    r"(?:ich )?(?:schreibe|schicke|informiere|sende|kläre|frage|prüfe|erstelle|buche|reserviere|melde|rufe|organisiere|übernehme|bestelle|bereite|besorge) (?:ich |das |es |die |den |dem |der |dir |euch |ihnen |mal )?(?!hier\b|seit\b)\w"
     r"|(?:ich )?(?:sage|gebe) [^.]{0,40}bescheid\b"
     r"|(?:yo )?(?:(?:mañana|hoy|luego) )?(?:(?:os|te|les?|se|lo|la|me) )*(?:reservo|mando|env[ií]o|preparo|escribo|llamo|pregunto|reviso|hablo con|encargo|ocupo|organizo|compro|contacto|voy a (?:mandar|enviar|preparar|escribir|llamar|hablar|revisar|reservar|comprar))\b"
     r"|je (?:(?:te|vous|leur|lui|les?|la|m'en|me) ?)?(?:envoie|prépare|écris|rédige|appelle|réserve|contacte|demande|vérifie|occupe|charge|vais (?:l'|le |la |les |vous |te |leur )?(?:envoyer|préparer|écrire|appeler|voir avec|contacter|vérifier|réserver))\b"
@@ -48,6 +59,16 @@ _TAKES_ON = lazy_regex(
     r"|[^。，]{0,6}我(?:明天|今天|下午|这周|本周|下周|周[一二三四五])?(?:来|來|去|会|會|负责|負責)(?![说說讲講])[^。]*(?:[发發写寫做查问問联联系系订訂买買准準备備整]|确认|確認|处理|處理|安排)"
     r"|[^。]*(?:て|で)おきます|[^。]*(?:担当|手配|連絡|確認|作成|用意|送付)します"
 )
+
+
+def explains(low: str) -> bool:
+    """Say whether a lowered sentence names why something went wrong."""
+    return any(hint in low for hint in CAUSE_HINTS) and _EXPLAINS.search(low) is not None
+
+
+def agent_chooses(low: str) -> bool:
+    """Say whether a lowered sentence of an agent tells what it took instead of something else."""
+    return any(hint in low for hint in CHOICE_HINTS) and _AGENT_CHOICE.match(low) is not None
 
 
 def settles(low: str) -> bool:

@@ -13,11 +13,12 @@ _DECISION_HINTS = (
     "instead of", "rather than", "i'll use", "i'll keep", "i'll go with", "we'll use", "we'll keep", "going with", "go with", "decided",
     "chose", "opted", "right approach", "simplest", "safest", "safer", "cleanest", "better approach", "best approach", "right fix",
     "because", "let's use", "let's keep", "stick with", "i'll make", "decision", "prefer", "trade-off", "on purpose", "deliberately",
+    *abroad.CHOICE_HINTS,
 )  # fmt: skip
 _CAUSE_HINTS = (
     "root cause", "issue is", "issue was", "problem is", "problem was", "bug is", "bug was", "caused by", "turns out", "culprit",
     "failing because", "failed because", "fails because", "happens because", "happened because", "reason is", "due to", "error is because",
-    "error was", "missing because", "broke because", "breaks because",
+    "error was", "missing because", "broke because", "breaks because", *abroad.CAUSE_HINTS,
 )  # fmt: skip
 _TODO_HINTS = (
     "follow-up", "follow up", "remaining", "not yet", "still need", "next step", "out of scope", "todo", "to do", "[ ]", "left to do",
@@ -106,7 +107,7 @@ _HUMAN_THIN = lazy_regex(
 )
 _TODO = lazy_regex(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
-    r"|not yet|\b(?:is|are|was|were|has|have)(?: not|n't) [^.;,:]{1,40}\byet\b|\bi (?:have not|haven't|did not|didn't) (?:\w+ )?(?:run|try|tried|test|tested|verify|verified|check|checked)\b|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
+    r"|not yet|\b(?:is|are|was|were|has|have)(?: not|n't) [^.;,:]{1,40}\byet\b|\bi (?:have not|haven't|did not|didn't) (?:\w+ )?(?:(?:run|try|tried|test|tested|verify|verified|check|checked)\b|(?:add|write|written) (?:an? |any )?(?:\w+ )?tests?\b)|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
 )
 _TODO_HEADING = lazy_regex(
     r"\n[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to[- ]?dos?(?! (?:this|that|so|it|what)\b)|open (?:items|issues|points|tasks)|"
@@ -141,6 +142,10 @@ _FAREWELL = lazy_regex(
     r"|viel (?:erfolg|spaß|glück|freude)|de nada|por nada|con (?:mucho )?gusto|(?:ha sido )?un placer|disponha|imagina[!.]|de rien|avec plaisir|je (?:vous|t')\s?en prie|bon(?:ne)? (?:chance|courage|continuation|appétit|voyage)|prego[!.]|di niente|figurati"
     r"|не за что|пожалуйста[!.]|всегда пожалуйста|рад[аы]? (?:был[аи]? )?помочь|удачи|不客气|不客氣|不用谢|不用謝|どういたしまして|お役に立て|천만에요)",
     re.IGNORECASE,
+)
+_SALUTATION = lazy_regex(
+    r"^\W{0,4}(?:dear|sehr geehrte[rs]?|liebe[rs]?|estimad[oa]s?|querid[oa]s?|ch[eè]re?s?|madame|monsieur|gentile|gentili|egregi[oa]|car[oaie]|prezad[oa]s?|уважаем\w+|дорог(?:ой|ая|ие)|尊敬的|亲爱的)\b[^\n]{0,60}[,!:，：]\W{0,4}$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _TELLING = lazy_regex(r"[`:\d]")
 FAREWELL_CHARS = 240
@@ -249,6 +254,8 @@ def decision_weight(low: str, word_count: int) -> float:
     compares = "instead of" in low or "rather than" in low
     if compares and _CHOICE.search(low) and _CHOSEN.match(low):
         weight += 0.5 if _CONDITIONAL.search(low) else 1.2
+    elif abroad.agent_chooses(low):
+        weight += 1.2
     if _STRONG_DECISION.search(low):
         weight += 2.0
     if weight and any(
@@ -257,7 +264,7 @@ def decision_weight(low: str, word_count: int) -> float:
         weight += 1.0
     if _CAUSE.search(low) or "workflow here" in low or " skill " in low or _TOOLING.search(low):
         weight -= 1.5
-    if word_count < 9:
+    if word_count < 9 and low.isascii():
         weight -= 0.5
     return max(weight, 0.0)
 
@@ -296,7 +303,7 @@ def is_cause(low: str, word_count: int) -> bool:
         and not low.rstrip("*_ ").endswith(("?", ":"))
         and not _SUGGESTS.match(low)
         and not _NO_CAUSE.search(low)
-        and bool(_CAUSE.search(low) and not _EMPTY_CAUSE.search(low))
+        and bool((_CAUSE.search(low) and not _EMPTY_CAUSE.search(low)) or abroad.explains(low))
     )
 
 
@@ -355,6 +362,11 @@ def conclusion(text: str, region: Span) -> int | None:
     if "#" not in text and "**" not in text:
         return None
     return max((match.end() for match in _CONCLUSION.finditer(text, *region)), default=None)
+
+
+def salutes(text: str) -> bool:
+    """Say whether a reply holds a letter: what is asked in it is not asked here."""
+    return _SALUTATION.search(text) is not None
 
 
 def introduces(sentence: str) -> bool:

@@ -274,7 +274,12 @@ class Maker:
         if self.has_model or not self.is_chat:
             return []
         names = {name for speaker in self._talk.speakers for name in speaker.lower().split() if len(name) >= NAME_CHARS}
-        return [kept for unit, kept in units_of(self._talk.chat) if cues.is_promise(unit.text, words(unit.text), names)]
+        settled = {(kept.message, kept.start) for kept in self._talk.decisions.top(SECTION)}
+        return [
+            kept
+            for unit, kept in units_of(self._talk.chat)
+            if cues.is_promise(unit.text, words(unit.text), names) and (kept.message, kept.start) not in settled
+        ]
 
     def _who(self, kept: Clip) -> dict[str, str]:
         """Return who said something where people talk among themselves."""
@@ -298,7 +303,9 @@ class Maker:
             yield self._quote("question", kept, SHORT_CHARS, by="model")
         if self._talk.unanswered and self.has_model:
             yield self._quote("question", self._talk.unanswered, SHORT_CHARS, by="person")
-        elif self._talk.last_reply:
+        elif self._talk.last_reply and not (
+            self._talk.current and not self._talk.current.replies
+        ):  # else it was answered
             found = questions(self._talk.last_reply)
             for kept in found[:3]:
                 yield self._quote("question", kept, SHORT_CHARS, by="model", offer=cues.is_offer(kept.raw))

@@ -44,14 +44,17 @@ def lead(reply: Clip, count: int = 4) -> list[Clip]:
 def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
     text = reply.source
     spare: Span | None = None
+    brief: Span | None = None
     good: list[Span] = []
     for start, end in sentences(text, region):
         sentence = text[start:end]
         if _is_heading(text, start) or _says_nothing(sentence) or _leads_to_code(text, end):
+            brief = (start, end) if _is_brief(sentence) else None
             continue
         spare = spare or (start, end)
         if _tells(sentence) and not (good and sentence.endswith(("?", "？"))):
-            good.append((start, end))
+            begins_before = brief is not None and not good and start - brief[1] <= 1
+            good.append((brief[0] if brief and begins_before else start, end))
             if len(good) > count:
                 break
     if not good:
@@ -135,7 +138,22 @@ def is_cut_off(reply: Clip) -> bool:
 
 
 def _says_nothing(sentence: str) -> bool:
-    return prose_words(sentence) < 3 or cues.is_pleasantry(sentence) or cues.is_offer(sentence) or is_code(sentence)
+    return (
+        prose_words(sentence) < 3
+        or cues.is_pleasantry(sentence)
+        or cues.is_offer(sentence)
+        or is_code(sentence)
+        or (sentence.endswith((",", "，")) and cues.salutes(sentence))
+    )
+
+
+def _is_brief(sentence: str) -> bool:
+    """Say whether a sentence of a word or two tells what was done: "Renamed."."""
+    return (
+        sentence.endswith(".")
+        and 1 <= prose_words(sentence) <= 2
+        and not (cues.is_pleasantry(sentence) or cues.is_agreement(sentence))
+    )
 
 
 def _tells(sentence: str) -> bool:
@@ -173,7 +191,7 @@ def _is_heading(text: str, start: int) -> bool:
 def questions(reply: Clip) -> list[Clip]:
     """Return the questions of a reply, offers of more help last."""
     text = reply.source
-    if "?" not in text and "？" not in text:
+    if ("?" not in text and "？" not in text) or cues.salutes(text):
         return []
     found = [
         (start, end)

@@ -29,6 +29,7 @@ NO_KEYWORD = word_set(
     instead still already done yes maybe kind sort actually basically something thing things guess mean bit lot stuff
     alright talk said say says people point idea question questions okay um uh yeah hmm mmm sorry thank anything everything
     day days week weeks today tomorrow yesterday morning afternoon evening tonight next last back away another every
+    nobody somebody everybody anybody three four five six seven eight nine ten eleven twelve both
     always never around whole much many whats i've i'd
     """
 )
