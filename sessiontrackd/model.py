@@ -168,6 +168,12 @@ class Session(Struct, frozen=True):
     usage_records: tuple[UsageRecord, ...] = ()  # one for each reply whose usage is recorded; together they are `usage`
     trail: Trail | None = None  # where its format can be read on from here
 
+    @property
+    def project_name(self) -> str | None:
+        """The last part of the recorded working directory, whichever system wrote it."""
+        parts = [part for part in (self.project or "").replace("\\", "/").split("/") if part]
+        return parts[-1] if parts else None
+
 
 class Finding(Struct, frozen=True):
     """One statement of an insight, with the messages it rests on.

@@ -143,6 +143,15 @@ def test_days_are_local(history: History) -> None:
     assert history.recorded("day", "2026-11", "UTC")["rows"] == []
 
 
+@pytest.mark.parametrize("directory", ["/home/me/agentv/", "C:\\Users\\me\\agentv", "agentv"])
+def test_a_project_is_named_as_its_folder_whichever_system_wrote_it(history: History, directory: str) -> None:
+    """So that its sessions stand together, and as in their notes."""
+    records = (UsageRecord("m1", None, "claude-haiku-5-5", NOW, Usage(80_000)),)
+    history.record_session(structs.replace(SESSION, project=directory, usage_records=records), b"/a")
+
+    assert [row["key"] for row in history.recorded("project")["rows"]] == ["agentv"]
+
+
 def test_costs_are_counted_request_by_request(history: History) -> None:
     """Two requests below a price step are not one above it."""
     record(history, b"/a", [UsageRecord(f"m{n}", None, "claude-haiku-5-5", NOW, Usage(80_000)) for n in (1, 2)])

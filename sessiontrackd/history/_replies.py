@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from sessiontrackd.history._moments import to_ms
 from sessiontrackd.model import Session, Usage
 
@@ -13,8 +11,7 @@ Row = tuple[object, ...]  # as NOTE_USAGE takes it
 
 def origin(session: Session, source: bytes, folder: str | None, project: str | None) -> Origin:
     """Return where usage was recorded; the project is the folder's setting, else named like the working directory."""
-    name = project or (PurePath(session.project).name if session.project else None)
-    return session.session_id, source, folder, name
+    return session.session_id, source, folder, project or session.project_name
 
 
 def rows_of_replies(session: Session, about: Origin, now_ms: int) -> list[Row]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from msgspec import structs
 
-from sessiontrackd import report
 from sessiontrackd.errors import DerivedCopy, Growing, JobError, OverBudget
 from sessiontrackd.insights import AIInsightGenerator, Purpose, Reading, as_allowed, is_begun
 from sessiontrackd.model import Degraded, Insight
@@ -155,7 +154,7 @@ def budgeted_project(rooms: Rooms, work: Work, reading: Reading) -> str | None:
 
     The ledger forgets nothing, so no other name from a transcript gets into it.
     """
-    recorded = report.project_name(reading.session.project)
+    recorded = reading.session.project_name
     has_budget = any(name == recorded for name, _ in rooms.settings.project_budgets)
     return work.folder.project or (recorded if has_budget else None)
 
@@ -177,6 +176,6 @@ async def made(
         rooms.history.keep_insight(session_id, reading.content_sha256, insight, engine=work.engine)
         if generator.is_paid:
             rooms.batches.forget(generator.batch_name(reading, work.level))
-        project = work.folder.project or report.project_name(reading.session.project)
+        project = work.folder.project or reading.session.project_name
         rooms.budget.record(reading.session, insight, folder=work.folder_name, project=project, source=work.path)
     return insight, reason

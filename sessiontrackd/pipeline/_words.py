@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from sessiontrackd import report
 from sessiontrackd.errors import StoreError
 from sessiontrackd.insights import Reading
 from sessiontrackd.model import Folder, Insight, InsightLevel, Message
@@ -36,7 +35,7 @@ def remember(
             insight,
             key=reading.content_sha256,
             title=insight.title if insight else reading.shown(reading.title),
-            project=folder.project or report.project_name(session.project),
+            project=folder.project or session.project_name,
             personal=folder.redact_notes == "all",
         )
     except StoreError as error:

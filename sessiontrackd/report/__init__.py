@@ -27,7 +27,6 @@ from sessiontrackd.report._place import (
     is_vault,
     numbered,
     place,
-    project_name,
     safe_name,
     vault_root,
     version,
@@ -88,7 +87,6 @@ __all__ = [
     "numbered",
     "open_items",
     "place",
-    "project_name",
     "remove_unedited",
     "render",
     "render_digest",
@@ -162,7 +160,7 @@ def render(
     extra = Extra(source, subagents, cited, note_path, zone)
     body = _body(insight.level.value, view(session, insight, extra), user_dir, mistakes)
     readable = {
-        **_about(session, insight, source, project or project_name(session.project), zone),
+        **_about(session, insight, source, project or session.project_name, zone),
         **_recorded(session, recorded_cost),
     }
     text = _with_front(readable, body, _receipt(insight, source_sha256))

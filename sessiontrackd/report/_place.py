@@ -68,7 +68,7 @@ def folder_of(source: Path, session: Session, *, output: str, project: str | Non
     """Return the folder of a session's note: a project's in a vault, else the one beside an archive."""
     if not is_vault(output):
         return source.with_name(_cut_name(source.name, FOLDER_SUFFIX))
-    return vault_root(output) / (safe_name(project or project_name(session.project) or "") or NO_PROJECT)
+    return vault_root(output) / (safe_name(project or session.project_name or "") or NO_PROJECT)
 
 
 def is_vault(output: str) -> bool:
@@ -110,12 +110,6 @@ def safe_name(text: str) -> str:
     name = " ".join(_UNFIT.sub(" ", one_line(text)).split())
     name = name.strip(". ")
     return _cut_name(f"_{name}" if _RESERVED.match(name) else name, "", limit_bytes=MAX_NAME_BYTES - 40)
-
-
-def project_name(directory: str | None) -> str | None:
-    """Return the last part of a recorded working directory, whichever system wrote it."""
-    parts = [part for part in re.split(r"[/\\]+", directory or "") if part]
-    return parts[-1] if parts else None
 
 
 def _marks(session_id: str) -> tuple[str, ...]:
