@@ -96,7 +96,7 @@ def test_with_consent_and_a_budget_the_model_writes_and_the_receipt_says_what_it
     assert note(rooms) == first
     assert "quotes checked: 1 of 1" in first
     assert "model: claude-haiku-5-5" in first
-    assert 'SQLite it is. "Take SQLite with a nightly export" [m2]' in first
+    assert 'SQLite it is. – "Take SQLite with a nightly export" [m2]' in first
     assert "> They take SQLite." in first
     assert "reserved_usd:" in first
     assert rooms.budget.status().spent_picousd == server.billed_picousd
