@@ -347,6 +347,24 @@ def test_what_tells_a_talk_in_short_says_from_where() -> None:
     assert '## Main points\n- "The bridge is closed." [m3]\n' in note
 
 
+def test_a_sentence_stands_in_one_section() -> None:
+    """What was quoted as the outcome is no decision below it, and a decision no main point; what answers a question stays."""
+    end, kept = "We'll keep UTC instead of local time.", "I'd rather write no README."
+    findings = (
+        said("outcome", "All pass.", 9, parts=(said("outcome", end, 9),)),
+        *(said("decision", text, 9) for text in (end, kept)),
+        said("decision", "All pass.", 4, parts=(said("answer", "Yes", 4),)),
+        *(said("point", text, 9) for text in (end, kept, "Local time has gaps.")),
+    )
+    note = a_note(findings=findings, summary="All pass.")
+
+    assert f'> "All pass. … {end}" [m9]\n' in note
+    assert (
+        f'## Main points\n- "Local time has gaps." [m9]\n\n## Decided\n- "{kept}" [m9]\n- "All pass." → "Yes" [m4]\n'
+        in note
+    )
+
+
 def test_an_unfinished_session_says_where_it_stopped() -> None:
     """A session that ended in the middle of its work is no success either; several sentences make one quote."""
     outcome = structs.replace(

@@ -77,6 +77,7 @@ def view(session: Session, insight: Insight, extra: Extra) -> dict[str, Any]:
     if (outcome := ones["outcome"]) is not None:
         outcome["more"] = [part for part in outcome["parts"] if part["text"]]
         outcome["whole"] = _brief([str(each["quote"] or each["text"]) for each in (outcome, *outcome["more"])])
+    _once(lists, ones["outcome"])
     is_empty = not insight.summary and all(each.kind == "figures" for each in findings)
     nothing = [{"text": "Nothing to sum up"}] if is_empty else []
     base = extra.note_path.parent if extra.note_path else extra.source.parent
@@ -122,6 +123,19 @@ def _brief(pieces: Sequence[str]) -> str:
             break
         brief = f"{brief} … {piece}"
     return brief
+
+
+def _once(lists: Mapping[str, list[dict[str, Any]]], outcome: Mapping[str, Any] | None) -> None:
+    """Leave out the decisions and main points that were quoted for the outcome already, and points that are decisions."""
+    ending = outcome["whole"] if outcome and outcome["origin"] != "model" else ""
+    said: set[str] = set()
+    for name in ("decisions", "points"):
+        lists[name][:] = [
+            each
+            for each in lists[name]
+            if each["origin"] != "quoted" or each["parts"] or not (each["quote"] in said or each["quote"] in ending)
+        ]
+        said |= {each["quote"] for each in lists[name]}
 
 
 def _item(finding: Finding) -> dict[str, Any]:
