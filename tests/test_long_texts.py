@@ -21,14 +21,14 @@ from tests import written
 from tests.written import Call, Turn
 
 CHARS = 200_000
-REPEATED = (" ", "\n", "\n ", "Mr. ", "(a) ", "[a", "[a](", "passwd,\n", "kind: secret\ndata:\n a: bbbb\n")
+REPEATED = (" --a", " ", "\n", "\n ", "Mr. ", "(a) ", "[a", "[a](", "passwd,\n", "kind: secret\ndata:\n a: bbbb\n")
 """What took seconds to hours where a search goes back to its beginning each time."""
 
 
 def talk(text: str) -> tuple[Turn, ...]:
     """Return a talk that says a text wherever one can stand."""
     calls = (
-        Call("Bash", {"command": f"pytest {text}x"}, f"E  ValueError\n{text}\n1 failed", True),
+        Call("Bash", {"command": f"npm{text}x"}, f"E  ValueError\n{text}\n1 failed", True),
         Call("Edit", {"file_path": f"/home/p{text}", "old_string": text, "new_string": f"{text}a"}, text),
     )
     return (

@@ -33,7 +33,7 @@ _PATHS = ("file_path", "filePath", "path", "notebook_path", "target_file", "abso
 _OLD = ("old_string", "oldString", "oldText", "old_str")
 _NEW = ("new_string", "newString", "newText", "new_str", "new_source", "insert_text", "code_edit")
 _WHOLE = ("content", "file_text", "contents", "fileText")
-_PATCH_FILE = lazy_regex(r"^\*\*\* (Update|Add|Delete) File: (.+?)\s*$", re.MULTILINE)
+_PATCH_FILE = lazy_regex(r"^\*\*\* (Update|Add|Delete) File: (.*\S)", re.MULTILINE)
 _LEAD = lazy_regex(
     r"\s*(?:cd\s+(?:\"[^\"]*\"|'[^']*'|\S+)\s*(?:&&|;|\n)\s*|(?:export\s+)?[A-Z_][A-Z0-9_]*=(?:\"[^\"]*\"|'[^']*'|\S*)\s*(?:&&\s*|;\s*)?(?=\S)"
     r"|sudo\s+|time\s+|command\s+(?!-)|set -\w+(?: pipefail)?\s*(?:&&|;|\n)\s*|source \S+\s*(?:&&|;|\n)\s*|\. \S+\s*(?:&&|;|\n)\s*|timeout \S+\s+|#[^\n]*\n)+"
@@ -56,12 +56,14 @@ _QUIET_ONE = _set("grep egrep rg ag diff cmp test [ pgrep which type ls find fd 
 _TEST = lazy_regex(
     r"\b(?:pytest|py\.test|unittest|jest|vitest|mocha|ava|playwright|cypress|rspec|phpunit|ctest|gotestsum|nextest|tox|nox|behave|bats|minitest"
     r"|(?:go|cargo|npm|pnpm|yarn|bun|deno|dotnet|swift|mix|gradle|mvn|make|just|rake|rails|composer|sbt|stack|zig|bazel|mise|task)"
-    r"(?:\s+(?:run|-\S+|exec|--\S+))*\s+(?:test|check|tests|verify|spec|t)\b\S*|gradlew\s+\S*test\S*|run[-_]?tests?\S*|test\.sh)"
+    r"(?:\s+(?:run|exec|-\S+)){0,20}\s+(?:test|check|tests|verify|spec|t)\b\S*|gradlew\s+\S*test\S*|run[-_]?tests?\S*|test\.sh)"
 )
 _INLINE = _set("python python3 node ruby perl bash sh deno bun php")
 _REDIRECTION = lazy_regex(r"\d?>&\d|[\d&]?>+\s*/dev/null")
 _SENDS = _set("-X -d --data -o -O --output -F -T --request --upload-file --data-raw --data-binary --json")
-_HEREDOC = lazy_regex(r"\s*cat\s*>+\s*\S+\s*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n.*?\n\1[ \t]*(?:\n|$)", re.DOTALL)
+_HEREDOC = lazy_regex(
+    r"(?<!\s)\s*cat\s*>{1,2}\s*\S{1,300}\s*<<-?\s*['\"]?(\w+)['\"]?[^\n]*\n.*?\n\1[ \t]*(?:\n|$)", re.DOTALL
+)
 _QUOTED = lazy_regex(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"")
 _READ_VERBS = _set(
     "status version list show info ls help logs log view describe get whoami doctor ps images inspect search outdated"
@@ -69,8 +71,8 @@ _READ_VERBS = _set(
 _SEPARATOR = lazy_regex(r"&&|\|\||;|\||\n")
 _SHAPES = lazy_regex(r"[\n<>|;&]")
 _AFTERTHOUGHT = lazy_regex(
-    r"\n|<<|\s+(?:\d?>&\d|[\d&]?>+\s*/dev/null)|\s*\|\s*(?:head|tail|grep|egrep|rg|sed|awk|cat|jq|less|wc|sort|uniq|tee|cut|tr|column|python3? -c)\b"
-    r"|\s*(?:\|\||;)\s*(?:true|echo|exit)\b"
+    r"\n|<<|(?<!\s)\s+(?:\d?>&\d|[\d&]?>+\s*/dev/null)|(?<!\s)\s*\|\s*(?:head|tail|grep|egrep|rg|sed|awk|cat|jq|less|wc|sort|uniq|tee|cut|tr|column|python3? -c)\b"
+    r"|(?<!\s)\s*(?:\|\||;)\s*(?:true|echo|exit)\b"
 )
 """What only shapes or hides the output of a command."""
 _EXIT = lazy_regex(r"(?:exit(?:ed)?(?: with)?(?: code|_code\"?)?|Exit code):? ?(-?\d+)", re.IGNORECASE)

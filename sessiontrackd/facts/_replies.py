@@ -20,7 +20,7 @@ from sessiontrackd.facts._text import (
 )
 
 _PLAIN_FENCE = re.compile(
-    r"\s*(?:`{3,}|~{3,})[ \t]*(?:text|txt|plain|md|markdown|git-?commit|commit)?[ \t]*\n", re.IGNORECASE
+    r"\s*(?:`{3,}|~{3,})[ \t]*+(?:text|txt|plain|md|markdown|git-?commit|commit)?[ \t]*+\n", re.IGNORECASE
 )
 """What holds a text rather than a program."""
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280

@@ -22,7 +22,7 @@ _ERROR = lazy_regex(
     re.IGNORECASE,
 )
 _SPECIFIC = lazy_regex(
-    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d+)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|_test\.go:\d+: |^\s*\d+:\d+\s+error\s|No such file|not found|denied|undefined:",
+    r"\b\w*(?:Error|Exception)\b\s?[:(]|error(?:\[\w+\]| \w+\d)?:|^\s*[×✖✗✘] \S|fatal:|panic:|--- FAIL|^E  |\.go:\d+:\d+:|_test\.go:\d+: |^\s*\d+:\d+\s+error\s|No such file|not found|denied|undefined:",
     re.IGNORECASE,
 )
 _DULL = lazy_regex(

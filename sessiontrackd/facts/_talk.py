@@ -44,7 +44,7 @@ _POINTS_BACK = lazy_regex(r"(?:that|this|it|these|they|das|dies|eso|esto|ça|cel
 LISTED = 2.0
 """The weight of open work that stands in a list of it, or behind a box."""
 _COMMAND = lazy_regex(r"<command-name>\s*(/?[^\s<]+)")
-_COMMAND_ARGS = lazy_regex(r"<command-args>\s*([^<]*[^<\s])")
+_COMMAND_ARGS = lazy_regex(r"<command-args>\s*([^<\s](?:[^<]*[^<\s])?)")
 _MARK = lazy_regex(r"\{[a-z]+\}")
 _SAYS_DONE = frozenset(("task_complete", "attempt_completion", "finish", "submit_result"))
 """Tools by which an agent only says that it is done."""

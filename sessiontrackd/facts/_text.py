@@ -23,7 +23,7 @@ MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
 _ARTIFACT = lazy_regex(
-    r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)|^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b.*?^>{5,9} \w+[^\n]*$",
+    r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)|^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b(?:(?!^<{5,9} ).)*?^>{5,9} \w+[^\n]*$",
     re.DOTALL | re.MULTILINE,
 )
 """What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
@@ -57,7 +57,7 @@ _STRUCTURAL = lazy_regex(r"[ \t]*(?:[-*+•#>|]|\d{1,3}[.)])\s?")
 _WORD = lazy_regex(r"[^\W\d_][\w'’-]*")
 _ASCII_WORD = lazy_regex(r"[A-Za-z][A-Za-z0-9_'-]*")
 _LOOSE_BREAK = lazy_regex(r"[.!?](?:(?<=[^\W\d_]{3}[.!?])|(?<=[^\W\d_]['\")`][.!?]))\s+(?=[a-z])")
-_CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]{0,200}\]\([^)\s]{0,500}\)|https?://\S+|(?:[\w.-]+/)+[\w.-]+")
+_CODE = lazy_regex(r"`[^`]*`|!?\[[^\]\n]{0,200}\]\([^)\s]{0,500}\)|https?://\S+|(?<![\w.-])(?:[\w.-]+/)+[\w.-]+")
 
 
 class Cutter(Protocol):
