@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from pathlib import Path
 
 import click
 
@@ -40,9 +40,11 @@ def digest(period: str, day: str | None, is_written: bool, as_json: bool) -> Non
         click.echo(f"{span.key}: nothing was worked on.")
     else:
         click.echo(safe(str(path)) if path else safe_block(text or "").rstrip())
+        if path is not None and path.name != f"{span.key}.md":
+            click.echo(f"{span.key}.md is edited or not ours, so this version stands beside it.", err=True)
 
 
-def _made(store: Store, settings: Settings, span: Span, is_written: bool) -> tuple[Any, str | None]:
+def _made(store: Store, settings: Settings, span: Span, is_written: bool) -> tuple[Path | None, str | None]:
     manager = budget.TokenManager(store=store, timezone=settings.timezone)
     known = history.History(store, prices=manager.prices)
     if is_written:
