@@ -253,6 +253,32 @@ def test_advice_and_behaviour_are_no_decisions(sentence: str) -> None:
     assert not facts.of("cause")
 
 
+@pytest.mark.parametrize(
+    ("asked", "said", "is_choice"),
+    [
+        ("Should the switch stand in the header or in the footer?", "header, right of the search", True),
+        ("Soll ich den Cache auch verschieben oder im Dateisystem lassen?", "vorerst im Dateisystem lassen", True),
+        ("Should the switch stand in the header or in the footer?", "also, the header is too high on my screen", False),
+        ("Should the switch stand in the header or in the footer?", "no idea", False),
+        ("Would you like me to explain the header further, or anything else?", "explain the header", False),
+        ("Do you see the header or the footer on your screen now?", "the header", False),
+    ],
+)
+def test_a_choice_laid_open_is_decided_by_its_answer(asked: str, said: str, *, is_choice: bool) -> None:
+    """Where the answer takes up its words; an offer or a question about what is there is no choice."""
+    facts = (
+        Talk()
+        .human("a dark theme for the pages, please")
+        .model(f"It is easy. {asked}")
+        .human(said)
+        .model("Done so.")
+        .facts()
+    )
+    told = [(finding.text, [part.text for part in finding.parts]) for finding in facts.of("decision")]
+
+    assert told == ([(asked, [said])] if is_choice else [])
+
+
 def test_a_question_that_was_answered_is_not_open() -> None:
     """Whoever spoke after it answered it, even if the model said nothing more."""
     asked = Talk().human("move the sessions, please").model("They are moved. Soll ich auch den Cache verschieben?")

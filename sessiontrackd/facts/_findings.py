@@ -157,12 +157,18 @@ class Maker:
         return next((final.reply for final in reversed(finals) if final.calls), None)
 
     def _decisions(self) -> Iterator[Finding]:
-        for question, answer in self._work.answers[:SECTION]:
+        chosen = [*self._work.answers[:SECTION], *self._talk.choices[-FEW:]][:SECTION]
+        for question, answer in chosen:
             part = self._quote("answer", answer, SHORT_CHARS)
             yield self._quote("decision", question, SHORT_CHARS, [part], by="person")
         goal = squeeze(self._talk.first[0].ask.raw).lower() if self._talk.first else ""
-        found = [kept for kept in self._talk.decisions.top(14) if squeeze(kept.raw).lower() != goal]
-        kept_ones = _unlike(found, SECTION)
+        told = {answer.message for _, answer in chosen}
+        found = [
+            kept
+            for kept in self._talk.decisions.top(14)
+            if squeeze(kept.raw).lower() != goal and kept.message not in told
+        ]
+        kept_ones = _unlike(found, SECTION - len(self._talk.choices[-FEW:]))
         plain = [kept for kept in kept_ones if kept.weight < FIRM][:FEW]
         for kept in [kept for kept in kept_ones if kept.weight >= FIRM or kept in plain]:
             yield self._quote("decision", kept, LONG_CHARS, (), **self._who(kept))

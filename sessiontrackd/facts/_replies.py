@@ -18,11 +18,24 @@ from sessiontrackd.facts._text import (
     trimmed,
     words,
 )
+from sessiontrackd.patterns import lazy_regex
 
 _PLAIN_FENCE = re.compile(
     r"\s*(?:`{3,}|~{3,})[ \t]*+(?:text|txt|plain|md|markdown|git-?commit|commit)?[ \t]*+\n", re.IGNORECASE
 )
 """What holds a text rather than a program."""
+_EITHER = lazy_regex(
+    r"\b(?:or|which|oder|welche[rsnm]?|ou|quel(?:le)?s?|lequel|laquelle|o|cuál(?:es)?|qual|quale|или|какой|какую|какие)\b|还是|還是|哪|それとも|どちら|どれ"
+)
+_MAY_CHOOSE = lazy_regex(
+    r"\b(?:should|shall|prefer|rather|want|would you|which (?:one|of|way|option|approach)|soll(?:en)?|möcht\w+|wollen|lieber|pref\w+|quier\w+|préf\w+|veux|voulez|doit|debe\w*|devo|vuoi|vuole|хот\w+|лучше)\b|要|想|しますか|ましょうか|どちら"
+)
+_NO_CHOICE = lazy_regex(
+    r"\b(?:anything|something|someone|any|else|other|further|more|another|explain|help|discuss|explore|elaborate|continue|proceed|commit|push|stop|good to go|ready|weitere?s?|sonst|noch|autres?|otr[oa]s?|outr[oa]s?|altr[oaie]|ещё|другое)\b|其他|别的|ほか"
+)
+_ASIDE = lazy_regex(
+    r"\W*(?:also|wait|btw|by the way|for example|but first|außerdem|übrigens|además|aussi|além)\b", re.IGNORECASE
+)
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
 MARKER_CHARS = 8  # what stands between a line and the first item of the list that it introduces
 _CODE_STARTS = ("```", "~~~", "    ", "\t")
@@ -206,3 +219,14 @@ def questions(reply: Clip) -> list[Clip]:
     ]
     real = [span for span in found if not cues.is_offer(text[span[0] : span[1]])]
     return [clip(text, span, reply.message) for span in (real or found)]
+
+
+def lays_open(question: str) -> bool:
+    """Say whether a question lays a choice before the reader: "Header or footer?", not "Anything else, or are we done?"."""
+    low = cues.lowered(question)
+    return bool(_EITHER.search(low) and _MAY_CHOOSE.search(low)) and not _NO_CHOICE.search(low)
+
+
+def is_aside(answer: str) -> bool:
+    """Say whether what a person writes after a question speaks of something else."""
+    return bool(_ASIDE.match(answer))

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from sessiontrackd.facts import _cues as cues
 from sessiontrackd.facts._best import Best
 from sessiontrackd.facts._human import gist, is_thin, noise, spoken
+from sessiontrackd.facts._replies import is_aside, lays_open, questions
 from sessiontrackd.facts._scorer import Unit
 from sessiontrackd.facts._text import (
     MAX_TURN_CHARS,
@@ -27,7 +28,7 @@ from sessiontrackd.facts._text import (
     trimmed,
     words,
 )
-from sessiontrackd.facts._words import tokens
+from sessiontrackd.facts._words import terms, tokens
 from sessiontrackd.model import Message, Origin, Role
 from sessiontrackd.patterns import lazy_regex
 
@@ -41,6 +42,8 @@ COUNTED_CHARS = 800
 
 MOST_TOGETHER = 240  # characters of two sentences that are shown as one
 _POINTS_BACK = lazy_regex(r"(?:that|this|it|these|they|das|dies|eso|esto|ça|cela|isso|questo|это)\b", re.IGNORECASE)
+MOST_CHOICES, ANSWER_WORDS = 50, 20
+"""Of a question with its answer; who writes more than that answers something else, too."""
 LISTED = 2.0
 """The weight of open work that stands in a list of it, or behind a box."""
 _COMMAND = lazy_regex(r"<command-name>\s*(/?[^\s<]+)")
@@ -94,6 +97,7 @@ class Talk:
         self.finals: deque[Final] = deque(maxlen=4)
         self.decisions: Best[Clip] = Best(60)
         self.causes: Best[Clip] = Best(30)
+        self.choices: list[tuple[Clip, Clip]] = []
         self.links: dict[str, Clip] = {}
         self.first_reply: Clip | None = None
         self.last_reply: Clip | None = None
@@ -122,12 +126,24 @@ class Talk:
             self._open(typed, typed.raw, typed.weight)
             return
         ask = clip(text, span, message.index)
+        if self._searches:
+            self._answered(ask)
         self._open(ask, _head(text), 0.0 if is_thin(ask.raw) else min(words(ask.raw), 30) / 30)
         if self._searches:
             if self.asks > 1:
                 self._settled(text, own, message.index, spoken=message.speaker is not None)
             self._linked(text, message.index, noise(text) if "http" in text else [])
         self._counted(text[span[0] : span[0] + COUNTED_CHARS])
+
+    def _answered(self, ask: Clip) -> None:
+        """Keep a choice that the model laid before the person, with an answer that takes up its words."""
+        reply = self.current.replies[-1] if self.current and self.current.replies else None
+        if reply is None or not reply.raw.rstrip("*_) ").endswith(("?", "？")) or len(self.choices) >= MOST_CHOICES:
+            return
+        if words(ask.raw) <= ANSWER_WORDS and not ask.raw.rstrip().endswith(("?", "？")) and not is_aside(ask.raw):
+            said = set(terms(tokens(ask.raw)))
+            asked = [one for one in questions(reply) if lays_open(one.raw) and said & set(terms(tokens(one.raw)))]
+            self.choices += [(one, ask) for one in asked[-1:]]
 
     def commanded(self, message: Message) -> None:
         """Take in a command of the tool (`/review the parser`): what was typed behind it is an ask, once it is answered."""
