@@ -13,6 +13,7 @@ import pytest
 
 from sessiontrackd import readers, report
 from sessiontrackd.facts import recorded_title
+from sessiontrackd.facts._text import fences
 from sessiontrackd.insights import AIInsightGenerator, read_session
 from sessiontrackd.model import InsightLevel
 from sessiontrackd.privacy import Redactor
@@ -21,7 +22,19 @@ from tests import written
 from tests.written import Call, Turn
 
 CHARS = 200_000
-REPEATED = (" --a", " ", "\n", "\n ", "Mr. ", "(a) ", "[a", "[a](", "passwd,\n", "kind: secret\ndata:\n a: bbbb\n")
+REPEATED = (
+    "<<<<<<< HEAD\n",
+    " --a",
+    " ",
+    "\n",
+    "\n ",
+    "Mr. ",
+    "(a) ",
+    "[a",
+    "[a](",
+    "passwd,\n",
+    "kind: secret\ndata:\n a: bbbb\n",
+)
 """What took seconds to hours where a search goes back to its beginning each time."""
 
 
@@ -95,3 +108,10 @@ def test_of_many_beginnings_of_a_key_the_last_has_its_end(mark: str) -> None:
     assert "MIIEvQ" not in found
     assert "END PRIVATE" not in found
     assert found.endswith(" and on")
+
+
+def test_a_block_to_replace_ends_at_its_end_whatever_else_begins_in_it() -> None:
+    """A program that writes such blocks holds their beginnings itself; a beginning without an end is text."""
+    block = "<<<<<<< SEARCH\nhead\n<<<<<<< SEARCH\n=======\ntail\n>>>>>>> REPLACE"
+
+    assert fences(f"See:\n{block}\nDone.\n<<<<<<< HEAD\nis left") == [(5, 5 + len(block))]

@@ -22,11 +22,11 @@ LONGEST_CODE = 200  # characters of a code span in running text
 MAX_TURN_CHARS = 60_000
 """Of one message at most this much of its head and of its tail is searched for sentences."""
 
-_ARTIFACT = lazy_regex(
-    r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)|^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b(?:(?!^<{5,9} ).)*?^>{5,9} \w+[^\n]*$",
-    re.DOTALL | re.MULTILINE,
-)
-"""What a model wrote that is no prose: its notes to itself, documents, blocks to search and replace."""
+_ARTIFACT = lazy_regex(r"<(antThinking|antArtifact|thinking|think)\b[^>]{0,400}>.*?(?:</\1>|\Z)", re.DOTALL)
+"""What a model wrote that is no prose: its notes to itself, documents."""
+_REPLACED = lazy_regex(r"^<{5,9} (?:SEARCH|ORIGINAL|HEAD)\b.*?^>{5,9} \w+[^\n]*$", re.DOTALL | re.MULTILINE)
+"""Blocks to search and replace."""
+_REPLACED_END = lazy_regex(r"^>{5,9} \w+[^\n]*$", re.MULTILINE)
 _CODE_LINE = lazy_regex(
     r"\s*(?:E {2,}\S|(?:FAILED|PASSED|ERROR) \S*(?:::|\.\w+\b)|\x1b?\[\d+(?:;\d+)*m|--\w[\w-]*[:=]|platform \w+ -- |collected \d+ items|</?[a-zA-Z][^>]*>|[│┃█{}\[\]();]|[\w.]+\(.*\)\s*[;:{]?$|#!|\d+\s?[│|█]"
     r"|(?:const|let|var|def|class|import|from|return|if|elif|else|for|while|try|except|function|public|private|protected|static|async|await"
@@ -166,8 +166,11 @@ def loosely(text: str, span: Span) -> Iterator[Span]:
 def fences(text: str) -> list[Span]:
     """Return the spans of fenced code, and of what else a model writes that is no prose."""
     found = [match.span() for match in _FENCE.finditer(text)] if "```" in text or "~~~" in text else []
-    if "<ant" in text or "<think" in text or "<<<<<" in text:
+    if "<ant" in text or "<think" in text:
         found += [match.span() for match in _ARTIFACT.finditer(text)]
+    ends = [match.end() for match in _REPLACED_END.finditer(text)] if "<<<<<" in text else []
+    if ends:  # behind the last one no block has an end, which each would look for
+        found += [match.span() for match in _REPLACED.finditer(text, 0, ends[-1])]
     return found
 
 
