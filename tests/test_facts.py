@@ -440,6 +440,19 @@ def test_an_error_is_told_by_what_was_wrong(result: str, line: str) -> None:
     assert texts(facts.of("problem")) == [line]
 
 
+def test_what_is_left_to_do_is_no_outcome() -> None:
+    """An empty box below the last sentence is told once, as open work."""
+    facts = (
+        Talk()
+        .human("Please move the backup.")
+        .model("The backup runs at 3:00 now.\n\n- [ ] Drop the old tables")
+        .facts()
+    )
+
+    assert [texts(each.parts) for each in facts.of("outcome")] == [[]]
+    assert texts(facts.of("todo")) == ["Drop the old tables"]
+
+
 def test_what_is_asked_again_is_told_once() -> None:
     """A person who takes an answer back and asks anew says nothing new; the steps stay two."""
     ask, answer = "Please sort the tide tables by month.", "They are sorted by month now, the oldest first."
@@ -895,6 +908,9 @@ def test_keywords_name_a_subject() -> None:
     assert "納期" in japanese.facts().keywords
     assert "メール" in japanese.facts().keywords
     assert not {"ます", "てお", "おり", "りま", "メー", "ール"} & {*japanese.facts().keywords}
+    hindi = Talk().human("डेटाबेस को SQLite पर ले जाओ।").model("डेटाबेस अब SQLite पर है। डेटाबेस तैयार है।")
+    assert hindi.facts().keywords[:2] in (("डेटाबेस", "sqlite"), ("sqlite", "डेटाबेस"))
+    assert hindi.facts().title == "डेटाबेस को SQLite पर ले जाओ"
     assert "版本" in chinese.facts().keywords
     assert not {"幫我", "一下", "可以", "已經"} & {*chinese.facts().keywords}
 

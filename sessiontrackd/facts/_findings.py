@@ -129,6 +129,8 @@ class Maker:
         first, *more = lead(reply) or [reply]
         if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
             return
+        left = {squeeze(kept.raw) for kept in self._talk.left() if kept.weight >= LISTED}  # which are told as open
+        more = [kept for kept in more if squeeze(kept.raw).removeprefix("[ ] ") not in left]
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(_LEADS_ON)]
         current = self._talk.current
         stopped = current is not None and (current.tools_after > 0 or current.stopped)

@@ -329,7 +329,7 @@ def plain_title(text: str) -> str:
         text = shorter
     text = squeeze(_UNDERLINED.sub(r"\1", _MARKUP.sub("", text))).strip(" ,;:–—-")
     text = _OPEN_END.sub("", text) if words(text) > 6 else text
-    text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
+    text = text[:-1] if text.endswith((".", "。", "।")) and not text.endswith("..") else text
     return text if is_code or not text[:1].islower() or _NAME.match(text) else text[:1].upper() + text[1:]
 
 

@@ -66,7 +66,9 @@ FOREIGN = word_set(
 
 NO_TERM = STOP_WORDS | NO_KEYWORD | FOREIGN
 
-_TOKEN = lazy_regex(r"[^\W_]+(?:['’][^\W_]+)*")
+_MARKS = r"\u0300-\u036f\u0591-\u05bd\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+"""Vowels and accents that are characters of their own, which Python takes for no part of a word."""
+_TOKEN = lazy_regex(rf"[^\W_](?:[^\W_]|[{_MARKS}])*(?:['’][^\W_]+)*")
 _SPACED = bytes(code if chr(code).isalnum() or chr(code) == "'" else 32 for code in range(128)).ljust(256)
 _WIDE = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
 _WIDE_RUN = lazy_regex(rf"[{_WIDE}]+")
