@@ -175,7 +175,7 @@ def _print_status(document: dict[str, Any]) -> None:
     if document["problem"]:
         click.secho(f"problem  {safe(document['problem'])}", fg="red")
     for each in document["edited"]:
-        click.echo(f"edited   by you; the newer version is beside it: {cut_path(safe(each['newer']), PATH_CELLS)}")
+        click.echo(f"edited   by you; the newer version is beside it: {safe(each['newer'])}")
     for alert in document["alerts"]:
         click.echo(f"not seen {local_time(datetime.fromisoformat(alert['at']))}: {safe(alert['text'])}")
     click.echo()

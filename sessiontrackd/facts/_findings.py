@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 
 from msgspec import structs
@@ -98,6 +99,11 @@ class Maker:
             found = self._cut[key] = quoted(kept, self._redactor, limit)
         return Finding(kind, found.text, found.quote, (kept.message,), "quoted", tuple(parts), details)
 
+    @cached_property
+    def _left(self) -> list[Clip]:
+        """What the talk leaves open; looked for once."""
+        return self._talk.left()
+
     def _tells(self, reply: Clip) -> bool:
         if id(reply) not in self._telling:
             self._telling[id(reply)] = tells_something(reply)
@@ -129,7 +135,7 @@ class Maker:
         first, *more = lead(reply) or [reply]
         if cues.is_greeting_question(first.raw) or (len(first.raw) < SHORT_GREETING and is_greeting(first.raw)):
             return
-        left = {squeeze(kept.raw) for kept in self._talk.left() if kept.weight >= LISTED}  # which are told as open
+        left = {squeeze(kept.raw) for kept in self._left if kept.weight >= LISTED}  # which are told as open
         more = [kept for kept in more if squeeze(kept.raw).removeprefix("[ ] ") not in left]
         parts = [self._quote("outcome", kept, SHORT_CHARS) for kept in more if not kept.raw.endswith(_LEADS_ON)]
         current = self._talk.current
@@ -270,7 +276,7 @@ class Maker:
     def _todos(self) -> Iterator[Finding]:
         for todo in [todo for todo in self._work.todos if not todo.done and not self._was_done(todo.text)][:SECTION]:
             yield self._quote("todo", todo.text, SHORT_CHARS, done=False, planned=True)
-        left = [kept for kept in self._talk.left() if kept.weight >= LISTED or not self.is_chat]  # essays give advice
+        left = [kept for kept in self._left if kept.weight >= LISTED or not self.is_chat]  # essays give advice
         chosen = sorted(_unlike(left[: 2 * SECTION], SECTION), key=lambda kept: (kept.message, kept.start))
         for kept in chosen:
             yield self._quote("todo", kept, SHORT_CHARS, done=False)
