@@ -150,6 +150,7 @@ def test_every_quote_stands_in_its_message() -> None:
         ("Peux-tu ajouter un mode sombre à la page ?", "Ajouter un mode sombre à la page"),
         ("the tide import stops at the third file, find out why and mend it", "The tide import stops at the third file, find out why and mend it"),
         ("Hello! I hope this is not a silly question. I keep bees. Could you tell me when to feed them?", "Tell me when to feed them"),
+        ("Okay, thanks for making time. This is about the grant report.", "This is about the grant report"),
         ("Ich habe eine kurze Frage. Wann blüht die Linde in der Stadt?", "Wann blüht die Linde in der Stadt?"),
         ("Why does this hang? `read()` is called in a loop", "Why does this hang? read() is called in a loop"),
         ("Could you look over this letter? It goes to my landlord.", "Look over this letter. It goes to my landlord"),
@@ -295,12 +296,13 @@ def test_a_question_that_was_answered_is_not_open() -> None:
         ("cause", "Le problème vient de l'ordre des instructions, qui invalide le cache à chaque fois."),
         ("cause", "Проблема в том, что старая версия сервера не умеет читать эти данные."),
         ("cause", "根本原因是旧版本的服务器不能读取新的数据格式，所以启动失败。"),
+        ("decision", "Rather than a special case in the code, I'll expand the comparison for both of the databases."),
         ("decision", "Ich nehme die kleine Bibliothek statt der Erweiterung, damit das Abbild gleich bleibt."),
         ("decision", "Je garde le premier format au lieu du nouveau pour que les anciens fichiers restent lisibles."),
         ("decision", "我改用小的库而不是扩展，这样镜像可以保持不变，部署也更简单。"),
     ],
 )
-def test_causes_and_choices_are_told_in_other_languages(kind: str, sentence: str) -> None:
+def test_causes_and_choices_are_told_in_every_language(kind: str, sentence: str) -> None:
     """As an agent says them."""
     work = Talk().human("please see to it today").model(sentence, edit("a.py", "a", "b")).model("It runs again now.")
 
@@ -357,6 +359,7 @@ def test_what_a_person_only_says_is_no_decision(said: str) -> None:
         ("It is done. Or do you have any questions about it?", []),
         ("It is done. Would you like me to make any further changes or improvements to it?", []),
         ("Hallo! Comment puis-je vous aider aujourd'hui ?", []),
+        ("Hallo zusammen,\n\ndas Essen fällt dieses Jahr leider aus. Wer kommt mit auf den Markt?", []),
         ("Dear Ms. Lund,\n\nthank you for the letter. Could you please send me the list of costs?\n\nKind regards", []),
         ("Why did the frog cross? " + "It wanted to see the other side of the pond. " * 12, []),
     ],
@@ -575,6 +578,8 @@ def test_a_good_bye_is_no_outcome(reply: str) -> None:
          "The key is looked up twice (cache.py:31).", ["Two threads load it at the same time, and each of them counts it against the quota."]),
         ("Renamed. Scripts that pass the old flag will break with an error about a flag that nobody knows.",
          "Renamed. Scripts that pass the old flag will break with an error about a flag that nobody knows.", []),
+        ("`[a-f]{5}`\n\nIt takes exactly five figures, whatever stands in front of them or behind them in the line of the file.",
+         "`[a-f]{5}` It takes exactly five figures, whatever stands in front of them or behind them in the line of the file.", []),
         ("Dear Mr. Harms,\n\nthe protocol notes the usual traces of use on all of the walls, and nothing else was found in any of the rooms.",
          "the protocol notes the usual traces of use on all of the walls, and nothing else was found in any of the rooms.", []),
         ("§ 2 Nr. 1 verlangt angemessene Maßnahmen zum Schutz der Geheimnisse auf beiden Seiten des Vertrags.",
@@ -812,6 +817,7 @@ def test_a_list_of_what_is_left_is_open_and_no_outcome(done: str, heading: str, 
         ("安装说明已经更新。英文版尚未更新，需要再改。", "英文版尚未更新，需要再改。"),
         ("The race is gone: the file may not exist yet when the folder is seen.", None),
         ("The file was renamed. I did not change its format.", None),
+        ("The limit is two hundred now. There's no test for it yet.", "There's no test for it yet."),
         ("The last part is retried too, five times. I did not add a test for it.", "I did not add a test for it."),
     ],
 )  # fmt: skip
@@ -853,6 +859,8 @@ def test_what_a_meeting_settles_is_a_decision(settled: str) -> None:
         "Ich sage dem Kunden heute noch Bescheid.",
         "Vale, yo reservo la sala para el jueves.",
         "D'accord, je vous envoie le devis demain matin.",
+        "Je m'occupe de la réservation du stand.",
+        "And then I'll put it all together on the 24th.",
         "Eu falo com a gráfica sobre os cartazes.",
         "Va bene, io prenoto il treno per tutti.",
         "Хорошо, я завтра отправлю договор юристам.",

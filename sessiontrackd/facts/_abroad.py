@@ -52,7 +52,7 @@ _TAKES_ON = lazy_regex(
     r"(?:ich )?(?:schreibe|schicke|informiere|sende|kläre|frage|prüfe|erstelle|buche|reserviere|melde|rufe|organisiere|übernehme|bestelle|bereite|besorge) (?:ich |das |es |die |den |dem |der |dir |euch |ihnen |mal )?(?!hier\b|seit\b)\w"
     r"|(?:ich )?(?:sage|gebe) [^.]{0,40}bescheid\b"
     r"|(?:yo )?(?:(?:mañana|hoy|luego) )?(?:(?:os|te|les?|se|lo|la|me) )*(?:reservo|mando|env[ií]o|preparo|escribo|llamo|pregunto|reviso|hablo con|encargo|ocupo|organizo|compro|contacto|voy a (?:mandar|enviar|preparar|escribir|llamar|hablar|revisar|reservar|comprar))\b"
-    r"|je (?:(?:te|vous|leur|lui|les?|la|m'en|me) ?)?(?:envoie|prépare|écris|rédige|appelle|réserve|contacte|demande|vérifie|occupe|charge|vais (?:l'|le |la |les |vous |te |leur )?(?:envoyer|préparer|écrire|appeler|voir avec|contacter|vérifier|réserver))\b"
+    r"|je (?:(?:te|vous|leur|lui|les?|la|m'en|m'|me) ?)?(?:envoie|prépare|écris|rédige|appelle|réserve|contacte|demande|vérifie|occupe|charge|vais (?:l'|le |la |les |vous |te |leur )?(?:envoyer|préparer|écrire|appeler|voir avec|contacter|vérifier|réserver))\b"
     r"|(?:eu )?(?:(?:te|lhes?|me) )?(?:mando|envio|preparo|escrevo|ligo para|reservo|reviso|falo com|compro|organizo|fico de|encarrego|vou (?:mandar|enviar|preparar|escrever|ligar|falar|revisar|reservar))\b"
     r"|(?:io )?(?:(?:vi|ti|gli|le|lo|la|me ne|mi) )?(?:mando|invio|preparo|scrivo|chiamo|prenoto|controllo|parlo con|compro|organizzo|occupo io|occupo di)\b"
     r"|я (?:\w+ ){0,2}?(?:напишу|отправлю|пришлю|подготовлю|сделаю|проверю|узнаю|позвоню|закажу|забронирую|поговорю|займусь|составлю)\b)"

@@ -59,6 +59,7 @@ _CHOSEN = lazy_regex(
     r"|(?:this|that|it) (?:keeps|avoids|uses|means|makes|lets|stores|is)\b|decision|chosen|recommend|.*\b(?:because|so that|to avoid|which avoids)\b|.* (?:was|were|has been|have been) \w+ed to\b)"
 )
 """How a sentence begins that tells of a choice, rather than of how the program behaves: "When it is set, it prints X instead of Y"."""
+_TURNS_AWAY = lazy_regex(r"\W*(?:rather than|instead of) [^,;]{3,90}, (?:i|we)(?:'ll|'ve|'m|'re| will| have| am)?\b")
 _NO_CAUSE = lazy_regex(
     r"\b(?:issue|problem|bug|error|cause) is(?:n't| not)\b|\bhelps? (?:us|you|to)? ?(?:understand|identify|see|find|debug|narrow)|\b(?:if|whether|where|what) (?:the|this|any) (?:\w+ )?(?:issue|problem|bug|error)\b"
     r"|^\W*(?:this|these|it|that) (?:\w+ )?(?:will|would|should|ensures?|helps?|makes? sure)\b|\bincluding any\b|\bin case\b"
@@ -107,7 +108,7 @@ _HUMAN_THIN = lazy_regex(
 )
 _TODO = lazy_regex(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
-    r"|not yet|\b(?:is|are|was|were|has|have)(?: not|n't) [^.;,:]{1,40}\byet\b|\bi (?:have not|haven't|did not|didn't) (?:\w+ )?(?:(?:run|try|tried|test|tested|verify|verified|check|checked)\b|(?:add|write|written) (?:an? |any )?(?:\w+ )?tests?\b)|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
+    r"|not yet|\b(?:is|are|was|were|has|have)(?: not|n't) [^.;,:]{1,40}\byet\b|\b(?:there(?:'s| is| are)|has|have) no [^.;,:]{1,40}\byet\b|\bi (?:have not|haven't|did not|didn't) (?:\w+ )?(?:(?:run|try|tried|test|tested|verify|verified|check|checked)\b|(?:add|write|written) (?:an? |any )?(?:\w+ )?tests?\b)|still needs?\b|next steps?\b|out of scope|todos?:|left to do|you(?:'ll| will)? need to|future work|remains to be|left as[- ]is|untested|(?:could not|couldn't) verify|still open|left out)"
 )
 _TODO_HEADING = lazy_regex(
     r"\n[ \t]*(?:#{1,6}[ \t]+|\*\*|[-*] \*\*)?(?:(?:recommended |suggested |possible )?next steps?|remaining(?: work| tasks| items| issues)?|follow[- ]?ups?|to[- ]?dos?(?! (?:this|that|so|it|what)\b)|open (?:items|issues|points|tasks)|"
@@ -144,7 +145,7 @@ _FAREWELL = lazy_regex(
     re.IGNORECASE,
 )
 _SALUTATION = lazy_regex(
-    r"^\W{0,4}(?:dear|sehr geehrte[rs]?|liebe[rs]?|estimad[oa]s?|querid[oa]s?|ch[eè]re?s?|madame|monsieur|gentile|gentili|egregi[oa]|car[oaie]|prezad[oa]s?|уважаем\w+|дорог(?:ой|ая|ие)|尊敬的|亲爱的)\b[^\n]{0,60}[,!:，：]\W{0,4}$",
+    r"^\W{0,4}(?:(?:hallo|hello|hi|hey|bonjour|hola|olá|ciao|moin|guten tag)\b[^\n,!:]{0,40},$|(?:dear|sehr geehrte[rs]?|liebe[rs]?|estimad[oa]s?|querid[oa]s?|ch[eè]re?s?|madame|monsieur|gentile|gentili|egregi[oa]|car[oaie]|prezad[oa]s?|уважаем\w+|дорог(?:ой|ая|ие)|尊敬的|亲爱的)\b[^\n]{0,60}[,!:，：]\W{0,4}$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _TELLING = lazy_regex(r"[`:\d]")
@@ -185,7 +186,7 @@ _GIVEN = lazy_regex(
 """Who is named and what for: "Priya will write the plan"."""
 _DEADLINE = lazy_regex(
     r"\b(?:(?:by|before|until|till|on) (?:the end of |next |this )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|by (?:noon|eod|the end)|tomorrow|tonight"
-    r"|this (?:morning|afternoon|evening|week)|(?:by )?next (?:week|month|sprint)|end of (?:the )?(?:day|week)|after (?:the|this) (?:meeting|call)"
+    r"|this (?:morning|afternoon|evening|week)|(?:by )?next (?:week|month|sprint)|end of (?:the )?(?:day|week)|after (?:the|this) (?:meeting|call)|(?:by|on|until|before) the \d+(?:st|nd|rd|th)"
     r"|bis (?:zum )?(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|morgen|ende|nächste))\b"
 )
 _SUGGESTS = lazy_regex(
@@ -254,7 +255,7 @@ def decision_weight(low: str, word_count: int) -> float:
     compares = "instead of" in low or "rather than" in low
     if compares and _CHOICE.search(low) and _CHOSEN.match(low):
         weight += 0.5 if _CONDITIONAL.search(low) else 1.2
-    elif abroad.agent_chooses(low):
+    elif (compares and _TURNS_AWAY.match(low)) or abroad.agent_chooses(low):
         weight += 1.2
     if _STRONG_DECISION.search(low):
         weight += 2.0

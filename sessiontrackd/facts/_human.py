@@ -79,7 +79,7 @@ _MARKDOWN_LINK = lazy_regex(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
 _ABSOLUTE = lazy_regex(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
 _DEEP_PATH = lazy_regex(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
 _PREAMBLE = lazy_regex(
-    r"(?:(?:so|ok(?:ay)?|well|um+|hm+)\W+)?(?:sorry\b|(?:i|we) hope (?:this|you|it|that)\b|i(?:'m| am) (?:(?:very|quite|pretty|totally|completely|still) )?(?:new to\b|sorry\b|(?:an? )?(?:\w+ )?(?:beginner|newbie)\b)"
+    r"(?:(?:so|ok(?:ay)?|well|um+|hm+)\W+)?(?:sorry\b|(?:thanks|thank you)\b(?: \w+){0,3} for\b|(?:i|we) hope (?:this|you|it|that)\b|i(?:'m| am) (?:(?:very|quite|pretty|totally|completely|still) )?(?:new to\b|sorry\b|(?:an? )?(?:\w+ )?(?:beginner|newbie)\b)"
     r"|(?:(?:just|i have|i've got) )?(?:an?|one|another|some) (?:(?:very|quick|small|short|stupid|silly|dumb|simple|basic|weird|general) )*questions?\b|(?:quick|stupid|silly|dumb) question\b"
     r"|(?:ich hab(?:e)? |nur |noch )*(?:mal )?eine? (?:(?:kurze|kleine|blöde|dumme|einfache) )?frage\b|(?:j'ai |juste )?une (?:petite )?question\b|(?:tengo )?una (?:pequeña )?(?:pregunta|duda|consulta)\b"
     r"|(?:tenho )?uma (?:pequena )?(?:dúvida|pergunta)\b|(?:ho )?una (?:piccola )?domanda\b|у меня (?:есть )?(?:\w+ )?вопрос|есть вопрос|(?:我)?(?:想)?(?:请教|問|问)(?:一下|一个问题|一個問題)|質問があります|教えてください。)",

@@ -39,6 +39,7 @@ _ASIDE = lazy_regex(
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
 MARKER_CHARS = 8  # what stands between a line and the first item of the list that it introduces
 _CODE_STARTS = ("```", "~~~", "    ", "\t")
+LINE_OF_CODE = 120  # characters
 LAST_CHARS = 400
 """A question to the reader stands at the end of a reply; what is asked before is answered there, or played."""
 
@@ -66,7 +67,7 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
             continue
         spare = spare or (start, end)
         if _tells(sentence) and not (good and sentence.endswith(("?", "？"))):
-            begins_before = brief is not None and not good and start - brief[1] <= 1
+            begins_before = brief is not None and not good and start - brief[1] <= 1 + (text[brief[0]] == "`")
             good.append((brief[0] if brief and begins_before else start, end))
             if len(good) > count:
                 break
@@ -161,9 +162,12 @@ def _says_nothing(sentence: str) -> bool:
 
 
 def _is_brief(sentence: str) -> bool:
-    """Say whether a sentence of a word or two tells what was done: "Renamed."."""
+    """Say whether a sentence of a word or two tells what was done ("Renamed."), or is the code that was asked for."""
+    if sentence.startswith("`") and sentence.endswith("`") and len(sentence) <= LINE_OF_CODE:
+        return True
     return (
         sentence.endswith(".")
+        and not is_code(sentence)
         and 1 <= prose_words(sentence) <= 2
         and not (cues.is_pleasantry(sentence) or cues.is_agreement(sentence))
     )
