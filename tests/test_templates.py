@@ -220,6 +220,17 @@ def test_a_joiner_stays_where_it_spells_a_word_or_an_emoji(text: str, shown: str
     assert templates.inline(text) == (text if shown is None else shown)
 
 
+def test_a_text_is_not_cut_within_the_address_of_a_file() -> None:
+    """It is left out first, also where code stands before it; code itself is left alone."""
+    link = "[`src/tide.py`](/home/mara/projects/harbour/tide/src/tide.py)"
+
+    assert (
+        templates.short(f"`Lint` failed on {link} because of a line", 60)
+        == "`Lint` failed on `src/tide.py` because of a line"
+    )
+    assert templates.short("see `a[b](c)` and more and more words", 30) == "see `a[b](c)` and more and …"
+
+
 def test_a_quote_of_a_quote_has_two_kinds_of_marks() -> None:
     """Two marks in a row would look like a mistake."""
     assert templates.quoted("it says so") == '"it says so"'

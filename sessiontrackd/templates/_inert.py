@@ -23,8 +23,11 @@ _UNSEEN = lazy_regex(
 _SURROGATE = lazy_regex("[\ud800-\udfff]")
 _NO_BYTE = lazy_regex("[\ud800-\udc7f\udd00-\udfff]")
 """Surrogates that do not stand for a byte of a file name."""
-_FILE_LINK = lazy_regex(r"(?<!!)\[([^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\)", re.IGNORECASE)
-"""A link to a file, whose target is left out: half of one, cut in the middle, would stand there as it is."""
+_FILE_LINK = lazy_regex(
+    r"(?P<code>`[^`]+`)|(?<!!)\[(?P<label>[^\[\]]{1,200})\]\((?![a-z][a-z0-9+.-]*:|//|#)[^()\s\[\]]{1,300}\)",
+    re.IGNORECASE,
+)
+"""A link to a file, whose target is left out: half of one, cut in the middle, would stand there as it is. Not in code."""
 _REFERENCE = lazy_regex(r"\[(m\d+)\]", re.IGNORECASE)
 """How our own references to messages look; a text that holds one gets round brackets."""
 
@@ -108,7 +111,7 @@ def short(value: object, most: int) -> str:
     text = one_line(value)
     if isinstance(value, Safe) or len(text) <= most:
         return value if isinstance(value, Safe) else text
-    if "](" in text and "`" not in text and len(text := _FILE_LINK.sub(r"\1", text)) <= most:
+    if "](" in text and len(text := _FILE_LINK.sub(lambda link: link["code"] or link["label"], text)) <= most:
         return text
     kept = text[: most - 1]
     at_word = kept.rpartition(" ")[0]
