@@ -13,6 +13,7 @@ import pytest
 
 from sessiontrackd import readers, report
 from sessiontrackd.facts import recorded_title
+from sessiontrackd.facts._cues import human_decision_weight, is_pleasantry
 from sessiontrackd.facts._text import fences
 from sessiontrackd.insights import AIInsightGenerator, read_session
 from sessiontrackd.model import InsightLevel
@@ -21,7 +22,7 @@ from sessiontrackd.readers._speakers import turn_of
 from tests import written
 from tests.written import Call, Turn
 
-CHARS = 200_000
+CHARS = 100_000
 REPEATED = (
     "<<<<<<< HEAD\n",
     " --a",
@@ -74,6 +75,50 @@ def test_a_long_text_of_one_thing_repeated_is_read_condensed_and_written(
     assert "the tide import stops" in report.render(
         reading.session, insight, source=source, source_sha256="0" * 64, zone=UTC
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("chatgpt_export", '"'),
+        ("gemini_cli", '"'),
+        ("webvtt", "<v "),
+        ("webvtt", "<v.a"),
+        ("slack_export", "<@A|"),
+        ("slack_export", "<http:a"),
+    ],
+)
+def test_an_export_of_one_thing_repeated_is_told_and_read(
+    name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its beginning ends in the midst of a text, too."""
+    long = text * (CHARS // len(text))
+    monkeypatch.setattr(written, "TALK", talk(long))
+    monkeypatch.setattr(written, "MEETING", [("Anna", "Shall we start?"), ("Ben", long), ("Anna", "We decided to.")])
+    file, make = written.WRITTEN[name]
+    source, content = tmp_path / file, make()
+    source.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    assert [read_session(opened).session.format for opened in readers.read(source).sessions] == [name]
+
+
+def test_a_text_of_a_number_and_empty_lines_is_no_subtitles(tmp_path: Path) -> None:
+    """However many they are."""
+    source = tmp_path / "talk.srt"
+    source.write_text("1" + "\n" * CHARS, "utf-8")
+
+    assert not list(readers.read(source).sessions)
+
+
+@pytest.mark.parametrize(
+    ("text", "settles"),
+    [(f"sorry for {'a' * 400}: x y!", 0), (f"so let's do it {'.' * CHARS} x", 1), (f"{'- ' * CHARS}x", 0)],
+    ids=["no apology", "no mere assent", "no word"],
+)
+def test_what_a_sentence_says_shows_however_long_its_end_is(text: str, settles: float) -> None:
+    """It is no pleasantry where more follows."""
+    assert not is_pleasantry(text)
+    assert human_decision_weight(text, 6) == settles
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ _EXPLAINS = lazy_regex(
     r"|\b(?:причина|проблема) (?:в том|была|оказалась|[—-])|(?:原因|问题)(?:是|在于)|(?:原因|問題)は"
 )
 _AGENT_CHOICE = lazy_regex(
-    r"\W*(?:(?:also|deshalb|daher|darum|so|por eso|así que|donc|por isso|quindi|поэтому|所以|因此),? ?)?(?:ich (?:nehme|verwende|nutze|habe|lasse|behalte|setze|speichere)|(?:uso|usé|usaré|voy a usar|he (?:usado|puesto|cambiado|dejado))\b|je (?:passe|garde|utilise|prends|vais utiliser)|j'(?:ai|utilise)"
+    r"\W*+(?:(?:also|deshalb|daher|darum|so|por eso|así que|donc|por isso|quindi|поэтому|所以|因此),? ?)?(?:ich (?:nehme|verwende|nutze|habe|lasse|behalte|setze|speichere)|(?:uso|usé|usaré|voy a usar|he (?:usado|puesto|cambiado|dejado))\b|je (?:passe|garde|utilise|prends|vais utiliser)|j'(?:ai|utilise)"
     r"|(?:usei|vou usar|mantive)\b|(?:ho usato|userò)\b|я (?:использую|использовал|оставил|взял|сделал)|我(?:用|改用|采用|使用|选)|(?:[^。]*(?:ではなく)[^。]*(?:しました|使い|使用し|にし)))"
 )
 _SETTLING = word_set(
@@ -48,7 +48,7 @@ _LEFT = lazy_regex(
     r"|\bil reste (?:à|encore)\b|\b(?:est|sont|a|ont|ai) pas encore\b|\bainda (?:não|falta)|\b(?:non (?:è|sono|ho|abbiamo) ancora|manca ancora)\b|\bещё не\b|\bосталось\b|尚未|还没有?|還沒有?|还需要|まだ[^。]{1,30}(?:ていません|ておりません|ていない)|未対応|未実装"
 )
 _TAKES_ON = lazy_regex(
-    r"\W*(?:(?:ok|vale|sí|perfecto|bueno|entonces|y|oui|d'accord|alors|et|moi|bon|sim|tá|beleza|então|e|va bene|sì|allora|да|хорошо|тогда|а|gut|dann|ja|und|also)\W+)*(?:"
+    r"\W*+(?:(?:ok|vale|sí|perfecto|bueno|entonces|y|oui|d'accord|alors|et|moi|bon|sim|tá|beleza|então|e|va bene|sì|allora|да|хорошо|тогда|а|gut|dann|ja|und|also)\W+)*(?:"
     r"(?:ich )?(?:schreibe|schicke|informiere|sende|kläre|frage|prüfe|erstelle|buche|reserviere|melde|rufe|organisiere|übernehme|bestelle|bereite|besorge) (?:ich |das |es |die |den |dem |der |dir |euch |ihnen |mal )?(?!hier\b|seit\b)\w"
     r"|(?:ich )?(?:sage|gebe) [^.]{0,40}bescheid\b"
     r"|(?:yo )?(?:(?:mañana|hoy|luego) )?(?:(?:os|te|les?|se|lo|la|me) )*(?:reservo|mando|env[ií]o|preparo|escribo|llamo|pregunto|reviso|hablo con|encargo|ocupo|organizo|compro|contacto|voy a (?:mandar|enviar|preparar|escribir|llamar|hablar|revisar|reservar|comprar))\b"

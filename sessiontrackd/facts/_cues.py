@@ -54,7 +54,7 @@ _CHOICE = lazy_regex(
     r"[^.;]{0,120}\b(?:instead of|rather than)\b"
 )
 _CHOSEN = lazy_regex(
-    r"\W*(?:(?:so|and|also|instead|then|finally|here),? )*(?:i(?:'ll|'ve|'m)?|we(?:'ll|'ve|'re|'d)?|let's|now|(?:the|this|that|a|one|my|our) (?:\w+ ){0,3}(?:fix|change|approach|solution|plan|idea|version|design)"
+    r"\W*+(?:(?:so|and|also|instead|then|finally|here),? )*(?:i(?:'ll|'ve|'m)?|we(?:'ll|'ve|'re|'d)?|let's|now|(?:the|this|that|a|one|my|our) (?:\w+ ){0,3}(?:fix|change|approach|solution|plan|idea|version|design)"
     r"|(?:changed|switched|replaced|converted|moved|updated|fixed|rewrote|refactored|made|kept|chose|use[sd]|using|stores?|stored|keeps?|reverted|renamed|introduced|simplified|dropped|removed)\b"
     r"|(?:this|that|it) (?:keeps|avoids|uses|means|makes|lets|stores|is)\b|decision|chosen|recommend|.*\b(?:because|so that|to avoid|which avoids)\b|.* (?:was|were|has been|have been) \w+ed to\b)"
 )
@@ -104,7 +104,7 @@ _HUMAN_CONTRAST = lazy_regex(
     r"|^(?:\w+[:,.]? ){0,3}?(?:we (?:go|do|take|use|keep|stay|want)|use|do|make|put|show|call|name|take|write|store|return|send|restart|only|just)\b[^?]*, (?:and )?not (?!sure\b|yet\b|only\b|just\b|because\b|even\b)\w"
 )
 _HUMAN_THIN = lazy_regex(
-    r".{0,14}\b(?:let's|lets|we should|we'll|we will|please) (?:do|doe|implement|fix|add|go|commit|try|merge|push|use|keep) (?:this|that|it|them|so|ahead|both|all)?[\s.!]*(?:please|now|then|too)?[\s.!]*$"
+    r".{0,14}\b(?:let's|lets|we should|we'll|we will|please) (?:do|doe|implement|fix|add|go|commit|try|merge|push|use|keep) (?:this|that|it|them|so|ahead|both|all)?[\s.!]*+(?:please|now|then|too)?[\s.!]*+$"
 )
 _TODO = lazy_regex(
     r"\b(?:follow[- ]?ups?\b(?! question)|remaining (?:work|task|item|step|issue|todo|gap|piece|thing)s?|(?:is|are|was|were|has|have)(?:n't| not) (?:been )?(?:yet )?(?:implemented|tested|verified|done|covered|handled|supported|wired)"
@@ -139,7 +139,7 @@ _AGREEMENT = lazy_regex(
     r"|(?:sehr )?gute (?:frage|idee|wahl)|(?:(?:très )?bonne|excellente) (?:question|idée)|(?:muy )?(?:buena|excelente) (?:pregunta|idea)|(?:boa|ótima|excelente) (?:pergunta|ideia)|(?:buona|ottima) (?:domanda|idea)|(?:хороший|отличный) вопрос|(?:хорошая|отличная) идея|(?:这是(?:一)?个)?(?:很)?好(?:问题|主意|的问题)|(?:良|よ|い)い(?:質問|考え))"
 )
 _FAREWELL = lazy_regex(
-    r"\W*(?:you(?:'re| are) (?:very |most |so |always )?welcome|my pleasure|no problem|anytime|(?:so )?(?:glad|happy) (?:i could|to (?:help|hear)|it|that)|enjoy\b|have (?:a|fun)\b|good luck|see you|gern geschehen|sehr gern|gerne?[!.]|bitte(?: schön| sehr)?[!.]"
+    r"\W*+(?:you(?:'re| are) (?:very |most |so |always )?welcome|my pleasure|no problem|anytime|(?:so )?(?:glad|happy) (?:i could|to (?:help|hear)|it|that)|enjoy\b|have (?:a|fun)\b|good luck|see you|gern geschehen|sehr gern|gerne?[!.]|bitte(?: schön| sehr)?[!.]"
     r"|viel (?:erfolg|spaß|glück|freude)|de nada|por nada|con (?:mucho )?gusto|(?:ha sido )?un placer|disponha|imagina[!.]|de rien|avec plaisir|je (?:vous|t')\s?en prie|bon(?:ne)? (?:chance|courage|continuation|appétit|voyage)|prego[!.]|di niente|figurati"
     r"|не за что|пожалуйста[!.]|всегда пожалуйста|рад[аы]? (?:был[аи]? )?помочь|удачи|不客气|不客氣|不用谢|不用謝|どういたしまして|お役に立て|천만에요)",
     re.IGNORECASE,
@@ -152,11 +152,11 @@ _TELLING = lazy_regex(r"[`:\d]")
 FAREWELL_CHARS = 240
 """Who says good-bye is brief; what is longer tells something."""
 _STARTS_LOOSE = lazy_regex(
-    r"\W*(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
+    r"\W*+(?:yeah|yes|yep|no|um+|uh+|hmm+|mm|ok(?:ay)?|so|and|but|or|because|well|right|like|which|that's|then|also|i mean|you know|oh|ah|alright|thanks?)\b",
     re.IGNORECASE,
 )
 _PARTS_WITH = lazy_regex(
-    r"\W*(?:thanks|thank you|bye|see you|good ?(?:bye|morning|evening)|hello|hi|danke|tschüss|guten (?:morgen|tag)|merci|bonjour|gracias|hola)\b",
+    r"\W*+(?:thanks|thank you|bye|see you|good ?(?:bye|morning|evening)|hello|hi|danke|tschüss|guten (?:morgen|tag)|merci|bonjour|gracias|hola)\b",
     re.IGNORECASE,
 )
 _GUESS = lazy_regex(r"(?:based on [^,]{0,80}, )?it (?:seems|looks like|appears)\b")
@@ -165,7 +165,7 @@ _ANNOUNCEMENT = lazy_regex(
     r"|key|files?|next|verification|tests?|note|notes|usage|example|for example|output|result|results|updated files|looking at|based on|let me|i found|there are)\b"
 )
 _GREETS = lazy_regex(
-    r"\W*(?:(?:so|and|or|now|hi|hello|hey)\W+)*(?:would you like (?:me )?(?:to )?(?:\w+ ){0,2}any(?:thing)? (?:further|other|else|more)\b|how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
+    r"\W*+(?:(?:so|and|or|now|hi|hello|hey)\W+)*(?:would you like (?:me )?(?:to )?(?:\w+ ){0,2}any(?:thing)? (?:further|other|else|more)\b|how (?:can|may|could) i (?:help|assist)|what (?:can|may) i (?:help|do for)|what would you like"
     r"|what(?:'s| is) on your mind|comment puis-je vous aider|avez-vous des (?:questions|modifications|demandes)|wie kann ich (?:dir|ihnen)|(?:en qué|cómo) (?:te |le )?puedo (?:ayudar|asistir)|come posso aiutar|como posso ajudar|is there (?:a |an? other )?(?:specific|particular|certain|another)\b|(?:is there |do you have )?any(?:thing| other)? (?:else|specific|questions?|in particular)|does (?:this|that) (?:help|make sense)|how are you|right|correct|okay|ready|what(?:'s| is) next)\b",
     re.IGNORECASE,
 )
@@ -173,11 +173,11 @@ _GREETS_WIDE = lazy_regex(
     "有什么可以帮|有什麼可以幫|有什么需要帮|有什麼需要幫|有什么我可以|我可以帮[您你]|需要我帮|能帮您什么|お手伝い(?:でき|しましょう)|도와드릴까요"
 )
 _PROMISES = lazy_regex(
-    r"\W*(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)|i (?:still |also )?(?:need|have) to\b"
+    r"\W*+(?:(?:ok(?:ay)?|yes|yeah|yep|sure|fine|great|good|then|so|and|alright|right|gut|dann|also|ja)\W+)*(?:i(?:'ll| will| am going to|'m going to)\b(?! (?:just )?be\b)|i (?:still |also )?(?:need|have) to\b"
     r"|(?:\w+ )?(?:ich|mich)\b|someone (?:has|needs) to|somebody (?:has|needs) to)"
 )
 _WORKS = lazy_regex(
-    r"[^a-z]*(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|ask|tell|e-?mail|draft|review|finish|remove|create|book"
+    r"[^a-z]*+(?:\w+\W+){0,3}?(?:i'll|will|to) (?:also |then )?(?:send|write|prepare|update|fix|check with|talk to|ask|tell|e-?mail|draft|review|finish|remove|create|book"
     r"|schedule|organi[sz]e|contact|share the|post the|renew|look into|follow up|set up|file|open an? (?:issue|ticket|pr)|merge|deploy|publish|document)\b(?! (?:you|my|what)\b)"
 )
 _GIVEN = lazy_regex(
@@ -190,7 +190,7 @@ _DEADLINE = lazy_regex(
     r"|bis (?:zum )?(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|morgen|ende|nächste))\b"
 )
 _SUGGESTS = lazy_regex(
-    r"\W*(?:\d+\W+)?(?:you (?:could|can|may|might)\b|(?:instead|alternatively|optionally|otherwise|also|then|next|now|or),? )*(?:update|consider|use|replace|add|change"
+    r"\W*+(?:\d+\W+)?(?:you (?:could|can|may|might)\b|(?:instead|alternatively|optionally|otherwise|also|then|next|now|or),? )*(?:update|consider|use|replace|add|change"
     r"|remove|move|rename|make sure|make|avoid|prefer|ensure|keep|switch|convert|store|try|run|set|check|see|call|return|pass|write|create|put|include"
     r"|extract|split|merge|document|test|verify|fix|implement|refactor|apply|wrap|handle|let)\b(?! (?:was|is|are|were|now|has|have)\b)"
     r"|\W*lines? \d|.{0,12}[✅✓✔❌]|.{0,30}\((?:modified|new|added|unchanged|optional)\)",
@@ -203,13 +203,13 @@ _PROTOCOL = lazy_regex(
 )
 """How an agent and its tool talk about edits."""
 _APOLOGY = lazy_regex(
-    r"\W*(?:i (?:apologi[sz]e|am sorry|understand your)|(?:my )?apologies|i'm sorry|sorry|thank you|thanks)\b(?: (?:so much|very much))?(?: for (?:\w+[ ,']*){1,9})?[.!]*\W*$",
+    r"\W*+(?:i (?:apologi[sz]e|am sorry|understand your)|(?:my )?apologies|i'm sorry|sorry|thank you|thanks)\b(?: (?:so much|very much))?(?: for \w+(?:[ ,']+\w+){0,8})?\W*+$",
     re.IGNORECASE,
 )
 _PLEASANTRY = lazy_regex(
-    r"\W*(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
+    r"\W*+(?:(?:done|fixed|perfect|great|excellent|absolutely|certainly|sure|of course|yes|good (?:catch|point|question|news)|got it|ok(?:ay)?|understood|"
     r"you'?re (?:absolutely )?(?:right|welcome)|exactly|awesome|nice|wonderful|thanks|thank you|all (?:done|set)|completed?|success|finished|hello|hi|here you go|"
-    r"pushed|committed|updated|that's (?:right|correct|a great question)|happy to help|fantastic|and|it)\b\W*)+$",
+    r"pushed|committed|updated|that's (?:right|correct|a great question)|happy to help|fantastic|and|it)\b\W*+)+$",
     re.IGNORECASE,
 )
 

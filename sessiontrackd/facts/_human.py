@@ -21,6 +21,7 @@ from sessiontrackd.facts._text import (
 )
 from sessiontrackd.patterns import lazy_regex
 
+TITLED_CHARS = 1_000  # of a sentence that may become a title; more of it is cut in any case
 TITLE_CHARS = 80
 MANY_SENTENCES = 24
 NOTICE_CHARS = 40_000
@@ -119,8 +120,8 @@ _NO_TITLE = lazy_regex(
 )
 """Recorded titles that a tool gives everything: "New chat", "Untitled", the time it began."""
 _THIN = lazy_regex(
-    r"\W*(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
-    r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|go for it|from where you left off|so much)\b\W*)+$",
+    r"\W*+(?:(?:yes|no|ok(?:ay)?|sure|thanks?|thank you|great|perfect|continue|go on|go ahead|proceed|next|test(?:ing)?|hi|hello|hey"
+    r"|please|done|cool|nice|good|keep going|do it|resume|start|try again|you|go for it|from where you left off|so much)\b\W*+)+$",
     re.IGNORECASE,
 )
 
@@ -312,7 +313,7 @@ def _plan_heading(text: str) -> str:
 def plain_title(text: str) -> str:
     """Return a sentence as a title: no polite opener, links as owner/name#1, no mark-up, a capital first."""
     is_code = text.startswith("`")
-    text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)))
+    text = _LINK.sub(_named_link, _MARKDOWN_LINK.sub(r"\1", squeeze(text)[:TITLED_CHARS]))
     if (slash := _SLASH.match(text)) is not None and slash[1] not in _TOOL_SLASH and words(slash[2]) >= 3:
         text = slash[2]
     text = _DEEP_PATH.sub(r"\1", _ABSOLUTE.sub(r"\1", text)) if "/" in text or "\\" in text else text

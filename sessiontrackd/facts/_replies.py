@@ -34,7 +34,7 @@ _NO_CHOICE = lazy_regex(
     r"\b(?:anything|something|someone|any|else|other|further|more|another|explain|help|discuss|explore|elaborate|continue|proceed|commit|push|stop|good to go|ready|weitere?s?|sonst|noch|autres?|otr[oa]s?|outr[oa]s?|altr[oaie]|ещё|другое)\b|其他|别的|ほか"
 )
 _ASIDE = lazy_regex(
-    r"\W*(?:also|wait|btw|by the way|for example|but first|außerdem|übrigens|además|aussi|além)\b", re.IGNORECASE
+    r"\W*+(?:also|wait|btw|by the way|for example|but first|außerdem|übrigens|además|aussi|além)\b", re.IGNORECASE
 )
 LEAST_CUT_WORDS, MOST_INTRODUCED = 12, 280
 MARKER_CHARS = 8  # what stands between a line and the first item of the list that it introduces

@@ -121,9 +121,10 @@ class Queued(Struct, gc=False, rename="camel"):
 
 def cut_leading(text: str) -> str:
     """Cut what the tool put before the person's own words."""
-    while (found := _LEADING.match(text)) is not None:
-        text = text[found.end() :]
-    return text.lstrip()
+    at = 0
+    while (found := _LEADING.match(text, at)) is not None:
+        at = found.end()
+    return text[at:].lstrip()
 
 
 def is_machine(text: str) -> bool:

@@ -16,8 +16,8 @@ from sessiontrackd.readers._transcript import Notes, Steps
 from sessiontrackd.records import Source
 
 ARROW = "-->"
-VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]+)>")
-_TAG = re.compile(r"</?[^>]*>")
+VOICE = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^\s<>][^<>]*)>")
+_TAG = re.compile(r"</?[^<>]*>")
 _WORD_TIME = re.compile(r"<\d\d:\d\d(?::\d\d)?\.\d{3}>")
 """Before a word, as in captions that roll: there each cue begins with the line of the one before it."""
 _COMMENTS = ("NOTE", "STYLE", "REGION", "WEBVTT")

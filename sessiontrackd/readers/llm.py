@@ -57,7 +57,7 @@ where t.thread_id is :thread order by t.datetime_utc, t.id
 HEADING = re.compile(r"^# (\d{4}-\d{2}-\d{2}T[\d:]+)(?:\s+conversation: (\S+)(?: id: (\S+))?)?\s*$")
 SECTION = re.compile(r"^##? ?#?(Prompt|Response|System|Token usage|Options|Schema|Reasoning):?\s*$")
 MODEL = re.compile(r"^Model: \*\*([^*]+)\*\*")
-TOKENS = re.compile(r"([\d,]+) (input|output)")
+TOKENS = re.compile(r"(?<![\d,])([\d,]+) (input|output)")
 
 
 class Exchange(Struct):

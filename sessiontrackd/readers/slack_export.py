@@ -20,8 +20,8 @@ from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_t
 NAME = "slack_export"
 DAY = re.compile(r"(?:^|.*/)([^/]+)/\d{4}-\d{2}-\d{2}\.json")
 INDEXES = {"users.json", "channels.json", "groups.json", "dms.json", "mpims.json", "integration_logs.json"}
-_LINKED = re.compile(r"<((?:https?|mailto):[^>|\s]+)(?:\|([^>]*))?>")
-_MENTION = re.compile(r"<@([A-Z0-9]+)(?:\|[^>]*)?>")
+_LINKED = re.compile(r"<((?:https?|mailto):[^<>|\s]+)(?:\|([^<>]*))?>")
+_MENTION = re.compile(r"<@([A-Z0-9]+)(?:\|[^<>]*)?>")
 
 
 class Said(Struct):

@@ -14,7 +14,7 @@ from sessiontrackd.records import Source
 NAME = "srt"
 PLAIN = (".txt", ".md", ".rst")
 SAMPLE_LINES = 200
-TIMING = re.compile(rb"^\s*(?:\d+\s*\r?\n\s*)?\d{1,2}:\d{2}:\d{2}[,.]\d{1,3}\s*-->\s*\d{1,2}:\d{2}:\d{2}[,.]\d{1,3}")
+TIMING = re.compile(rb"^\s*(?:\d+[^\S\n]*\n\s*)?\d{1,2}:\d{2}:\d{2}[,.]\d{1,3}\s*-->\s*\d{1,2}:\d{2}:\d{2}[,.]\d{1,3}")
 
 
 def recognises(source: Source) -> bool:

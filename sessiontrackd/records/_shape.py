@@ -19,7 +19,7 @@ PADDING = b" \t\r\n\0"
 _ARRAY = re.compile(
     rb'\[[\s\0]*(?:[]{["]|true|false|null|NaN|-?Inf|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?[\s\0]*(?:[,\]]|\Z)|\Z)'
 )  # not a text that begins with [10:03], nor with [14.03.26, 10:03]
-_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}:,]', re.DOTALL)
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}:,]', re.DOTALL)
 
 
 class Objects(Sequence[dict[str, Any]]):
