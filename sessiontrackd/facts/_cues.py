@@ -141,12 +141,11 @@ _AGREEMENT = lazy_regex(
 _FAREWELL = lazy_regex(
     r"\W*+(?:you(?:'re| are) (?:very |most |so |always )?welcome|my pleasure|no problem|anytime|(?:so )?(?:glad|happy) (?:i could|to (?:help|hear)|it|that)|enjoy\b|have (?:a|fun)\b|good luck|see you|gern geschehen|sehr gern|gerne?[!.]|bitte(?: schön| sehr)?[!.]"
     r"|viel (?:erfolg|spaß|glück|freude)|de nada|por nada|con (?:mucho )?gusto|(?:ha sido )?un placer|disponha|imagina[!.]|de rien|avec plaisir|je (?:vous|t')\s?en prie|bon(?:ne)? (?:chance|courage|continuation|appétit|voyage)|prego[!.]|di niente|figurati"
-    r"|не за что|пожалуйста[!.]|всегда пожалуйста|рад[аы]? (?:был[аи]? )?помочь|удачи|不客气|不客氣|不用谢|不用謝|どういたしまして|お役に立て|천만에요)",
-    re.IGNORECASE,
+    r"|не за что|пожалуйста[!.]|всегда пожалуйста|рад[аы]? (?:был[аи]? )?помочь|удачи|不客气|不客氣|不用谢|不用謝|どういたしまして|お役に立て|천만에요)"
 )
 _SALUTATION = lazy_regex(
     r"^\W{0,4}(?:(?:hallo|hello|hi|hey|bonjour|hola|olá|ciao|moin|guten tag)\b[^\n,!:]{0,40},$|(?:dear|sehr geehrte[rs]?|liebe[rs]?|estimad[oa]s?|querid[oa]s?|ch[eè]re?s?|madame|monsieur|gentile|gentili|egregi[oa]|car[oaie]|prezad[oa]s?|уважаем\w+|дорог(?:ой|ая|ие)|尊敬的|亲爱的)\b[^\n]{0,60}[,!:，：]\W{0,4}$)",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
 _TELLING = lazy_regex(r"[`:\d]")
 FAREWELL_CHARS = 240
@@ -367,7 +366,7 @@ def conclusion(text: str, region: Span) -> int | None:
 
 def salutes(text: str) -> bool:
     """Say whether a reply holds a letter: what is asked in it is not asked here."""
-    return _SALUTATION.search(text) is not None
+    return _SALUTATION.search(lowered(text)) is not None
 
 
 def introduces(sentence: str) -> bool:
@@ -394,7 +393,7 @@ def is_narration(sentence: str) -> bool:
 
 def is_farewell(text: str) -> bool:
     """Say whether a whole reply only answers thanks: it names no figure, no code and no list."""
-    return len(text) <= FAREWELL_CHARS and bool(_FAREWELL.match(text)) and not _TELLING.search(text)
+    return len(text) <= FAREWELL_CHARS and bool(_FAREWELL.match(lowered(text))) and not _TELLING.search(text)
 
 
 def is_filler(text: str) -> bool:

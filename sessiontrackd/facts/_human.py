@@ -83,8 +83,7 @@ _PREAMBLE = lazy_regex(
     r"(?:(?:so|ok(?:ay)?|well|um+|hm+)\W+)?(?:sorry\b|(?:thanks|thank you)\b(?: \w+){0,3} for\b|(?:i|we) hope (?:this|you|it|that)\b|i(?:'m| am) (?:(?:very|quite|pretty|totally|completely|still) )?(?:new to\b|sorry\b|(?:an? )?(?:\w+ )?(?:beginner|newbie)\b)"
     r"|(?:(?:just|i have|i've got) )?(?:an?|one|another|some) (?:(?:very|quick|small|short|stupid|silly|dumb|simple|basic|weird|general) )*questions?\b|(?:quick|stupid|silly|dumb) question\b"
     r"|(?:ich hab(?:e)? |nur |noch )*(?:mal )?eine? (?:(?:kurze|kleine|blöde|dumme|einfache) )?frage\b|(?:j'ai |juste )?une (?:petite )?question\b|(?:tengo )?una (?:pequeña )?(?:pregunta|duda|consulta)\b"
-    r"|(?:tenho )?uma (?:pequena )?(?:dúvida|pergunta)\b|(?:ho )?una (?:piccola )?domanda\b|у меня (?:есть )?(?:\w+ )?вопрос|есть вопрос|(?:我)?(?:想)?(?:请教|問|问)(?:一下|一个问题|一個問題)|質問があります|教えてください。)",
-    re.IGNORECASE,
+    r"|(?:tenho )?uma (?:pequena )?(?:dúvida|pergunta)\b|(?:ho )?una (?:piccola )?domanda\b|у меня (?:есть )?(?:\w+ )?вопрос|есть вопрос|(?:我)?(?:想)?(?:请教|問|问)(?:一下|一个问题|一個問題)|質問があります|教えてください。)"
 )
 """A first sentence that only prepares for what is asked."""
 _POINTING = lazy_regex(r"\b(?:this|these|that|those|it)(?: \w+)?\W*$", re.IGNORECASE)
@@ -273,7 +272,7 @@ def title_of(text: str) -> str:
 def _after_preamble(text: str, spans: list[Span]) -> list[Span]:
     """Drop the sentences that only prepare for what is asked: who begins so tells about himself up to the question."""
     first = 0
-    while first < len(spans) and _PREAMBLE.match(text, *spans[first]):
+    while first < len(spans) and _PREAMBLE.match(text[slice(*spans[first])].lower()):
         first += 1
     asked = first and next((at for at in range(first, len(spans)) if text[spans[at][1] - 1] in "?？"), first)
     return spans[asked:] or spans
