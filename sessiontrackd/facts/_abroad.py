@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sessiontrackd.facts._words import tokens, word_set
+from sessiontrackd.facts._words import word_set
 from sessiontrackd.patterns import lazy_regex
 
 LEFT_HINTS = (
@@ -22,8 +22,8 @@ _AGENT_CHOICE = lazy_regex(
 )
 _SETTLING = word_set(
     """
-    wir beschlossen vereinbart entschieden abgemacht statt stattdessen anstatt anstelle lieber decidimos acordamos quedamos decidido acordado aprobado decide
-    acuerda aprueba prefiero mejor vez lugar décidé décide décidons acté part reste garde reporte prend lieu plutôt combinado acertado combinamos decidiu então
+    wir beschlossen vereinbart entschieden abgemacht statt stattdessen anstatt anstelle lieber decidimos acordamos quedamos decidido acordado aprobado
+    acuerda aprueba prefiero mejor vez lugar décidé décide décidons acté reste garde reporte prend lieu plutôt combinado acertado combinamos decidiu então
     prefiro deciso decidiamo prendiamo teniamo rimandiamo usiamo invece preferisco решили решено договорились тогда вместо лучше
     """
 )
@@ -32,10 +32,10 @@ _SETTLING_WIDE = ("决定", "決定", "就", "而不是", "改用", "还是用",
 _SETTLES = lazy_regex(
     r"\b(?:dann|also|ok(?:ay)?|gut|ja|nein|und)\W+(?:\w+\W+){0,2}?(?:nehmen|machen|verschieben|lassen|bleiben|nutzen|verwenden|behalten|streichen|vertagen|stellen|kaufen|bestellen|wechseln) wir\b|\blassen wir\b[^.]{0,30}\bweg\b"
     r"|\b(?:ist|wird|wurde|haben) (?:\w+ ){0,3}?(?:beschlossen|vereinbart|entschieden|abgemacht)\b"
-    r"|\b(?:decidimos|acordamos|quedamos en|hemos (?:decidido|acordado)|(?:se|queda) (?:decide|acuerda|aprueba|decidido|acordado|aprobado))\b"
-    r"|\b(?:on a décidé|on décide|nous (?:avons décidé|décidons)|c'est (?:décidé|acté)|il (?:est|a été) décidé|(?:donc|alors|ok|d'accord|bon),? on (?:part sur|reste sur|garde|reporte|prend))\b"
+    r"|\b(?:decidimos|acordamos|quedamos en|hemos (?:decidido|acordado)|(?:se|queda) (?:acuerda|aprueba|decidido|acordado|aprobado))\b"
+    r"|\b(?:on a décidé|on décide|nous (?:avons décidé|décidons)|c'est (?:décidé|acté)|il (?:est|a été) décidé|(?:donc|alors|ok|d'accord|bon),? on (?:reste sur|garde|reporte|prend))\b"
     r"|\b(?:fic(?:a|ou) (?:decidido|combinado|acertado)|combinamos|decidiu-se|(?:então|ok),? vamos (?:usar|manter|adiar|ficar com))\b"
-    r"|\b(?:abbiamo deciso|è stato deciso|decidiamo|si decide|(?:allora|ok|bene),? (?:prendiamo|teniamo|rimandiamo|usiamo))\b"
+    r"|\b(?:abbiamo deciso|è stato deciso|decidiamo|(?:allora|ok|bene),? (?:prendiamo|teniamo|rimandiamo|usiamo))\b"
     r"|\b(?:мы решили|решено|договорились|тогда (?:берём|берем|оставляем|переносим|используем))\b"
     r"|(?:决定|決定)(?:了|用|先|把|不|采用|使用)|就(?:这么|這麼)定|那(?:我们|我們|我)?就(?:用|选|選|先|按|改|不)|(?:こと|の)に(?:します|しました|決め|決まり)|に(?:決定|決め)(?:し|まし|た)|で[行い]きましょう|にしましょう"
 )
@@ -82,7 +82,7 @@ def chooses(low: str) -> bool:
 
 
 def _may_settle(low: str) -> bool:
-    if not _SETTLING.isdisjoint(tokens(low)):
+    if not _SETTLING.isdisjoint(low.replace(",", " ").replace(":", " ").split()):
         return True
     return not low.isascii() and any(sign in low for sign in _SETTLING_WIDE)
 

@@ -393,7 +393,7 @@ def is_narration(sentence: str) -> bool:
 
 def is_farewell(text: str) -> bool:
     """Say whether a whole reply only answers thanks: it names no figure, no code and no list."""
-    return len(text) <= FAREWELL_CHARS and bool(_FAREWELL.match(lowered(text))) and not _TELLING.search(text)
+    return len(text) <= FAREWELL_CHARS and not _TELLING.search(text) and bool(_FAREWELL.match(lowered(text)))
 
 
 def is_filler(text: str) -> bool:

@@ -79,6 +79,10 @@ _OPENER = lazy_regex(
 _MARKDOWN_LINK = lazy_regex(r"!?\[([^\]\n]{0,200})\]\([^)\s]*\)")
 _ABSOLUTE = lazy_regex(r"(?<![\w/.])(?:~|/[\w.@-]+|[A-Z]:)(?:[/\\][\w.@-]+)*[/\\]([\w.@-]+)")
 _DEEP_PATH = lazy_regex(r"@?(?:[\w.@-]+/){2,}([\w.@-]+)")
+_PREAMBLE_HINTS = (
+    "sorry", "thank", "hope", " new to", "beginner", "newbie", "question", "frage", "pregunta", "duda", "consulta", "dúvida", "pergunta", "domanda", "вопрос",
+    "请教", "问", "問", "教えて",
+)  # fmt: skip
 _PREAMBLE = lazy_regex(
     r"(?:(?:so|ok(?:ay)?|well|um+|hm+)\W+)?(?:sorry\b|(?:thanks|thank you)\b(?: \w+){0,3} for\b|(?:i|we) hope (?:this|you|it|that)\b|i(?:'m| am) (?:(?:very|quite|pretty|totally|completely|still) )?(?:new to\b|sorry\b|(?:an? )?(?:\w+ )?(?:beginner|newbie)\b)"
     r"|(?:(?:just|i have|i've got) )?(?:an?|one|another|some) (?:(?:very|quick|small|short|stupid|silly|dumb|simple|basic|weird|general) )*questions?\b|(?:quick|stupid|silly|dumb) question\b"
@@ -272,10 +276,14 @@ def title_of(text: str) -> str:
 def _after_preamble(text: str, spans: list[Span]) -> list[Span]:
     """Drop the sentences that only prepare for what is asked: who begins so tells about himself up to the question."""
     first = 0
-    while first < len(spans) and _PREAMBLE.match(text[slice(*spans[first])].lower()):
+    while first < len(spans) and _prepares(text[slice(*spans[first])].lower()):
         first += 1
     asked = first and next((at for at in range(first, len(spans)) if text[spans[at][1] - 1] in "?？"), first)
     return spans[asked:] or spans
+
+
+def _prepares(low: str) -> bool:
+    return any(hint in low for hint in _PREAMBLE_HINTS) and _PREAMBLE.match(low) is not None
 
 
 def _followed(picked: str, candidate: str) -> str:
