@@ -242,6 +242,7 @@ def test_documents_and_code_in_a_reply_are_not_quoted() -> None:
     [
         "Use a lock file instead of the database flag in that function.",
         "When the flag is set, the method returns nothing instead of raising an error.",
+        "Instead of the plain prompt, we can use the richer session class of the toolkit.",
         "I'll use an exploration agent to look at the structure of the code.",
         "This will help us understand if the issue is with reading the file or with parsing.",
     ],

@@ -59,7 +59,9 @@ _CHOSEN = lazy_regex(
     r"|(?:this|that|it) (?:keeps|avoids|uses|means|makes|lets|stores|is)\b|decision|chosen|recommend|.*\b(?:because|so that|to avoid|which avoids)\b|.* (?:was|were|has been|have been) \w+ed to\b)"
 )
 """How a sentence begins that tells of a choice, rather than of how the program behaves: "When it is set, it prints X instead of Y"."""
-_TURNS_AWAY = lazy_regex(r"\W*(?:rather than|instead of) [^,;]{3,90}, (?:i|we)(?:'ll|'ve|'m|'re| will| have| am)?\b")
+_TURNS_AWAY = lazy_regex(
+    r"\W*(?:rather than|instead of) [^,;]{3,90}, (?:i|we)\b(?! (?:can|could|should|may|might|would|need)\b)"
+)
 _NO_CAUSE = lazy_regex(
     r"\b(?:issue|problem|bug|error|cause) is(?:n't| not)\b|\bhelps? (?:us|you|to)? ?(?:understand|identify|see|find|debug|narrow)|\b(?:if|whether|where|what) (?:the|this|any) (?:\w+ )?(?:issue|problem|bug|error)\b"
     r"|^\W*(?:this|these|it|that) (?:\w+ )?(?:will|would|should|ensures?|helps?|makes? sure)\b|\bincluding any\b|\bin case\b"

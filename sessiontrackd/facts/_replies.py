@@ -169,7 +169,7 @@ def _is_brief(sentence: str) -> bool:
         sentence.endswith(".")
         and not is_code(sentence)
         and 1 <= prose_words(sentence) <= 2
-        and not (cues.is_pleasantry(sentence) or cues.is_agreement(sentence))
+        and not (cues.is_pleasantry(sentence) or cues.is_agreement(sentence) or cues.is_narration(sentence))
     )
 
 
