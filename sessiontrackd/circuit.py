@@ -72,7 +72,7 @@ class Circuits:
             The reasons that no longer hold; jobs that are held for them may go on.
         """
         with self._store.immediate() as connection:
-            rows = self._store.read("SELECT * FROM circuit WHERE ?1 IS NULL OR name = ?1", (name,))
+            rows = self._store.read("SELECT * FROM circuit WHERE :name IS NULL OR name = :name", {"name": name})
             over = [row for row in rows if not (only_mended and row["mark"] == self._mark(row["salt"]))]
             connection.executemany("DELETE FROM circuit WHERE name = ?", [(row["name"],) for row in over])
         return list(dict.fromkeys(row["reason"] for row in over))

@@ -255,8 +255,8 @@ class Ledger:
     def attempts(self, period: str | None = None, day: str | None = None) -> list[Attempt]:
         """Return all attempts, or those reserved in one month or on one local day, in the order of reservation."""
         rows = self.store.read(
-            "SELECT * FROM ledger WHERE (?1 IS NULL OR period = ?1) AND (?2 IS NULL OR day = ?2) ORDER BY id",
-            (period, day),
+            "SELECT * FROM ledger WHERE (:period IS NULL OR period = :period) AND (:day IS NULL OR day = :day) ORDER BY id",
+            {"period": period, "day": day},
         )
         return list(folded(entry_of(row) for row in rows).values())
 
@@ -285,8 +285,8 @@ class Ledger:
         """Return the attempts that were settled above their reservation."""
         rows = self.store.read(
             "SELECT after.attempt FROM ledger after JOIN ledger before ON before.id = after.attempt WHERE after.kind = "
-            "'settle' AND after.picousd > before.picousd AND (?1 IS NULL OR after.period = ?1) ORDER BY after.attempt",
-            (period,),
+            "'settle' AND after.picousd > before.picousd AND (:period IS NULL OR after.period = :period) ORDER BY after.attempt",
+            {"period": period},
         )
         return [self.attempt(row[0]) for row in rows]
 
