@@ -134,7 +134,9 @@ class Message(Struct, frozen=True, gc=False):
     text: str
     at: datetime | None = None
     model: str | None = None
+    usage: Usage | None = None
     message_id: str | None = None
+    request_id: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     line: int | None = None
     speaker: str | None = None

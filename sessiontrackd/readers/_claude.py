@@ -52,7 +52,7 @@ class Spent(msgspec.Struct, gc=False):
     tokens_sum: int
     counts: Counts
     version: object
-    at: datetime | None
+    at: object
     model: object
     sidechain: bool  # only side chains tell it
 
@@ -194,6 +194,7 @@ class Conversation:
         sidechain = bool(record.is_sidechain)
         self.counts["side_records" if sidechain else "main_records"] += 1
         said = record.message
+        spent = None
         if said.model == SYNTHETIC:
             self.counts["synthetic_records"] += 1
         else:
@@ -202,17 +203,17 @@ class Conversation:
             self.turns[sidechain].add(turn)
             if not sidechain:
                 self.figures.used(said.model)
-            self.spend(record, turn, at, sidechain=sidechain)
-        self._speak(record, line, at, sidechain=sidechain)
+            spent = self.spend(record, turn, sidechain=sidechain)
+        self._speak(record, line, at, spent, sidechain=sidechain)
 
-    def spend(self, record: Record, turn: str | None, at: datetime | None, *, sidechain: bool) -> None:
-        """Take over the usage that a record states for a reply."""
+    def spend(self, record: Record, turn: str | None, *, sidechain: bool) -> Spent | None:
+        """Take over the usage that a record states for a reply; return what is known of it by now."""
         said, tokens = record.message, record.message.usage
         key = (as_text(said.id), as_text(record.request_id))
         if not has_counts(tokens):
             if tokens is not NO_TOKENS:
                 self._keys_without_counts.add(key)
-            return
+            return self.replies.get(key)
         counts = counts_of(tokens)
         tokens_sum = sum(counts)
         if tokens_sum:
@@ -222,14 +223,17 @@ class Conversation:
             self.counts["output_first_wins"] += counts[1]
         elif before.tokens_sum > tokens_sum:
             before.sidechain = before.sidechain and sidechain
-            return
+            return before
         else:
             del self.replies[key]  # a reply stands where its largest record does
         both = sidechain and (before is None or before.sidechain)
         version, model = self.same(record.version), self.same(said.model)
-        self.replies[key] = Spent(tokens_sum, counts, version, at, model, both)
+        spent = self.replies[key] = Spent(tokens_sum, counts, version, record.timestamp, model, both)
+        return spent
 
-    def _speak(self, record: Record, line: int | None, at: datetime | None, *, sidechain: bool) -> None:
+    def _speak(
+        self, record: Record, line: int | None, at: datetime | None, spent: Spent | None, *, sidechain: bool
+    ) -> None:
         texts, calls = [], []
         for block in _blocks(record.message):
             if block.type == "text" and isinstance(block.text, str):
@@ -240,6 +244,7 @@ class Conversation:
                     self.calls[sidechain].add(block.id)
         if not self._only_figures and (calls or any(texts)):
             draft = self._draft(record, texts, line, at, sidechain=sidechain)
+            draft.usage = usage_of(spent.counts, spent.version) if spent is not None and draft.message_id else None
             for block in calls:
                 arguments = block.input if isinstance(block.input, dict) else {}
                 named = block.name if isinstance(block.name, str) else "?"
@@ -256,7 +261,7 @@ class Conversation:
             origin = Origin.SIDECHAIN if sidechain else Origin.META if said.model == SYNTHETIC else Origin.MODEL
             draft = self.timeline.say(
                 Role.ASSISTANT, origin, *texts,
-                at=at, line=line, model=as_text(said.model), message_id=known,
+                at=at, line=line, model=as_text(said.model), message_id=known, request_id=as_text(record.request_id),
             )  # fmt: skip
         else:
             draft.texts += texts
@@ -340,7 +345,7 @@ class Conversation:
         for key in list(self.replies):
             spent = self.replies.pop(key)
             usage = usage_of(spent.counts, spent.version)
-            records.append(UsageRecord(*key, as_text(spent.model), spent.at, usage, spent.sidechain))
+            records.append(UsageRecord(*key, as_text(spent.model), parse_time(spent.at), usage, spent.sidechain))
         return records
 
     def same(self, word: object) -> object:

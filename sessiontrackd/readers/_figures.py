@@ -51,8 +51,7 @@ class Figures(Struct):
         trail: Trail | None = None,
     ) -> Session:
         """Return the session with these figures, without messages."""
-        models = by_model(self.usage_records)
-        usage = self.usage or total(models.values())
+        usage = self.usage or total(record.usage for record in self.usage_records)
         if usage is not None and self.incomplete:
             usage = structs.replace(usage, complete=False)
         return Session(
@@ -64,7 +63,7 @@ class Figures(Struct):
             ended_at=self.ended_at,
             models=tuple(self.models),
             usage=usage,
-            usage_by_model=models,
+            usage_by_model=by_model(self.usage_records),
             parent_id=parent_id,
             human_turns=self.human_turns,
             assistant_turns=self.assistant_turns,

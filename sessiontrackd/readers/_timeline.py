@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sessiontrackd.model import Message, Origin, Role, ToolCall
+from sessiontrackd.model import Message, Origin, Role, ToolCall, Usage
 from sessiontrackd.records import cut_result
 
 HELD_MESSAGES = 200  # so many may wait for the result of an earlier call
@@ -25,7 +25,9 @@ class Draft(Struct):
     texts: list[str] = []
     at: datetime | None = None
     model: str | None = None
+    usage: Usage | None = None
     message_id: str | None = None
+    request_id: str | None = None
     line: int | None = None
     speaker: str | None = None
     calls: list[ToolCall] = []
@@ -35,8 +37,8 @@ class Draft(Struct):
     def finished(self) -> Message:
         """Return the message as it stands now."""
         return Message(
-            self.index, self.role, self.origin, "\n\n".join(filter(None, self.texts)), self.at, self.model,
-            self.message_id, tuple(self.calls), self.line, self.speaker,
+            self.index, self.role, self.origin, "\n\n".join(filter(None, self.texts)), self.at, self.model, self.usage,
+            self.message_id, self.request_id, tuple(self.calls), self.line, self.speaker,
         )  # fmt: skip
 
 

@@ -266,7 +266,9 @@ def _tell(said: Said, timeline: Timeline) -> None:
         origin = Origin.HUMAN if is_prompt(text) else Origin.INJECTED
         timeline.say(Role.USER, origin, text, at=at, message_id=known)
     elif said.type == "gemini":
+        tokens = said.tokens if isinstance(said.tokens, dict) else None
         draft = timeline.say(Role.ASSISTANT, Origin.MODEL, text, at=at, message_id=known, model=as_text(said.model))
+        draft.usage = usage_of(tokens) if tokens else None
         calls = decode_raw(said.tool_calls) if said.tool_calls else None
         for number, call in enumerate(calls if isinstance(calls, list) else []):
             if isinstance(call, dict):

@@ -211,7 +211,8 @@ def _take(one: Exchange, place: str, figures: Figures, timeline: Timeline) -> No
         figures.usage_records.append(UsageRecord(known, None, as_text(one.model), at, usage))
     figures.incomplete |= usage is None or not usage.total_tokens
     timeline.say(Role.USER, Origin.HUMAN, _text(one.prompt), at=at)
-    timeline.say(Role.ASSISTANT, Origin.MODEL, _text(one.response), at=at, model=as_text(one.model), message_id=known)
+    facts = {"model": as_text(one.model), "message_id": known, "usage": usage}
+    timeline.say(Role.ASSISTANT, Origin.MODEL, _text(one.response), at=at, **facts)
 
 
 def _text(value: object) -> str:

@@ -139,7 +139,7 @@ class Book:
             place = None if known else f"message {self.messages}"
             figures.usage_records.append(UsageRecord(known, place, model, at, usage))
         texts = [part.text for part in parts if _is_text(part)]
-        facts = {"model": model, "message_id": as_text(info.id)}
+        facts = {"model": model, "usage": usage, "message_id": as_text(info.id)}
         timeline.say(Role.ASSISTANT, Origin.MODEL, *texts, at=at, **facts)
         for number, part in enumerate(parts):
             if part.type == "tool":

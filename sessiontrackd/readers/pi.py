@@ -155,7 +155,7 @@ class Talk:
         if said.role == "user":
             self.timeline.say(Role.USER, Origin.HUMAN, _text(said.content), **facts)
         elif said.role == "assistant":
-            facts |= {"model": as_text(said.model), "message_id": as_text(record.id)}
+            facts |= {"model": as_text(said.model), "usage": usage_of(said), "message_id": as_text(record.id)}
             draft = self.timeline.say(Role.ASSISTANT, Origin.MODEL, _text(said.content), **facts)
             for block in _blocks(said.content):
                 if block.get("type") == "toolCall":
