@@ -160,3 +160,16 @@ def test_a_block_to_replace_ends_at_its_end_whatever_else_begins_in_it() -> None
     block = "<<<<<<< SEARCH\nhead\n<<<<<<< SEARCH\n=======\ntail\n>>>>>>> REPLACE"
 
     assert fences(f"See:\n{block}\nDone.\n<<<<<<< HEAD\nis left") == [(5, 5 + len(block))]
+
+
+def test_a_message_of_many_lines_in_a_chat_is_read_whole(tmp_path: Path) -> None:
+    """Its empty lines are left out."""
+    source = tmp_path / "WhatsApp Chat with Ben.txt"
+    lines = ["a"] * CHARS
+    first = ["3/14/26, 09:00 - Anna: hi", "3/14/26, 09:01 - Ben: ", "b", "3/14/26, 09:02 - Anna: hello"]
+    talk = [*first, *lines, "", "3/14/26, 09:03 - Ben: bye", "c"]
+    source.write_text("\n".join(talk), "utf-8")
+
+    said = [message.text for opened in readers.read(source).sessions for message in opened]
+
+    assert said == ["hi", "\nb", "\n".join(["hello", *lines]), "bye\nc"]

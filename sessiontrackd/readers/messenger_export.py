@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from sessiontrackd.model import Origin, Role, Transcript
 from sessiontrackd.readers._figures import Figures
-from sessiontrackd.readers._timeline import Timeline
+from sessiontrackd.readers._timeline import Draft, Timeline
 from sessiontrackd.readers._transcript import Notes, Steps, one_session
 from sessiontrackd.records import Document, Source, as_text, decode_raw, parse_time
 
@@ -85,16 +85,15 @@ def _seconds(value: object) -> int | None:
 
 
 def _whatsapp(source: Source, notes: Notes) -> Steps:
-    figures, timeline = Figures(), Timeline()
+    figures, timeline, further = Figures(), Timeline(), list[str]()
     notes.details["lines"] = 0
     for number, line in enumerate(source.text_lines(), 1):
         notes.details["lines"] += bool(line.strip())
         found = LINE.match(line)
-        last = timeline.last()
         if found is None:
-            if last is not None and line.strip():
-                last.texts[-1:] = [f"{last.texts[-1] if last.texts else ''}\n{line}"]
+            further += [line] if line.strip() else []
             continue
+        _go_on(timeline.last(), further)
         yield from timeline.ready()
         name, colon, text = found["rest"].partition(": ")
         figures.human_turns += bool(colon)
@@ -102,5 +101,13 @@ def _whatsapp(source: Source, notes: Notes) -> Steps:
             timeline.say(Role.USER, Origin.HUMAN, text, speaker=name, line=number)
         else:
             timeline.say(Role.SYSTEM, Origin.META, found["rest"], line=number)
+    _go_on(timeline.last(), further)
     yield from timeline.rest()
     return figures.session(source.own_id, NAME)
+
+
+def _go_on(draft: Draft | None, further: list[str]) -> None:
+    """Add the further lines of a message to its first; those before any message belong to none."""
+    if draft is not None and further:
+        draft.texts[-1:] = ["\n".join([*(draft.texts[-1:] or [""]), *further])]
+    further.clear()
