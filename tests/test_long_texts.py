@@ -13,7 +13,7 @@ import pytest
 
 from sessiontrackd import readers, report
 from sessiontrackd.facts import recorded_title
-from sessiontrackd.facts._cues import human_decision_weight, is_pleasantry
+from sessiontrackd.facts._cues import conclusion, human_decision_weight, is_pleasantry
 from sessiontrackd.facts._text import fences
 from sessiontrackd.insights import AIInsightGenerator, read_session
 from sessiontrackd.model import InsightLevel
@@ -136,6 +136,13 @@ def test_a_long_line_tells_who_speaks_by_its_beginning(line: str, speaker: str |
     turn = turn_of(line)
 
     assert (turn and turn.speaker) == speaker
+
+
+def test_a_heading_with_more_behind_it_heads_no_conclusion() -> None:
+    """However far behind."""
+    text = f"# Conclusion{' ' * CHARS}x"
+
+    assert conclusion(text, (0, len(text))) is None
 
 
 def test_a_title_of_nothing_but_space_and_a_mark_says_nothing() -> None:

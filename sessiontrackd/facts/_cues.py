@@ -128,7 +128,7 @@ _FILLER = lazy_regex(
 _CONCLUSION = lazy_regex(
     r"^[ \t]*(?:#{1,6}[ \t]+|\*\*)[^\w\n]{0,4}(?:\d+[.)][ \t]*)?(?:(?:in )?conclusions?|(?:final )?summary|in short|tl;?dr|bottom line|(?:final )?results?|verdict"
     r"|(?:my )?recommendations?|outcome|结论|結論|总结|總結|まとめ|結果|结果|fazit|zusammenfassung|ergebnis|résumé|resumen|conclusión|conclusão|итоги?|выводы?)"
-    r"[ \t]*:?(?:\*\*)?:?[ \t]*$",
+    r"[ \t]*+:?(?:\*\*)?:?[ \t]*+$",
     re.IGNORECASE | re.MULTILINE,
 )
 _OFFER = lazy_regex(
