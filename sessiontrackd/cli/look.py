@@ -144,9 +144,8 @@ def _not_found(wanted: Place, session_id: str | None, is_there: bool) -> str:
 
 def _print_session(session: Session, messages: list[Message], index: int | None) -> None:
     began = f", {local_time(session.started_at)}" if session.started_at else ""
-    about = (
-        f"{session.session_id}{began}"  # many tools record no title; the note's is made of the first ask, which follows
-    )
+    about = f"{session.session_id}{began}"
+    # Many tools record no title; the note's is made of the first ask, which follows.
     heading = f"{session.title}  ({about})" if session.title else about
     click.secho(f"── {safe(heading)}", bold=True)
     for message in messages:

@@ -165,7 +165,8 @@ class Maker:
         return next((final.reply for final in reversed(finals) if final.calls), None)
 
     def _decisions(self) -> Iterator[Finding]:
-        chosen = [*self._work.answers[:SECTION], *self._talk.choices[-FEW:]][:SECTION]
+        choices = self._talk.choices[-FEW:]
+        chosen = [*self._work.answers[:SECTION], *choices][:SECTION]
         for question, answer in chosen:
             part = self._quote("answer", answer, SHORT_CHARS)
             yield self._quote("decision", question, SHORT_CHARS, [part], by="person")
@@ -176,7 +177,7 @@ class Maker:
             for kept in self._talk.decisions.top(14)
             if squeeze(kept.raw).lower() != goal and kept.message not in told
         ]
-        kept_ones = _unlike(found, SECTION - len(self._talk.choices[-FEW:]))
+        kept_ones = _unlike(found, SECTION - len(choices))
         plain = [kept for kept in kept_ones if kept.weight < FIRM][:FEW]
         for kept in [kept for kept in kept_ones if kept.weight >= FIRM or kept in plain]:
             yield self._quote("decision", kept, LONG_CHARS, (), **self._who(kept))
@@ -315,11 +316,10 @@ class Maker:
     def _questions(self) -> Iterator[Finding]:
         for kept in self._work.asked[-2:]:
             yield self._quote("question", kept, SHORT_CHARS, by="model")
+        was_answered = self._talk.current is not None and not self._talk.current.replies  # by the ask that came last
         if self._talk.unanswered and self.has_model:
             yield self._quote("question", self._talk.unanswered, SHORT_CHARS, by="person")
-        elif self._talk.last_reply and not (
-            self._talk.current and not self._talk.current.replies
-        ):  # else it was answered
+        elif self._talk.last_reply and not was_answered:
             found = questions(self._talk.last_reply)
             for kept in found[:3]:
                 yield self._quote("question", kept, SHORT_CHARS, by="model", offer=cues.is_offer(kept.raw))

@@ -73,13 +73,10 @@ def _leading(reply: Clip, region: Span, count: int) -> list[Clip]:
                 break
     if not good:
         good = _inside_fence(reply, count)
-    spans = (
-        _joined(text, _introduced(text, good, region))[:count]
-        if good
-        else [_with_next_line(text, spare, region[1])]
-        if spare
-        else []
-    )
+    if good:
+        spans = _joined(text, _introduced(text, good, region))[:count]
+    else:
+        spans = [_with_next_line(text, spare, region[1])] if spare else []
     return [clip(text, span, reply.message) for span in spans]
 
 

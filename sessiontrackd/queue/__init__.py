@@ -233,8 +233,7 @@ class Queue:
 
     def abandoned(self) -> set[int]:
         """Return the ids of jobs that run no longer, for their process died; `recover` gives them back."""
-        dead = self._dead()
-        running = self._store.read("SELECT id, owner FROM job WHERE state = 'running'") if dead else ()
+        running, dead = self._store.read("SELECT id, owner FROM job WHERE state = 'running'"), self._dead()
         return {row["id"] for row in running if row["owner"] in dead}
 
     def jobs(self, states: Collection[JobState] | None = None, limit: int = -1) -> list[Job]:
